@@ -1,0 +1,259 @@
+-- Purpose: what a booking drives: calendar, warehouse, packing. Written by project_bookings only
+-- (one writer per table, invariant 10), apart from the columns marked "Owner: planner".
+-- A booking that stops being CONFIRMED makes its rows inactive; nothing is deleted.
+
+create table public.calendar_events (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null references public.organizations (id),
+  booking_id bigint,
+  event_type text not null
+    constraint calendar_events_event_type_check
+    check (event_type in ('rig', 'event', 'rigdown', 'activity', 'todo')),
+  day date not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  derived_starts_at timestamptz,
+  derived_ends_at timestamptz,
+  title text not null,
+  delivery_address text,
+  resource_id text,
+  times_locked boolean not null default false,
+  adjusted_at timestamptz,
+  has_source_changes boolean not null default false,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- Checked at the end of a statement: rows of one phase may swap days in one update.
+  constraint calendar_events_booking_type_day_key unique (booking_id, event_type, day)
+    deferrable initially immediate,
+  constraint calendar_events_ends_after_start_check check (ends_at > starts_at),
+  constraint calendar_events_booking_check
+    check ((booking_id is null) = (event_type in ('activity', 'todo'))),
+  constraint calendar_events_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index calendar_events_organization_starts_idx on public.calendar_events (organization_id, starts_at);
+
+comment on table public.calendar_events is 'The planners'' calendar: one row per booking day, and activities and todos of their own.';
+comment on column public.calendar_events.id is 'Internal key; survives a moved day.';
+comment on column public.calendar_events.organization_id is 'The organization.';
+comment on column public.calendar_events.booking_id is 'The booking; null for activities and todos.';
+comment on column public.calendar_events.event_type is 'rig, event, rigdown: derived. activity, todo: made by planners.';
+comment on column public.calendar_events.day is 'Owner: derived. The booking day that the row stands for.';
+comment on column public.calendar_events.starts_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.calendar_events.ends_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
+comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.calendar_events.title is 'Owner: derived.';
+comment on column public.calendar_events.delivery_address is 'Owner: derived.';
+comment on column public.calendar_events.resource_id is 'Owner: planner. Team or vehicle.';
+comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay even if they were not adjusted.';
+comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
+comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
+comment on column public.calendar_events.created_at is 'When the row was made.';
+comment on column public.calendar_events.updated_at is 'When the row last changed.';
+
+create table public.warehouse_events (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  event_type text not null
+    constraint warehouse_events_event_type_check
+    check (event_type in ('packing', 'delivery', 'event', 'return', 'inventory', 'unpacking')),
+  basis_day date not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  derived_starts_at timestamptz,
+  derived_ends_at timestamptz,
+  title text not null,
+  delivery_address text,
+  adjusted_at timestamptz,
+  has_source_changes boolean not null default false,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint warehouse_events_booking_type_basis_key unique (booking_id, event_type, basis_day)
+    deferrable initially immediate,
+  constraint warehouse_events_ends_after_start_check check (ends_at > starts_at),
+  constraint warehouse_events_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index warehouse_events_organization_starts_idx on public.warehouse_events (organization_id, starts_at);
+
+comment on table public.warehouse_events is 'What the warehouse does for a booking, derived from its days.';
+comment on column public.warehouse_events.id is 'Internal key; survives a moved day.';
+comment on column public.warehouse_events.organization_id is 'The booking''s organization.';
+comment on column public.warehouse_events.booking_id is 'The booking.';
+comment on column public.warehouse_events.event_type is 'Owner: derived. packing, delivery, event, return, inventory or unpacking.';
+comment on column public.warehouse_events.basis_day is 'Owner: derived. The booking day that the row is derived from.';
+comment on column public.warehouse_events.starts_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.warehouse_events.ends_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
+comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.warehouse_events.title is 'Owner: derived.';
+comment on column public.warehouse_events.delivery_address is 'Owner: derived.';
+comment on column public.warehouse_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
+comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.warehouse_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
+comment on column public.warehouse_events.created_at is 'When the row was made.';
+comment on column public.warehouse_events.updated_at is 'When the row last changed.';
+
+create table public.packing_projects (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  name text not null,
+  client_name text,
+  starts_on date,
+  ends_on date,
+  delivery_address text,
+  notes text,
+  status text not null default 'planning'
+    constraint packing_projects_status_check
+    check (status in ('planning', 'in_progress', 'packed', 'delivered', 'returned', 'closed')),
+  needs_review boolean not null default false,
+  review_reason text,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_projects_booking_key unique (booking_id),
+  constraint packing_projects_id_organization_key unique (id, organization_id),
+  constraint packing_projects_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index packing_projects_organization_starts_idx on public.packing_projects (organization_id, starts_on);
+
+comment on table public.packing_projects is 'One packing list per booking.';
+comment on column public.packing_projects.id is 'Internal key.';
+comment on column public.packing_projects.organization_id is 'The booking''s organization.';
+comment on column public.packing_projects.booking_id is 'The booking; one project each.';
+comment on column public.packing_projects.name is 'Owner: derived.';
+comment on column public.packing_projects.client_name is 'Owner: derived.';
+comment on column public.packing_projects.starts_on is 'Owner: derived. First rig day.';
+comment on column public.packing_projects.ends_on is 'Owner: derived. Last rigdown day.';
+comment on column public.packing_projects.delivery_address is 'Owner: derived.';
+comment on column public.packing_projects.notes is 'Owner: derived. The source''s notes for the packers.';
+comment on column public.packing_projects.status is 'Owner: planner. Anything but planning freezes the items.';
+comment on column public.packing_projects.needs_review is 'Owner: derived. A change of the booking waits for a decision.';
+comment on column public.packing_projects.review_reason is 'Owner: derived. Why, in words.';
+comment on column public.packing_projects.active is 'Owner: derived. False while the booking is not confirmed.';
+comment on column public.packing_projects.created_at is 'When the row was made.';
+comment on column public.packing_projects.updated_at is 'When the row last changed.';
+
+create table public.packing_tasks (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  packing_project_id bigint not null,
+  kind text not null
+    constraint packing_tasks_kind_check
+    check (kind in ('pack', 'packed', 'delivered', 'inventoried', 'unpacked')),
+  title text not null,
+  due_on date,
+  derived_due_on date,
+  sort_order integer not null default 0,
+  completed_at timestamptz,
+  adjusted_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_tasks_project_kind_key unique (packing_project_id, kind),
+  constraint packing_tasks_project_fkey foreign key (packing_project_id, organization_id)
+    references public.packing_projects (id, organization_id)
+);
+
+comment on table public.packing_tasks is 'The steps of a packing project.';
+comment on column public.packing_tasks.id is 'Internal key.';
+comment on column public.packing_tasks.organization_id is 'The project''s organization.';
+comment on column public.packing_tasks.packing_project_id is 'The project.';
+comment on column public.packing_tasks.kind is 'Owner: derived.';
+comment on column public.packing_tasks.title is 'Owner: derived.';
+comment on column public.packing_tasks.due_on is 'Owner: derived until completed or adjusted.';
+comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What the booking''s dates give; differs from due_on where a person decided otherwise.';
+comment on column public.packing_tasks.sort_order is 'Owner: derived.';
+comment on column public.packing_tasks.completed_at is 'Owner: planner.';
+comment on column public.packing_tasks.adjusted_at is 'Owner: planner. When a person set the due date; it stays from then on.';
+comment on column public.packing_tasks.created_at is 'When the row was made.';
+comment on column public.packing_tasks.updated_at is 'When the row last changed.';
+
+create table public.packing_items (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  packing_project_id bigint not null,
+  booking_product_id bigint references public.booking_products (id) on delete restrict,
+  manual_name text,
+  quantity_to_pack numeric not null default 1,
+  quantity_packed numeric not null default 0,
+  quantity_returned numeric not null default 0,
+  packed_at timestamptz,
+  excluded boolean not null default false,
+  notes text,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_items_project_product_key unique (packing_project_id, booking_product_id),
+  constraint packing_items_kind_check check ((booking_product_id is null) <> (manual_name is null)),
+  constraint packing_items_project_fkey foreign key (packing_project_id, organization_id)
+    references public.packing_projects (id, organization_id)
+);
+
+create index packing_items_booking_product_id_idx on public.packing_items (booking_product_id);
+
+comment on table public.packing_items is 'What to pack: one row per packed product row, and manual items of the packers.';
+comment on column public.packing_items.id is 'Internal key.';
+comment on column public.packing_items.organization_id is 'The project''s organization.';
+comment on column public.packing_items.packing_project_id is 'The project.';
+comment on column public.packing_items.booking_product_id is 'The product row; null for a manual item.';
+comment on column public.packing_items.manual_name is 'Owner: planner. Name of a manual item, which no sync touches.';
+comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; component quantity times parent quantity.';
+comment on column public.packing_items.quantity_packed is 'Owner: planner. Pieces.';
+comment on column public.packing_items.quantity_returned is 'Owner: planner. Pieces.';
+comment on column public.packing_items.packed_at is 'Owner: planner.';
+comment on column public.packing_items.excluded is 'Owner: planner. Not to be packed for this booking.';
+comment on column public.packing_items.notes is 'Owner: planner.';
+comment on column public.packing_items.active is 'Owner: derived. False when the product is gone and nothing of it was packed.';
+comment on column public.packing_items.created_at is 'When the row was made.';
+comment on column public.packing_items.updated_at is 'When the row last changed.';
+
+create table public.packing_change_requests (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  packing_project_id bigint not null,
+  booking_product_id bigint not null references public.booking_products (id),
+  change_type text not null
+    constraint packing_change_requests_change_type_check
+    check (change_type in ('item_added', 'item_removed', 'quantity_changed')),
+  old_quantity numeric,
+  new_quantity numeric,
+  urgency text not null default 'normal'
+    constraint packing_change_requests_urgency_check check (urgency in ('normal', 'short_notice')),
+  status text not null default 'pending'
+    constraint packing_change_requests_status_check check (status in ('pending', 'accepted', 'dismissed')),
+  resolved_at timestamptz,
+  resolved_by text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_change_requests_project_fkey foreign key (packing_project_id, organization_id)
+    references public.packing_projects (id, organization_id)
+);
+
+create unique index packing_change_requests_pending_key on public.packing_change_requests
+  (packing_project_id, booking_product_id, change_type) where status = 'pending';
+create index packing_change_requests_booking_product_id_idx on public.packing_change_requests (booking_product_id);
+
+comment on table public.packing_change_requests is 'Changes of a booking that a frozen packing project waits to have decided by a person.';
+comment on column public.packing_change_requests.id is 'Internal key.';
+comment on column public.packing_change_requests.organization_id is 'The project''s organization.';
+comment on column public.packing_change_requests.packing_project_id is 'The project.';
+comment on column public.packing_change_requests.booking_product_id is 'The product row that changed.';
+comment on column public.packing_change_requests.change_type is 'Owner: derived.';
+comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the list says; null for an added item.';
+comment on column public.packing_change_requests.new_quantity is 'Owner: derived. What the booking says; null for a removed item.';
+comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the rig is less than 14 days away.';
+comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses one whose cause has gone.';
+comment on column public.packing_change_requests.resolved_at is 'Owner: planner.';
+comment on column public.packing_change_requests.resolved_by is 'Owner: planner. Who decided: a user id, or system.';
+comment on column public.packing_change_requests.created_at is 'When the row was made.';
+comment on column public.packing_change_requests.updated_at is 'When the row last changed.';

@@ -1,0 +1,154 @@
+-- Purpose: how a delivery ends, in one place for apply_snapshots, finish_delivery and the drain.
+-- A worker proves its lease; one that lost it can finish nothing (invariant 11).
+
+-- Waits 10 s, 30 s, 2 min, 10 min, 30 min, 2 h, 6 h, 12 h after the n-th attempt, give or take a fifth;
+-- null when the attempts are used up.
+create function sync.retry_delay(attempts integer) returns interval
+language sql volatile
+set search_path = ''
+as $$
+  select (array['10 seconds', '30 seconds', '2 minutes', '10 minutes', '30 minutes', '2 hours',
+    '6 hours', '12 hours']::interval[])[attempts] * (0.8 + 0.4 * random())
+$$;
+
+comment on function sync.retry_delay(integer) is 'How long to wait after the n-th failed attempt; null: no further attempt.';
+
+create function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
+language sql
+set search_path = ''
+as $$
+  select d.* from sync.deliveries d
+  where d.id = hold_lease.delivery_id
+    and case when hold_lease.lease_token is null
+      -- A call by hand: only what nobody is working on.
+      then d.status = 'pending' or d.status = 'processing' and d.leased_until < now()
+      else d.status = 'processing' and d.lease_token = hold_lease.lease_token end
+  for update
+$$;
+
+comment on function sync.hold_lease(uuid, uuid) is
+  'The delivery, locked, if the caller may finish it; else a row of nulls.';
+
+create function sync.settle_delivery(
+  delivery sync.deliveries, status text, result jsonb, last_error jsonb
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  covered constant bigint := coalesce(delivery.claimed_seq, delivery.seq);
+begin
+  -- A read that began after the claim speaks for every request made until then (invariant 5).
+  update sync.deliveries d set
+    status = settle_delivery.status,
+    -- An event's first answer stays what a duplicate is answered with; the re-fetch goes beside it.
+    result = case when d.result is null then
+        settle_delivery.result || case when d.id = delivery.id then '{}'::jsonb
+          else jsonb_build_object('coalesced_into', delivery.id) end
+      else d.result || jsonb_build_object('refetch', settle_delivery.result) end,
+    last_error = coalesce(settle_delivery.last_error, case when d.id = delivery.id then null else d.last_error end),
+    next_attempt_at = null, leased_until = null, lease_token = null, finished_at = now()
+  where d.id = delivery.id
+    or d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.status = 'pending' and d.seq <= covered
+      and settle_delivery.status in ('succeeded', 'stale', 'held');
+
+  update sync.source_states s set processed_seq = covered, updated_at = now()
+  from sync.connections c
+  where c.id = delivery.connection_id
+    and s.organization_id = c.organization_id and s.source = c.source
+    and s.external_id = delivery.external_id and s.processed_seq < covered;
+end;
+$$;
+
+comment on function sync.settle_delivery(sync.deliveries, text, jsonb, jsonb) is
+  'Ends a delivery, and with it the pending ones of its booking that its read has covered.';
+
+create function sync.finish(
+  p_delivery_id uuid, p_lease_token uuid, p_status text, p_last_error jsonb, p_result jsonb,
+  p_retry_after_ms bigint
+) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  delivery sync.deliveries;
+  paused boolean;
+  delay interval;
+  error constant jsonb := p_last_error || jsonb_build_object('at', now());
+begin
+  if p_status not in ('succeeded', 'pending', 'dead', 'stale', 'held') then
+    raise exception 'Cannot finish delivery: status is %', p_status using errcode = '22023';
+  end if;
+  delivery := sync.hold_lease(p_delivery_id, p_lease_token);
+  if delivery.id is null then
+    return false;
+  end if;
+  if p_status <> 'pending' then
+    perform sync.settle_delivery(delivery, p_status, coalesce(p_result, '{}'), error);
+    return true;
+  end if;
+
+  select c.paused_at is not null or not c.enabled into paused
+  from sync.connections c where c.id = delivery.connection_id;
+  -- The source's own Retry-After wins, and a day is the most that it may ask for.
+  delay := coalesce(least(p_retry_after_ms, 86400000) * interval '1 millisecond',
+    sync.retry_delay(greatest(delivery.attempts, 1)));
+  if paused then
+    -- Pausing costs no attempt (invariant 14).
+    update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
+      next_attempt_at = now(), leased_until = null, lease_token = null, last_error = error
+    where d.id = delivery.id;
+  elsif delivery.attempts > 8 or delay is null then
+    perform sync.settle_delivery(delivery, 'dead', coalesce(p_result, '{}'), error);
+  else
+    update sync.deliveries d set status = 'pending', next_attempt_at = now() + delay,
+      leased_until = null, lease_token = null, last_error = error
+    where d.id = delivery.id;
+  end if;
+  return true;
+end;
+$$;
+
+comment on function sync.finish(uuid, uuid, text, jsonb, jsonb, bigint) is 'The work of finish_delivery; false if the lease was lost.';
+
+create function sync.delivery_now(delivery_id uuid) returns setof sync.deliveries
+language sql volatile
+set search_path = ''
+as $$
+  select * from sync.deliveries d where d.id = delivery_now.delivery_id
+$$;
+
+comment on function sync.delivery_now(uuid) is 'A delivery as it is at this moment of the statement (volatile: a fresh snapshot).';
+
+create function public.finish_delivery(
+  delivery_id uuid,
+  lease_token uuid,
+  status text,
+  last_error jsonb default null,
+  result jsonb default null,
+  retry_after_ms bigint default null
+) returns table (
+  delivery_id uuid, finished boolean, status text, attempts integer, next_attempt_at timestamptz,
+  result jsonb, last_error jsonb
+)
+language sql
+set search_path = ''
+as $$
+  with done as materialized (select sync.finish($1, $2, $3, $4, $5, $6) as finished)
+  select d.id, done.finished, d.status, d.attempts, d.next_attempt_at, d.result, d.last_error
+  from done cross join lateral sync.delivery_now($1) d
+$$;
+
+comment on function public.finish_delivery(uuid, uuid, text, jsonb, jsonb, bigint) is
+  'Ends a leased delivery (succeeded, stale, held, dead) or gives it back (pending) to be tried again after a backoff, retry_after_ms if given; dead once the attempts are used up. finished is false if the lease was lost; the row shows the present state either way.';
+
+revoke all on function sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
+  sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
+  sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
+  public.finish_delivery(uuid, uuid, text, jsonb, jsonb, bigint) from public, anon, authenticated;
+grant execute on function sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
+  sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
+  sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
+  public.finish_delivery(uuid, uuid, text, jsonb, jsonb, bigint) to service_role;

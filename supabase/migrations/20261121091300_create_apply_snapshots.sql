@@ -1,0 +1,299 @@
+-- Purpose: the heart. Any number of snapshots in, a constant number of statements, one verdict each.
+-- One call is one transaction: bookings, collections, projections, history, source states, holds
+-- and the delivery that asked for it land together or not at all.
+-- Compatibility: arguments and result are the API of the database; add only with defaults.
+
+create type sync.snapshot_verdict as (
+  ord integer,
+  external_id text,
+  verdict text,
+  booking_id bigint,
+  changes jsonb,
+  error jsonb
+);
+
+comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
+
+create function sync.apply_page(
+  organization_id uuid, source public.booking_source, snapshots jsonb, not_before timestamptz,
+  delivery_id uuid, run_id uuid, force boolean, detailed boolean
+) returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  plan sync.planned_snapshot[];
+  to_write sync.planned_snapshot[];
+  budget integer;
+  row_changes sync.row_change[];
+  booking_ids bigint[];
+  written_ids bigint[];
+  verdicts sync.snapshot_verdict[];
+begin
+  plan := sync.plan_snapshots(apply_page.organization_id, apply_page.source, apply_page.snapshots,
+    apply_page.not_before, apply_page.force);
+
+  if exists (select from unnest(plan) p where p.verdict = 'apply') then
+    if exists (select from unnest(plan) p
+               where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
+      budget := sync.remaining_cancel_budget(apply_page.organization_id, apply_page.source);
+      select array_agg(row(p.ord, p.external_id,
+          case when d.place > budget then 'held' else p.verdict end,
+          p.error, p.snapshot, p.content_hash, p.fetched_at, p.source_updated_at, p.source_version,
+          p.booking_id, p.is_new, p.old_status, p.new_status)::sync.planned_snapshot order by p.ord)
+      into plan
+      from unnest(plan) p
+      left join (
+        select d.ord, row_number() over (order by d.ord) as place
+        from unnest(plan) d where d.verdict = 'apply' and sync.is_departure(d.old_status, d.new_status)
+      ) d on d.ord = p.ord;
+      perform sync.hold_change(apply_page.organization_id, p.booking_id, p.new_status, p.snapshot,
+        apply_page.delivery_id, apply_page.run_id)
+      from unnest(plan) p where p.verdict = 'held';
+    end if;
+
+    -- Keys are drawn here, so that children and projections can name their booking at once.
+    select array_agg(row(p.ord, p.external_id, p.verdict, p.error, p.snapshot, p.content_hash,
+        p.fetched_at, p.source_updated_at, p.source_version,
+        coalesce(p.booking_id, nextval('public.bookings_id_seq')), p.is_new,
+        p.old_status, p.new_status)::sync.planned_snapshot order by p.ord)
+    into to_write
+    from unnest(plan) p where p.verdict = 'apply';
+
+    if to_write is not null then
+      booking_ids := array(select w.booking_id from unnest(to_write) w);
+      row_changes := array(select w from sync.write_bookings(to_write, booking_ids, apply_page.organization_id, apply_page.source) w);
+      row_changes := row_changes || array(select w from sync.write_booking_dates(to_write, booking_ids, apply_page.organization_id) w);
+      row_changes := row_changes || array(select w from sync.write_booking_products(to_write, booking_ids, apply_page.organization_id) w);
+      row_changes := row_changes || array(select w from sync.write_booking_attachments(to_write, booking_ids, apply_page.organization_id) w);
+
+      written_ids := array(select distinct c.booking_id from unnest(row_changes) c);
+      perform sync.refresh_attachment_urls(to_write, written_ids);
+
+      insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict, changes)
+      select apply_page.organization_id, c.booking_id,
+        case when apply_page.delivery_id is null then 'import' else 'webhook' end,
+        apply_page.delivery_id, apply_page.run_id,
+        case when bool_or(c.table_name = 'bookings' and c.operation = 'created') then 'created' else 'updated' end,
+        jsonb_object_agg(
+          case when c.table_name = 'bookings' then 'bookings.' else c.table_name || '[' || c.key || '].' end || f.key,
+          f.value)
+      from unnest(row_changes) c
+      cross join jsonb_each(c.fields) f
+      group by c.booking_id;
+
+      -- What a booking drives follows in the same transaction.
+      row_changes := row_changes || array(
+        select w from sync.project(
+          array(select distinct c.booking_id from unnest(row_changes) c where c.table_name in ('bookings', 'booking_dates')),
+          written_ids, apply_page.detailed) w);
+    end if;
+  end if;
+
+  -- A statement that was believed ends the hold of an older one.
+  if exists (select from sync.held_changes h
+             where h.organization_id = apply_page.organization_id
+               and h.released_at is null and h.dismissed_at is null) then
+    update sync.held_changes h set dismissed_at = now(), by = 'system'
+    from unnest(plan) p, public.bookings b
+    where p.verdict in ('apply', 'unchanged', 'revision')
+      and b.organization_id = apply_page.organization_id and b.source = apply_page.source
+      and b.external_id = p.external_id
+      and h.booking_id = b.id and h.released_at is null and h.dismissed_at is null
+      and h.held_at < coalesce(p.fetched_at, now());
+  end if;
+
+  -- An upsert finds its row by key whatever the planner believes.
+  insert into sync.source_states as s (organization_id, source, external_id, source_updated_at,
+    source_version, content_hash, fetched_at)
+  select apply_page.organization_id, apply_page.source, p.external_id, p.source_updated_at,
+    p.source_version, p.content_hash, p.fetched_at
+  from unnest(plan) p
+  where p.verdict in ('apply', 'revision')
+  on conflict on constraint source_states_pkey do update set
+    source_updated_at = coalesce(excluded.source_updated_at, s.source_updated_at),
+    source_version = coalesce(excluded.source_version, s.source_version),
+    content_hash = excluded.content_hash,
+    fetched_at = greatest(excluded.fetched_at, s.fetched_at),
+    missing_sightings = 0,
+    missing_first_seen_at = null,
+    updated_at = now();
+
+  select array_agg(row(p.ord, p.external_id,
+      case p.verdict
+        when 'apply' then case when w.is_new then 'created' when c.booking_id is null then 'unchanged' else 'updated' end
+        when 'revision' then 'unchanged'
+        else p.verdict end,
+      coalesce(w.booking_id, p.booking_id),
+      coalesce(c.changes, case when apply_page.detailed then '[]'::jsonb else '{}'::jsonb end),
+      p.error)::sync.snapshot_verdict order by p.ord)
+  into verdicts
+  from unnest(plan) p
+  left join unnest(to_write) w on w.ord = p.ord
+  left join (
+    select n.booking_id, case when apply_page.detailed then
+        (select jsonb_agg(jsonb_build_object('table', d.table_name, 'key', d.key, 'operation', d.operation, 'fields', d.fields))
+         from unnest(row_changes) d where d.booking_id = n.booking_id)
+      else jsonb_object_agg(n.table_name, jsonb_build_object(
+        'created', n.created, 'updated', n.updated, 'marked_missing', n.marked_missing)) end as changes
+    from (
+      select r.booking_id, r.table_name,
+        count(*) filter (where r.operation = 'created') as created,
+        count(*) filter (where r.operation = 'updated') as updated,
+        count(*) filter (where r.operation = 'marked_missing') as marked_missing
+      from unnest(row_changes) r
+      group by r.booking_id, r.table_name
+    ) n
+    group by n.booking_id
+  ) c on c.booking_id = w.booking_id;
+
+  return verdicts;
+end;
+$$;
+
+comment on function sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean) is
+  'Applies a page of snapshots; a bad value among them fails the whole page (see sync.apply_page_or_halves).';
+
+-- A value that only a cast or a constraint finds wrong fails the page. Then the page is halved until
+-- the bad snapshot stands alone and is refused by name; the others land. Good pages pay nothing.
+create function sync.apply_page_or_halves(
+  organization_id uuid, source public.booking_source, snapshots jsonb, not_before timestamptz,
+  delivery_id uuid, run_id uuid, force boolean, detailed boolean
+) returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_variable
+declare
+  size constant integer := jsonb_array_length(snapshots);
+  half constant integer := size / 2;
+  message text;
+  field text;
+  state text;
+begin
+  return sync.apply_page(organization_id, source, snapshots, not_before, delivery_id, run_id, force, detailed);
+exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+  get stacked diagnostics message = message_text, field = column_name, state = returned_sqlstate;
+  if field = '' then
+    get stacked diagnostics field = constraint_name;
+  end if;
+  if size = 1 then
+    return array[row(1, left(snapshots #>> '{0,external_id}', 200), 'invalid', null, '{}',
+      jsonb_build_object('code', 'unstorable_snapshot', 'field', field, 'message', left(message, 500), 'sqlstate', state)
+    )::sync.snapshot_verdict];
+  end if;
+  return array(
+    select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
+    from unnest(sync.apply_page_or_halves(organization_id, source,
+      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place <= half),
+      not_before, delivery_id, run_id, force, detailed)) v
+  ) || array(
+    select row(v.ord + half, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
+    from unnest(sync.apply_page_or_halves(organization_id, source,
+      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place > half),
+      not_before, delivery_id, run_id, force, detailed)) v
+  );
+end;
+$$;
+
+comment on function sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean) is
+  'Applies a page; if a value in it cannot be stored, refuses just the snapshot that has it.';
+
+create function public.apply_snapshots(
+  organization_id uuid,
+  source public.booking_source,
+  snapshots jsonb,
+  delivery_id uuid default null,
+  lease_token uuid default null,
+  run_id uuid default null,
+  force boolean default false,
+  dry_run boolean default false
+) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
+language plpgsql
+set search_path = ''
+-- On a database without statistics (a first import) the planner expects one row everywhere and
+-- would join pages by nested loops; and it would compile plans for longer than they run.
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  connection sync.connections;
+  delivery sync.deliveries;
+  refusal text;
+  verdicts sync.snapshot_verdict[];
+begin
+  if jsonb_typeof(apply_snapshots.snapshots) is distinct from 'array' then
+    raise exception 'Cannot apply snapshots: snapshots is not a JSON array' using errcode = '22023';
+  end if;
+
+  select * into connection from sync.connections c
+  where c.organization_id = apply_snapshots.organization_id and c.source = apply_snapshots.source;
+
+  if connection.id is null then
+    refusal := 'unknown_organization';
+  elsif apply_snapshots.delivery_id is not null then
+    delivery := sync.hold_lease(apply_snapshots.delivery_id, apply_snapshots.lease_token);
+    if delivery.id is null then
+      refusal := 'lease_lost';
+    end if;
+  end if;
+  if refusal is null and not apply_snapshots.force
+    and (connection.paused_at is not null or not connection.enabled) then
+    refusal := 'paused';
+  end if;
+
+  if refusal is not null then
+    return query select left(e.snapshot ->> 'external_id', 200), refusal, null::bigint, '{}'::jsonb, null::jsonb
+      from jsonb_array_elements(apply_snapshots.snapshots) as e (snapshot);
+    return;
+  end if;
+
+  if apply_snapshots.dry_run then
+    begin
+      verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
+        apply_snapshots.snapshots, delivery.claimed_at, delivery.id, apply_snapshots.run_id,
+        apply_snapshots.force, true);
+      raise exception 'dry run' using errcode = 'BSDRY';
+    exception when sqlstate 'BSDRY' then
+      null; -- Everything is undone but the verdicts.
+    end;
+  else
+    verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
+      apply_snapshots.snapshots, delivery.claimed_at, delivery.id, apply_snapshots.run_id,
+      apply_snapshots.force, false);
+
+    update sync.connections c set last_success_at = now()
+    where c.id = connection.id
+      and exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated'))
+      and (c.last_success_at is null or c.last_success_at < now() - interval '10 seconds');
+
+    if delivery.id is not null then
+      perform sync.settle_delivery(delivery,
+        case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
+        jsonb_strip_nulls(jsonb_build_object(
+          'outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)), v.error)
+      from unnest(verdicts) v
+      where v.external_id = delivery.external_id
+      order by v.ord desc limit 1;
+    end if;
+  end if;
+
+  return query select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v;
+end;
+$$;
+
+comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean) is
+  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery it finishes it too. dry_run rolls back and returns the exact row changes.';
+
+revoke all on function
+  sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
+  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
+  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean)
+  from public, anon, authenticated;
+grant execute on function
+  sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
+  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
+  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean)
+  to service_role;
