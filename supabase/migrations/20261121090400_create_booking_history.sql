@@ -8,6 +8,7 @@ create table public.booking_history (
   at timestamptz not null default now(),
   actor text not null
     constraint booking_history_actor_check check (actor in ('webhook', 'import', 'operator', 'planner')),
+  actor_id text,
   delivery_id uuid,
   run_id uuid,
   verdict text not null,
@@ -30,6 +31,7 @@ comment on column public.booking_history.organization_id is 'The booking''s orga
 comment on column public.booking_history.booking_id is 'The booking.';
 comment on column public.booking_history.at is 'When the change was committed, our clock.';
 comment on column public.booking_history.actor is 'webhook: a delivery caused it. import: a run or a direct call. operator: a release or replay. planner: a person.';
+comment on column public.booking_history.actor_id is 'Which person, if one did: a user id, or the name an operator gave.';
 comment on column public.booking_history.delivery_id is 'The delivery that caused it, if one did.';
 comment on column public.booking_history.run_id is 'The run that caused it, if one did.';
 comment on column public.booking_history.verdict is 'What applying the statement did: created, updated, applied, held, conflict, …';

@@ -218,21 +218,20 @@ create function sync.review_packing(booking_ids bigint[]) returns void
 language sql
 set search_path = ''
 as $$
-  update public.packing_projects p set
-    needs_review = n.pending > 0,
-    review_reason = case when n.pending > 0
-      then format('%s %s of the booking wait for a decision', n.pending, case n.pending when 1 then 'change' else 'changes' end) end,
-    updated_at = now()
-  from (
-    select q.id, count(r.id) as pending
-    from public.packing_projects q
-    left join public.packing_change_requests r on r.packing_project_id = q.id and r.status = 'pending'
-    where q.booking_id = any (review_packing.booking_ids)
-    group by q.id
-  ) n
-  where p.id = n.id and (p.needs_review, p.review_reason) is distinct from (n.pending > 0,
-    case when n.pending > 0
-      then format('%s %s of the booking wait for a decision', n.pending, case n.pending when 1 then 'change' else 'changes' end) end)
+  with reasons as (
+    select p.id, case count(r.id) when 0 then null
+      when 1 then '1 change of the booking waits for a decision'
+      else count(r.id) || ' changes of the booking wait for a decision' end as reason
+    from public.packing_projects p
+    left join public.packing_change_requests r on r.packing_project_id = p.id and r.status = 'pending'
+    where p.booking_id = any (review_packing.booking_ids)
+    group by p.id
+  )
+  update public.packing_projects p
+  set needs_review = n.reason is not null, review_reason = n.reason, updated_at = now()
+  from reasons n
+  where p.id = n.id and p.booking_id = any (review_packing.booking_ids)
+    and p.review_reason is distinct from n.reason
 $$;
 
 comment on function sync.review_packing(bigint[]) is 'Says on each packing project whether changes wait for a person.';

@@ -33,7 +33,7 @@ comment on function sync.project(bigint[], bigint[], boolean) is
   'Derives calendar and warehouse rows of some bookings and packing rows of others.';
 
 create function public.project_bookings(booking_ids bigint[], detailed boolean default false)
-returns setof sync.row_change
+returns table (booking_id bigint, table_name text, key text, operation text, fields jsonb)
 language plpgsql
 set search_path = ''
 -- As in apply_snapshots: joins in memory, whatever the statistics say.

@@ -124,8 +124,8 @@ comment on function sync.delivery_now(uuid) is 'A delivery as it is at this mome
 
 create function public.finish_delivery(
   delivery_id uuid,
-  lease_token uuid,
   status text,
+  lease_token uuid default null,
   last_error jsonb default null,
   result jsonb default null,
   retry_after_ms bigint default null
@@ -136,19 +136,19 @@ create function public.finish_delivery(
 language sql
 set search_path = ''
 as $$
-  with done as materialized (select sync.finish($1, $2, $3, $4, $5, $6) as finished)
+  with done as materialized (select sync.finish($1, $3, $2, $4, $5, $6) as finished)
   select d.id, done.finished, d.status, d.attempts, d.next_attempt_at, d.result, d.last_error
   from done cross join lateral sync.delivery_now($1) d
 $$;
 
-comment on function public.finish_delivery(uuid, uuid, text, jsonb, jsonb, bigint) is
+comment on function public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) is
   'Ends a leased delivery (succeeded, stale, held, dead) or gives it back (pending) to be tried again after a backoff, retry_after_ms if given; dead once the attempts are used up. finished is false if the lease was lost; the row shows the present state either way.';
 
 revoke all on function sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
   sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
   sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
-  public.finish_delivery(uuid, uuid, text, jsonb, jsonb, bigint) from public, anon, authenticated;
+  public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) from public, anon, authenticated;
 grant execute on function sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
   sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
   sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
-  public.finish_delivery(uuid, uuid, text, jsonb, jsonb, bigint) to service_role;
+  public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) to service_role;

@@ -155,6 +155,37 @@ $$;
 comment on function sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean) is
   'Applies a page of snapshots; a bad value among them fails the whole page (see sync.apply_page_or_halves).';
 
+-- Which field of a snapshot cannot be stored: each is tried alone. Only for a snapshot that failed.
+create function sync.find_bad_field(snapshot jsonb) returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  part record;
+begin
+  for part in
+    select 'booking.' || f.key as path, 'bookings' as target, f.key, f.value
+    from jsonb_each(snapshot -> 'booking') f
+    union all
+    select c.name || '.items[' || i.place - 1 || '].' || f.key, c.target, f.key, f.value
+    from (values ('dates', 'booking_dates'), ('products', 'booking_products'),
+      ('attachments', 'booking_attachments')) as c (name, target)
+    cross join jsonb_array_elements(snapshot #> array[c.name, 'items']) with ordinality as i (item, place)
+    cross join jsonb_each(i.item) f
+  loop
+    begin
+      execute format('select jsonb_populate_record(null::public.%I, $1)', part.target)
+        using jsonb_build_object(part.key, part.value);
+    exception when data_exception then
+      return part.path;
+    end;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function sync.find_bad_field(jsonb) is 'The path of the first field that its column cannot hold; null if a constraint or the whole is the matter.';
+
 -- A value that only a cast or a constraint finds wrong fails the page. Then the page is halved until
 -- the bad snapshot stands alone and is refused by name; the others land. Good pages pay nothing.
 create function sync.apply_page_or_halves(
@@ -174,11 +205,9 @@ declare
 begin
   return sync.apply_page(organization_id, source, snapshots, not_before, delivery_id, run_id, force, detailed);
 exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
-  get stacked diagnostics message = message_text, field = column_name, state = returned_sqlstate;
-  if field = '' then
-    get stacked diagnostics field = constraint_name;
-  end if;
+  get stacked diagnostics message = message_text, field = constraint_name, state = returned_sqlstate;
   if size = 1 then
+    field := coalesce(sync.find_bad_field(snapshots -> 0), nullif(field, ''));
     return array[row(1, left(snapshots #>> '{0,external_id}', 200), 'invalid', null, '{}',
       jsonb_build_object('code', 'unstorable_snapshot', 'field', field, 'message', left(message, 500), 'sqlstate', state)
     )::sync.snapshot_verdict];
@@ -287,12 +316,12 @@ $$;
 comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean) is
   'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery it finishes it too. dry_run rolls back and returns the exact row changes.';
 
-revoke all on function
+revoke all on function sync.find_bad_field(jsonb),
   sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
   sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
   public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean)
   from public, anon, authenticated;
-grant execute on function
+grant execute on function sync.find_bad_field(jsonb),
   sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
   sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
   public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean)

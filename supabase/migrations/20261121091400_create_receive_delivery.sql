@@ -172,8 +172,8 @@ comment on function sync.request_refetch(uuid, sync.connections, text) is
 
 create function public.receive_delivery(
   function text,
-  organization_id uuid,
   source public.booking_source,
+  organization_id uuid default null,
   external_id text default null,
   event_type text default null,
   event_timestamp text default null,
@@ -191,22 +191,22 @@ set search_path = ''
 as $$
   select r.delivery_id, r.outcome, r.organization_id, r.lease_token, r.reason, r.next_attempt_at,
     r.duplicate_of, d.status, d.result, d.last_error
-  from sync.receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) r
+  from sync.receive($1, $3, $2, $4, $5, $6, $7, $8, $9, $10, $11) r
   left join lateral sync.delivery_now(coalesce(r.duplicate_of, r.delivery_id)) d on true
 $$;
 
-comment on function public.receive_delivery(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb) is
+comment on function public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb) is
   'Stores one delivery. outcome: claimed (leased for 60 s, process it now), deferred (stored, reason paused or busy), duplicate (status and result are the first one''s), invalid, unknown_organization, not_configured (Headout, no organization to be told; nothing stored).';
 
 revoke all on function sync.resolve_connection(uuid, public.booking_source),
   sync.enter_lane(uuid, sync.connections),
   sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb),
   sync.request_refetch(uuid, sync.connections, text),
-  public.receive_delivery(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb)
+  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb)
   from public, anon, authenticated;
 grant execute on function sync.resolve_connection(uuid, public.booking_source),
   sync.enter_lane(uuid, sync.connections),
   sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb),
   sync.request_refetch(uuid, sync.connections, text),
-  public.receive_delivery(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb)
+  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb)
   to service_role;

@@ -148,10 +148,10 @@ $$;
 comment on function sync.apply_event(uuid, text, text, text, jsonb, jsonb) is 'The work of apply_headout_event.';
 
 create function public.apply_headout_event(
-  organization_id uuid,
   external_id text,
   event_type text,
   event_timestamp text,
+  organization_id uuid default null,
   headers jsonb default '{}',
   body jsonb default null
 ) returns table (
@@ -163,13 +163,13 @@ set search_path = ''
 as $$
   select e.delivery_id, e.outcome, e.organization_id, e.booking_id, e.old_status, e.new_status,
     e.processed_at, e.lease_token
-  from sync.apply_event($1, $2, $3, $4, $5, $6) e
+  from sync.apply_event($4, $1, $2, $3, $5, $6) e
 $$;
 
-comment on function public.apply_headout_event(uuid, text, text, text, jsonb, jsonb) is
+comment on function public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) is
   'Stores and applies one Headout status event. outcome: applied, duplicate, stale, held, conflict, stub_created, or not_configured / unknown_organization (nothing stored). A lease_token asks the caller to have the booking fetched now.';
 
 revoke all on function sync.apply_event(uuid, text, text, text, jsonb, jsonb),
-  public.apply_headout_event(uuid, text, text, text, jsonb, jsonb) from public, anon, authenticated;
+  public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) from public, anon, authenticated;
 grant execute on function sync.apply_event(uuid, text, text, text, jsonb, jsonb),
-  public.apply_headout_event(uuid, text, text, text, jsonb, jsonb) to service_role;
+  public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) to service_role;
