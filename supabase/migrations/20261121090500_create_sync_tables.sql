@@ -83,10 +83,11 @@ create table sync.deliveries (
 create unique index deliveries_dedupe_key on sync.deliveries (dedupe_key) where status <> 'duplicate';
 -- One lane per booking: never two workers on one (invariant 5).
 create unique index deliveries_lane_key on sync.deliveries (connection_id, external_id) where status = 'processing';
-create index deliveries_due_idx on sync.deliveries (next_attempt_at) where status = 'pending';
+create index deliveries_due_idx on sync.deliveries (connection_id, next_attempt_at) where status = 'pending';
 create index deliveries_lease_idx on sync.deliveries (leased_until) where status = 'processing';
 create index deliveries_booking_idx on sync.deliveries (connection_id, external_id, received_at);
-create index deliveries_received_at_idx on sync.deliveries (received_at);
+create index deliveries_received_at_idx on sync.deliveries (connection_id, received_at);
+create index deliveries_dead_idx on sync.deliveries (connection_id) where status = 'dead';
 create index deliveries_duplicate_of_idx on sync.deliveries (duplicate_of) where duplicate_of is not null;
 create index deliveries_replay_of_idx on sync.deliveries (replay_of) where replay_of is not null;
 
@@ -175,6 +176,7 @@ create table sync.held_changes (
   snapshot jsonb not null,
   held_at timestamptz not null default now(),
   released_at timestamptz,
+  settled_at timestamptz,
   dismissed_at timestamptz,
   by text,
   reason text not null,
@@ -186,11 +188,16 @@ create table sync.held_changes (
 -- A booking has at most one open hold; a newer statement replaces it.
 create unique index held_changes_open_key on sync.held_changes (booking_id)
   where released_at is null and dismissed_at is null;
+-- A released change passes the brake with the next fresh read.
+create index held_changes_released_idx on sync.held_changes (booking_id)
+  where released_at is not null and settled_at is null;
 create index held_changes_organization_idx on sync.held_changes (organization_id, held_at);
 
 comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them (invariant 7).';
 comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
 comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
+comment on column sync.held_changes.released_at is 'When a person let it pass; a fresh read then decides.';
+comment on column sync.held_changes.settled_at is 'When that fresh read was applied.';
 comment on column sync.held_changes.by is 'Who released or dismissed it; system if a newer statement did.';
 comment on column sync.held_changes.reason is 'Why it was held, in words.';
 

@@ -69,7 +69,7 @@ create function sync.plan_snapshots(
   organization_id uuid,
   source public.booking_source,
   snapshots jsonb,
-  not_before timestamptz,
+  deliveries sync.deliveries[],
   force boolean
 ) returns sync.planned_snapshot[]
 language plpgsql
@@ -107,10 +107,11 @@ begin
         e.snapshot ->> 'content_hash' as content_hash,
         -- Clamped to our clock and to the claim: an isolate's clock may be wrong, and a read can
         -- have begun neither in the future nor before the work was handed out.
-        least(now(), greatest((e.snapshot ->> 'fetched_at')::timestamptz, plan_snapshots.not_before)) as fetched_at,
+        least(now(), greatest((e.snapshot ->> 'fetched_at')::timestamptz, d.claimed_at)) as fetched_at,
         (e.snapshot ->> 'source_updated_at')::timestamptz as source_updated_at,
         (e.snapshot ->> 'source_version')::bigint as source_version
       from jsonb_array_elements(plan_snapshots.snapshots) with ordinality as e (snapshot, ord)
+      left join unnest(plan_snapshots.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
     ) r
     left join lateral (
       select t.content_hash, t.source_version, t.source_updated_at
@@ -197,10 +198,10 @@ begin
 end;
 $$;
 
-comment on function sync.plan_snapshots(uuid, public.booking_source, jsonb, timestamptz, boolean) is
+comment on function sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) is
   'Decides what each snapshot of a page is, and locks the bookings that are to be written.';
 
 revoke all on function sync.snapshot_error(jsonb),
-  sync.plan_snapshots(uuid, public.booking_source, jsonb, timestamptz, boolean) from public, anon, authenticated;
+  sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) from public, anon, authenticated;
 grant execute on function sync.snapshot_error(jsonb),
-  sync.plan_snapshots(uuid, public.booking_source, jsonb, timestamptz, boolean) to service_role;
+  sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) to service_role;

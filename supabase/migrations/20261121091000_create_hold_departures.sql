@@ -30,6 +30,16 @@ $$;
 comment on function sync.remaining_cancel_budget(uuid, public.booking_source) is
   'Departures from CONFIRMED that a connection may still make in this rolling hour; locks the connection.';
 
+create function sync.is_released(booking_id bigint) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_released.booking_id and h.released_at is not null and h.settled_at is null)
+$$;
+
+comment on function sync.is_released(bigint) is 'Whether a person has let this booking pass the brake and no read has followed yet.';
+
 -- Keeps what the brake stopped. A newer statement replaces the open hold; the same one writes nothing.
 create function sync.hold_change(
   organization_id uuid, booking_id bigint, new_status public.booking_status, snapshot jsonb,
@@ -66,7 +76,7 @@ $$;
 comment on function sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) is
   'Opens or replaces the hold of one booking; true if anything was written.';
 
-revoke all on function sync.remaining_cancel_budget(uuid, public.booking_source),
+revoke all on function sync.remaining_cancel_budget(uuid, public.booking_source), sync.is_released(bigint),
   sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) from public, anon, authenticated;
-grant execute on function sync.remaining_cancel_budget(uuid, public.booking_source),
+grant execute on function sync.remaining_cancel_budget(uuid, public.booking_source), sync.is_released(bigint),
   sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) to service_role;

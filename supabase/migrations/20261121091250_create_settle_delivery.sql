@@ -51,8 +51,7 @@ begin
     next_attempt_at = null, leased_until = null, lease_token = null, finished_at = now()
   where d.id = delivery.id
     or d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
-      and d.status = 'pending' and d.seq <= covered
-      and settle_delivery.status in ('succeeded', 'stale', 'held');
+      and d.status = 'pending' and d.seq <= covered;
 
   update sync.source_states s set processed_seq = covered, updated_at = now()
   from sync.connections c
@@ -103,9 +102,13 @@ begin
   elsif delivery.attempts > 8 or delay is null then
     perform sync.settle_delivery(delivery, 'dead', coalesce(p_result, '{}'), error);
   else
+    -- The older ones of its booking wait with it: the next read is theirs too.
     update sync.deliveries d set status = 'pending', next_attempt_at = now() + delay,
-      leased_until = null, lease_token = null, last_error = error
-    where d.id = delivery.id;
+      leased_until = null, lease_token = null,
+      last_error = case when d.id = delivery.id then error else d.last_error end
+    where d.id = delivery.id
+      or d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+        and d.status = 'pending' and d.seq < delivery.seq;
   end if;
   return true;
 end;

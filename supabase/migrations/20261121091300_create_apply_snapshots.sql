@@ -15,8 +15,8 @@ create type sync.snapshot_verdict as (
 comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
 
 create function sync.apply_page(
-  organization_id uuid, source public.booking_source, snapshots jsonb, not_before timestamptz,
-  delivery_id uuid, run_id uuid, force boolean, detailed boolean
+  organization_id uuid, source public.booking_source, snapshots jsonb,
+  deliveries sync.deliveries[], run_id uuid, force boolean, detailed boolean
 ) returns sync.snapshot_verdict[]
 language plpgsql
 set search_path = ''
@@ -32,7 +32,7 @@ declare
   verdicts sync.snapshot_verdict[];
 begin
   plan := sync.plan_snapshots(apply_page.organization_id, apply_page.source, apply_page.snapshots,
-    apply_page.not_before, apply_page.force);
+    apply_page.deliveries, apply_page.force);
 
   if exists (select from unnest(plan) p where p.verdict = 'apply') then
     if exists (select from unnest(plan) p
@@ -46,11 +46,15 @@ begin
       from unnest(plan) p
       left join (
         select d.ord, row_number() over (order by d.ord) as place
-        from unnest(plan) d where d.verdict = 'apply' and sync.is_departure(d.old_status, d.new_status)
+        from unnest(plan) d
+        where d.verdict = 'apply' and sync.is_departure(d.old_status, d.new_status)
+          and not sync.is_released(d.booking_id)
       ) d on d.ord = p.ord;
       perform sync.hold_change(apply_page.organization_id, p.booking_id, p.new_status, p.snapshot,
-        apply_page.delivery_id, apply_page.run_id)
-      from unnest(plan) p where p.verdict = 'held';
+        d.id, apply_page.run_id)
+      from unnest(plan) p
+      left join unnest(apply_page.deliveries) d on d.external_id = p.external_id
+      where p.verdict = 'held';
     end if;
 
     -- Keys are drawn here, so that children and projections can name their booking at once.
@@ -73,15 +77,18 @@ begin
 
       insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict, changes)
       select apply_page.organization_id, c.booking_id,
-        case when apply_page.delivery_id is null then 'import' else 'webhook' end,
-        apply_page.delivery_id, apply_page.run_id,
+        case when d.id is null then 'import' else 'webhook' end, d.id, apply_page.run_id,
         case when bool_or(c.table_name = 'bookings' and c.operation = 'created') then 'created' else 'updated' end,
         jsonb_object_agg(
           case when c.table_name = 'bookings' then 'bookings.' else c.table_name || '[' || c.key || '].' end || f.key,
           f.value)
       from unnest(row_changes) c
       cross join jsonb_each(c.fields) f
-      group by c.booking_id;
+      left join (
+        select w.booking_id, v.id from unnest(to_write) w
+        join unnest(apply_page.deliveries) v on v.external_id = w.external_id
+      ) d on d.booking_id = c.booking_id
+      group by c.booking_id, d.id;
 
       -- What a booking drives follows in the same transaction.
       row_changes := row_changes || array(
@@ -91,17 +98,21 @@ begin
     end if;
   end if;
 
-  -- A statement that was believed ends the hold of an older one.
+  -- A statement that was believed ends the hold of an older one, and uses up a release.
   if exists (select from sync.held_changes h
-             where h.organization_id = apply_page.organization_id
-               and h.released_at is null and h.dismissed_at is null) then
-    update sync.held_changes h set dismissed_at = now(), by = 'system'
+             where h.organization_id = apply_page.organization_id and h.dismissed_at is null
+               and (h.released_at is null or h.settled_at is null)) then
+    update sync.held_changes h set
+      dismissed_at = case when h.released_at is null then now() end,
+      settled_at = case when h.released_at is not null then now() end,
+      by = coalesce(h.by, 'system')
     from unnest(plan) p, public.bookings b
     where p.verdict in ('apply', 'unchanged', 'revision')
       and b.organization_id = apply_page.organization_id and b.source = apply_page.source
       and b.external_id = p.external_id
-      and h.booking_id = b.id and h.released_at is null and h.dismissed_at is null
-      and h.held_at < coalesce(p.fetched_at, now());
+      and h.booking_id = b.id and h.organization_id = apply_page.organization_id
+      and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
+      and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now());
   end if;
 
   -- An upsert finds its row by key whatever the planner believes.
@@ -152,7 +163,7 @@ begin
 end;
 $$;
 
-comment on function sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean) is
+comment on function sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean) is
   'Applies a page of snapshots; a bad value among them fails the whole page (see sync.apply_page_or_halves).';
 
 -- Which field of a snapshot cannot be stored: each is tried alone. Only for a snapshot that failed.
@@ -189,8 +200,8 @@ comment on function sync.find_bad_field(jsonb) is 'The path of the first field t
 -- A value that only a cast or a constraint finds wrong fails the page. Then the page is halved until
 -- the bad snapshot stands alone and is refused by name; the others land. Good pages pay nothing.
 create function sync.apply_page_or_halves(
-  organization_id uuid, source public.booking_source, snapshots jsonb, not_before timestamptz,
-  delivery_id uuid, run_id uuid, force boolean, detailed boolean
+  organization_id uuid, source public.booking_source, snapshots jsonb,
+  deliveries sync.deliveries[], run_id uuid, force boolean, detailed boolean
 ) returns sync.snapshot_verdict[]
 language plpgsql
 set search_path = ''
@@ -203,7 +214,7 @@ declare
   field text;
   state text;
 begin
-  return sync.apply_page(organization_id, source, snapshots, not_before, delivery_id, run_id, force, detailed);
+  return sync.apply_page(organization_id, source, snapshots, deliveries, run_id, force, detailed);
 exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
   get stacked diagnostics message = message_text, field = constraint_name, state = returned_sqlstate;
   if size = 1 then
@@ -216,17 +227,17 @@ exception when data_exception or integrity_constraint_violation or program_limit
     select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
     from unnest(sync.apply_page_or_halves(organization_id, source,
       (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place <= half),
-      not_before, delivery_id, run_id, force, detailed)) v
+      deliveries, run_id, force, detailed)) v
   ) || array(
     select row(v.ord + half, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
     from unnest(sync.apply_page_or_halves(organization_id, source,
       (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place > half),
-      not_before, delivery_id, run_id, force, detailed)) v
+      deliveries, run_id, force, detailed)) v
   );
 end;
 $$;
 
-comment on function sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean) is
+comment on function sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean) is
   'Applies a page; if a value in it cannot be stored, refuses just the snapshot that has it.';
 
 create function public.apply_snapshots(
@@ -237,7 +248,8 @@ create function public.apply_snapshots(
   lease_token uuid default null,
   run_id uuid default null,
   force boolean default false,
-  dry_run boolean default false
+  dry_run boolean default false,
+  deliveries jsonb default '[]'
 ) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
 language plpgsql
 set search_path = ''
@@ -249,8 +261,10 @@ as $$
 #variable_conflict use_column
 declare
   connection sync.connections;
-  delivery sync.deliveries;
+  held sync.deliveries[];
+  lost text[];
   refusal text;
+  accepted jsonb := apply_snapshots.snapshots;
   verdicts sync.snapshot_verdict[];
 begin
   if jsonb_typeof(apply_snapshots.snapshots) is distinct from 'array' then
@@ -259,18 +273,34 @@ begin
 
   select * into connection from sync.connections c
   where c.organization_id = apply_snapshots.organization_id and c.source = apply_snapshots.source;
+  refusal := case
+    when connection.id is null then 'unknown_organization'
+    when not apply_snapshots.force and (connection.paused_at is not null or not connection.enabled) then 'paused'
+  end;
 
-  if connection.id is null then
-    refusal := 'unknown_organization';
-  elsif apply_snapshots.delivery_id is not null then
-    delivery := sync.hold_lease(apply_snapshots.delivery_id, apply_snapshots.lease_token);
-    if delivery.id is null then
-      refusal := 'lease_lost';
+  if refusal is null and (apply_snapshots.delivery_id is not null or apply_snapshots.deliveries <> '[]') then
+    -- A worker that lost its lease can finish nothing, and apply nothing in its name.
+    select array_agg(l.held) filter (where (l.held).id is not null),
+      array_agg(coalesce((l.held).external_id, d.external_id)) filter (where (l.held).id is null)
+    into held, lost
+    from (
+      select apply_snapshots.delivery_id as id, apply_snapshots.lease_token as token
+      where apply_snapshots.delivery_id is not null
+      union all
+      select (e.item ->> 'delivery_id')::uuid, (e.item ->> 'lease_token')::uuid
+      from jsonb_array_elements(apply_snapshots.deliveries) e (item)
+      order by 1
+    ) w
+    cross join lateral (select sync.hold_lease(w.id, w.token) as held offset 0) l
+    left join lateral sync.delivery_now(w.id) d on (l.held).id is null;
+    if lost is not null then
+      -- Without a trace of the delivery nobody can tell whose work this is.
+      refusal := case when held is null then 'lease_lost' end;
+      accepted := coalesce((
+        select jsonb_agg(e.snapshot order by e.ord)
+        from jsonb_array_elements(apply_snapshots.snapshots) with ordinality e (snapshot, ord)
+        where coalesce(e.snapshot ->> 'external_id' <> all (lost), true)), '[]');
     end if;
-  end if;
-  if refusal is null and not apply_snapshots.force
-    and (connection.paused_at is not null or not connection.enabled) then
-    refusal := 'paused';
   end if;
 
   if refusal is not null then
@@ -282,47 +312,49 @@ begin
   if apply_snapshots.dry_run then
     begin
       verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
-        apply_snapshots.snapshots, delivery.claimed_at, delivery.id, apply_snapshots.run_id,
-        apply_snapshots.force, true);
+        accepted, held, apply_snapshots.run_id, apply_snapshots.force, true);
       raise exception 'dry run' using errcode = 'BSDRY';
     exception when sqlstate 'BSDRY' then
       null; -- Everything is undone but the verdicts.
     end;
   else
     verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
-      apply_snapshots.snapshots, delivery.claimed_at, delivery.id, apply_snapshots.run_id,
-      apply_snapshots.force, false);
+      accepted, held, apply_snapshots.run_id, apply_snapshots.force, false);
 
     update sync.connections c set last_success_at = now()
     where c.id = connection.id
-      and exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated'))
+      and exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated', 'unchanged'))
       and (c.last_success_at is null or c.last_success_at < now() - interval '10 seconds');
 
-    if delivery.id is not null then
-      perform sync.settle_delivery(delivery,
-        case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
-        jsonb_strip_nulls(jsonb_build_object(
-          'outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)), v.error)
+    perform sync.settle_delivery(d,
+      case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
+      jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)),
+      v.error)
+    from unnest(held) d
+    join (
+      select distinct on (v.external_id) v.*
       from unnest(verdicts) v
-      where v.external_id = delivery.external_id
-      order by v.ord desc limit 1;
-    end if;
+      order by v.external_id, v.verdict = 'stale', v.ord desc
+    ) v on v.external_id = d.external_id;
   end if;
 
-  return query select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v;
+  return query
+    select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v
+    union all
+    select l.external_id, 'lease_lost', null, '{}', null from unnest(lost) l (external_id);
 end;
 $$;
 
-comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean) is
-  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery it finishes it too. dry_run rolls back and returns the exact row changes.';
+comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb) is
+  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. dry_run rolls back and returns the exact row changes.';
 
 revoke all on function sync.find_bad_field(jsonb),
-  sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
-  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
-  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean)
+  sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb)
   from public, anon, authenticated;
 grant execute on function sync.find_bad_field(jsonb),
-  sync.apply_page(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
-  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, timestamptz, uuid, uuid, boolean, boolean),
-  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean)
+  sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb)
   to service_role;

@@ -70,7 +70,7 @@ begin
     when p_event_timestamp = state.last_event_timestamp
       and sync.headout_rank(p_event_type) < sync.headout_rank(state.last_event_status) then 'stale'
     when booking.status = 'REJECTED' and stated <> 'REJECTED' then 'conflict'
-    when sync.is_departure(booking.status, stated)
+    when sync.is_departure(booking.status, stated) and not sync.is_released(booking.id)
       and sync.remaining_cancel_budget(connection.organization_id, 'headout') < 1 then 'held'
     else 'applied' end;
   -- An older event needs no second opinion, unless it is of the very same second.
@@ -106,8 +106,12 @@ begin
     where b.id = booking.id and booking is distinct from changed;
     select coalesce(jsonb_object_agg('bookings.' || f.key, f.value), '{}') into change
     from jsonb_each(sync.changed_fields(to_jsonb(booking), to_jsonb(changed))) f;
-    update sync.held_changes h set dismissed_at = now(), by = 'system'
-    where h.booking_id = booking.id and h.released_at is null and h.dismissed_at is null;
+    update sync.held_changes h set
+      dismissed_at = case when h.released_at is null then now() end,
+      settled_at = case when h.released_at is not null then now() end,
+      by = coalesce(h.by, 'system')
+    where h.booking_id = booking.id and h.dismissed_at is null
+      and (h.released_at is null or h.settled_at is null);
   elsif apply_event.outcome = 'held' then
     perform sync.hold_change(connection.organization_id, booking.id, stated,
       jsonb_build_object('external_id', p_external_id, 'event', p_body, 'content_hash', key),

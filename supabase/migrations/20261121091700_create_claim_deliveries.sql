@@ -1,0 +1,95 @@
+-- Purpose: hand out due work. One lane per booking (never two workers on one), fair between
+-- connections, nothing from a paused one, and a dead worker's lease ends here (invariants 5, 11, 14).
+
+create type sync.stored_lane as (
+  connection_id bigint, organization_id uuid, source public.booking_source, external_id text
+);
+
+comment on type sync.stored_lane is 'A booking as the inbox sees it: its deliveries are worked on one at a time.';
+
+create function public.claim_deliveries(max_deliveries integer default 20)
+returns table (
+  delivery_id uuid, organization_id uuid, source public.booking_source, external_id text,
+  lease_token uuid, attempts integer, function text, event_type text
+)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  lanes sync.stored_lane[];
+begin
+  -- A worker that died at its last attempt must not keep the booking's lane for ever (incident 22).
+  perform sync.settle_delivery(d, 'dead', '{}', jsonb_build_object('code', 'lease_expired',
+    'message', 'The worker stopped without an answer at the last attempt.', 'at', now()))
+  from (
+    select e.* from sync.deliveries e
+    where e.status = 'processing' and e.leased_until < now() and e.attempts > 8
+    for update skip locked
+  ) d;
+  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
+    lease_token = null, last_error = jsonb_build_object('code', 'lease_expired',
+      'message', 'The worker stopped without an answer.', 'at', now())
+  where d.id in (
+    select e.id from sync.deliveries e
+    where e.status = 'processing' and e.leased_until < now()
+    for update skip locked
+  );
+
+  -- The longest due lanes of each connection, taken in turns; lanes that somebody works on are skipped.
+  select array_agg(row(l.connection_id, l.organization_id, l.source, l.external_id)::sync.stored_lane)
+  into lanes
+  from (
+    select q.*
+    from (
+      select c.id as connection_id, c.organization_id, c.source, d.external_id,
+        row_number() over (partition by c.id order by d.due_at) as turn, d.due_at
+      from sync.connections c
+      cross join lateral (
+        select n.external_id, min(n.next_attempt_at) as due_at
+        from (
+          select e.external_id, e.next_attempt_at from sync.deliveries e
+          where e.connection_id = c.id and e.status = 'pending' and e.next_attempt_at <= now()
+          order by e.next_attempt_at
+          limit 10 * claim_deliveries.max_deliveries
+        ) n
+        group by n.external_id
+        order by due_at
+        limit 2 * claim_deliveries.max_deliveries
+      ) d
+      where c.enabled and c.paused_at is null
+    ) q
+    join sync.source_states s on s.organization_id = q.organization_id and s.source = q.source
+      and s.external_id = q.external_id
+    order by q.turn, q.due_at
+    limit claim_deliveries.max_deliveries
+    for update of s skip locked
+  ) l;
+
+  -- A new statement: with the lane locked, what it sees of the lane is final. The newest delivery
+  -- stands for the older ones, which its read will cover.
+  return query
+  update sync.deliveries d set status = 'processing', attempts = d.attempts + 1, claimed_at = now(),
+    claimed_seq = p.requested_seq, leased_until = now() + interval '60 seconds',
+    lease_token = gen_random_uuid(), next_attempt_at = null
+  from (
+    select distinct on (l.connection_id, l.external_id) e.id, l.organization_id, l.source, s.requested_seq
+    from unnest(lanes) l
+    join sync.deliveries e on e.connection_id = l.connection_id and e.external_id = l.external_id
+      and e.status = 'pending' and e.next_attempt_at <= now()
+    join sync.source_states s on s.organization_id = l.organization_id and s.source = l.source
+      and s.external_id = l.external_id
+    where not exists (select from sync.deliveries b where b.connection_id = l.connection_id
+      and b.external_id = l.external_id and b.status = 'processing')
+    order by l.connection_id, l.external_id, e.seq desc
+  ) p
+  where d.id = p.id
+  returning d.id, p.organization_id, p.source, d.external_id, d.lease_token, d.attempts, d.function, d.event_type;
+end;
+$$;
+
+comment on function public.claim_deliveries(integer) is
+  'Leases up to max_deliveries due deliveries for 60 s, one per booking: the newest, which stands for the older ones. Ends the leases of dead workers first.';
+
+revoke all on function public.claim_deliveries(integer) from public, anon, authenticated;
+grant execute on function public.claim_deliveries(integer) to service_role;

@@ -1,0 +1,150 @@
+-- Purpose: runs over a source, resumable at their checkpoint (invariants 11 to 13).
+
+create function sync.open_run(
+  p_organization_id uuid, p_source public.booking_source, p_mode text, p_parameters jsonb,
+  out run_id uuid, out outcome text, out lease_token uuid, out checkpoint jsonb, out counters jsonb,
+  out parameters jsonb, out cursor timestamptz, out started_at timestamptz
+)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  connection sync.connections;
+  run sync.runs;
+begin
+  -- Locked: of two starts at the same moment one begins and the other is told so.
+  select * into connection from sync.connections c
+  where c.organization_id = p_organization_id and c.source = p_source for no key update;
+  open_run.outcome := case when connection.id is null then 'unknown_organization'
+    when connection.paused_at is not null or not connection.enabled then 'paused' end;
+  if open_run.outcome is not null then
+    return;
+  end if;
+
+  select * into run from sync.runs r
+  where r.organization_id = p_organization_id and r.source = p_source and r.mode = p_mode
+    and r.status in ('running', 'stopped')
+  for update;
+  open_run.outcome := case when run.id is null then 'started'
+    when run.status = 'running' and run.heartbeat_at > now() - interval '60 seconds' then 'busy'
+    else 'resumed' end;
+  if open_run.outcome = 'started' then
+    insert into sync.runs (organization_id, source, mode, parameters, lease_token)
+    values (p_organization_id, p_source, p_mode, coalesce(p_parameters, '{}'), gen_random_uuid())
+    returning * into run;
+  elsif open_run.outcome = 'resumed' then
+    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = now()
+    where r.id = run.id returning * into run;
+  end if;
+  open_run.run_id := run.id;
+  open_run.lease_token := case when open_run.outcome <> 'busy' then run.lease_token end;
+  open_run.checkpoint := run.checkpoint;
+  open_run.counters := run.counters;
+  open_run.parameters := run.parameters;
+  open_run.cursor := connection.cursor;
+  open_run.started_at := run.started_at;
+end;
+$$;
+
+create function public.begin_run(
+  organization_id uuid,
+  source public.booking_source,
+  mode text,
+  parameters jsonb default '{}'
+) returns table (
+  run_id uuid, outcome text, lease_token uuid, checkpoint jsonb, counters jsonb, parameters jsonb,
+  cursor timestamptz, started_at timestamptz
+)
+language sql
+set search_path = ''
+as $$
+  select r.* from sync.open_run($1, $2, $3, $4) r
+$$;
+
+create function public.checkpoint_run(
+  run_id uuid,
+  lease_token uuid,
+  checkpoint jsonb,
+  counters jsonb,
+  snapshots jsonb default '[]',
+  force boolean default false
+) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  run sync.runs;
+begin
+  select * into run from sync.runs r where r.id = checkpoint_run.run_id for update;
+  if run.id is null or run.status <> 'running' or run.lease_token is distinct from checkpoint_run.lease_token then
+    raise exception 'Cannot checkpoint run %: another worker has taken it over', checkpoint_run.run_id
+      using errcode = 'BSRUN';
+  end if;
+  -- One transaction with the page: a run that dies goes on exactly after what it applied.
+  return query select * from public.apply_snapshots(run.organization_id, run.source,
+    checkpoint_run.snapshots, run_id => run.id, force => checkpoint_run.force);
+  update sync.runs r set checkpoint = checkpoint_run.checkpoint, counters = checkpoint_run.counters, heartbeat_at = now()
+  where r.id = run.id;
+end;
+$$;
+
+create function public.finish_run(
+  run_id uuid,
+  lease_token uuid,
+  status text,
+  checkpoint jsonb default null,
+  counters jsonb default null,
+  error jsonb default null
+) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  run sync.runs;
+begin
+  if finish_run.status not in ('stopped', 'completed', 'failed') then
+    raise exception 'Cannot finish run: status is %', finish_run.status using errcode = '22023';
+  end if;
+  update sync.runs r set status = finish_run.status,
+    checkpoint = coalesce(finish_run.checkpoint, r.checkpoint),
+    counters = coalesce(finish_run.counters, r.counters), error = finish_run.error,
+    heartbeat_at = now(), lease_token = null,
+    finished_at = case when finish_run.status <> 'stopped' then now() end
+  where r.id = finish_run.run_id and r.status = 'running' and r.lease_token = finish_run.lease_token
+  returning * into run;
+  if run.id is null then
+    return false;
+  end if;
+  -- Only past what is applied, never backwards, and from when the run began (invariant 13). A run
+  -- over a span of dates, or from a later instant than the cursor, proves nothing about the rest.
+  if run.status = 'completed' and run.mode in ('incremental', 'full')
+    and not run.parameters ?| array['start_date', 'end_date'] then
+    update sync.connections c set cursor = run.started_at - interval '10 minutes', updated_at = now()
+    where c.organization_id = run.organization_id and c.source = run.source
+      and (c.cursor is null or c.cursor < run.started_at - interval '10 minutes')
+      and (run.mode = 'full' or not run.parameters ? 'since'
+        or coalesce((run.parameters ->> 'since')::timestamptz <= c.cursor, false));
+  end if;
+  return true;
+end;
+$$;
+
+comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is 'The work of begin_run.';
+comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
+  'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker is at it), paused, unknown_organization.';
+comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean) is
+  'Applies a page of a run and saves how far it got, in one transaction. Fails with BSRUN if another worker has taken the run over.';
+comment on function public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) is
+  'Ends a run (completed, failed) or lays it down (stopped) for another worker; false if the lease was lost. A completed one moves the cursor.';
+
+revoke all on function sync.open_run(uuid, public.booking_source, text, jsonb),
+  public.begin_run(uuid, public.booking_source, text, jsonb),
+  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean),
+  public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) from public, anon, authenticated;
+grant execute on function sync.open_run(uuid, public.booking_source, text, jsonb),
+  public.begin_run(uuid, public.booking_source, text, jsonb),
+  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean),
+  public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) to service_role;
