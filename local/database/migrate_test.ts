@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { describeFailure, type Migration } from "./migrate.ts";
+
+const migration: Migration = {
+  version: "20260101000000",
+  name: "create_thing",
+  file: "supabase/migrations/20260101000000_create_thing.sql",
+  script: "-- Möbel 🎪\ncreate table a (id int);\n  create tabel b ();\n",
+};
+
+Deno.test("describeFailure() names file, line and column and shows the line", () => {
+  const position = [..."-- Möbel 🎪\ncreate table a (id int);\n  create "].length + 1;
+  const error = Object.assign(new Error('syntax error at or near "tabel"'), { position });
+  assert.equal(
+    describeFailure(migration, error),
+    "Cannot apply migration supabase/migrations/20260101000000_create_thing.sql:3:10: " +
+      'syntax error at or near "tabel"\n  create tabel b ();',
+  );
+});
+
+Deno.test("describeFailure() names the file alone when Postgres gives no position", () => {
+  const error = Object.assign(new Error("boom"), { hint: "Try again." });
+  assert.equal(
+    describeFailure(migration, error),
+    `Cannot apply migration ${migration.file}: boom\n  Try again.`,
+  );
+});

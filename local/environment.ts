@@ -1,0 +1,94 @@
+import type { LocalKeys } from "./keys.ts";
+
+/** What the functions read (design §8); only these are taken from the caller for them by name. */
+export const functionVariables = [
+  "SUPABASE_URL",
+  "SUPABASE_SERVICE_ROLE_KEY",
+  "SUPABASE_SECRET_KEYS",
+  "SUPABASE_JWKS",
+  "SUPABASE_JWT_SECRET",
+  "WEBHOOK_SECRET",
+  "WEBHOOK_SECRET_PREVIOUS",
+  "WEBHOOK_SIGNING_SECRET",
+  "ORGANIZATION_ID",
+  "EVENTFLOW_API_URL",
+  "EVENTFLOW_API_KEY",
+  "HEADOUT_API_URL",
+  "HEADOUT_API_KEY",
+  "HEADOUT_WEBHOOK_KEY",
+  "HEADOUT_JWKS_URL",
+  "HEADOUT_JWT_ISSUER",
+  "HEADOUT_JWT_AUDIENCE",
+  "HEADOUT_JWT_SECRET",
+  "SYNC_BUDGET_MS",
+  "IMPORT_BUDGET_MS",
+  "LOG_LEVEL",
+] as const;
+
+/** What Deno itself needs in a process that starts with an empty environment. */
+const processVariables =
+  /^(PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|XDG_\w+|DENO_\w+|NPM_CONFIG_\w+|npm_config_\w+|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS|SystemRoot|LOCALAPPDATA|APPDATA|USERPROFILE)$/;
+
+/** Reads a `.env` file: `NAME=value`, comments, optional quotes and `export`. Absent is empty. */
+export async function readEnvFile(file: string): Promise<Readonly<Record<string, string>>> {
+  try {
+    return parseEnv(await Deno.readTextFile(file));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  }
+}
+
+/** The variables of a `.env` text. An empty value is as good as none, and is left out. */
+export function parseEnv(text: string): Readonly<Record<string, string>> {
+  const variables: Record<string, string> = {};
+  for (const line of text.split(/\r?\n/)) {
+    const [, name, raw = ""] = /^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined) continue;
+    const quoted = /^(["'])(.*)\1\s*(#.*)?$/.exec(raw);
+    const value = quoted === null
+      ? raw.replace(/(^|\s)#.*$/, "").trim()
+      : quoted[1] === '"'
+      ? (quoted[2] ?? "").replaceAll("\\n", "\n")
+      : quoted[2] ?? "";
+    if (value !== "") variables[name] = value;
+  }
+  return variables;
+}
+
+/** What a function's process starts with: the stack's own values, then the caller's over them. */
+export function functionEnvironment(
+  url: string,
+  keys: LocalKeys,
+  overrides: Readonly<Record<string, string>> = {},
+  process: Readonly<Record<string, string>> = Deno.env.toObject(),
+): Readonly<Record<string, string>> {
+  const inherited = Object.entries(process).filter(([name]) => processVariables.test(name));
+  return {
+    ...Object.fromEntries(inherited),
+    NO_COLOR: "1",
+    SUPABASE_URL: url,
+    SUPABASE_SERVICE_ROLE_KEY: keys.serviceRoleKey,
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: keys.secretKey }),
+    SUPABASE_JWT_SECRET: keys.jwtSecret,
+    WEBHOOK_SECRET: keys.webhookSecret,
+    EVENTFLOW_API_URL: `${url}/simulators/eventflow`,
+    EVENTFLOW_API_KEY: keys.eventflowApiKey,
+    HEADOUT_API_URL: `${url}/simulators/headout`,
+    HEADOUT_API_KEY: keys.headoutApiKey,
+    HEADOUT_WEBHOOK_KEY: keys.headoutWebhookKey,
+    ...overrides,
+  };
+}
+
+/** The function variables that are set in an environment, for handing them to the functions. */
+export function chosenVariables(
+  environment: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    functionVariables.flatMap((name) => {
+      const value = environment[name];
+      return value === undefined || value === "" ? [] : [[name, value]];
+    }),
+  );
+}

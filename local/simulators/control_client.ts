@@ -1,0 +1,69 @@
+import type { Simulator } from "./simulator.ts";
+
+/** Steers a simulator from the same process, through the requests that its control API takes. */
+export interface ControlClient {
+  /** Sends a control request and returns its JSON; an error status is thrown. */
+  request<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  list<T = Record<string, unknown>>(query?: string): Promise<readonly T[]>;
+  get<T = Record<string, unknown>>(id: string): Promise<T>;
+  create<T = Record<string, unknown>>(booking: Record<string, unknown>): Promise<T>;
+  /** Merges fields and bumps the revision; `bump: false` leaves it, `remove` takes keys away. */
+  patch<T = Record<string, unknown>>(
+    id: string,
+    fields: Record<string, unknown>,
+    options?: { readonly bump?: boolean; readonly remove?: readonly string[] },
+  ): Promise<T>;
+  put<T = Record<string, unknown>>(id: string, booking: Record<string, unknown>): Promise<T>;
+  cancel(id: string): Promise<unknown>;
+  delete(id: string): Promise<unknown>;
+  /** Has the simulator send its webhook and returns what the receiver answered. */
+  sendWebhook(
+    id: string,
+    options?: Record<string, unknown>,
+  ): Promise<{ readonly status: number; readonly body: unknown }>;
+  setFault(fault: Record<string, unknown>): Promise<unknown>;
+  clearFaults(): Promise<unknown>;
+  requests(): Promise<{
+    readonly total: number;
+    readonly counts: Readonly<Record<string, number>>;
+    readonly requests: readonly { readonly kind: string; readonly status: number }[];
+  }>;
+  /** Back to the seed: no changes, faults or log. */
+  reset(): Promise<unknown>;
+}
+
+/** A client of the control API at `mount`. */
+export function createControlClient(simulator: Simulator, mount: string): ControlClient {
+  async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await simulator(
+      new Request(`http://simulator.invalid${mount}/_control${path}`, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+    );
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} _control${path}: ${answer.status} ${text}`);
+    return JSON.parse(text) as T;
+  }
+  const booking = (id: string) => `/bookings/${encodeURIComponent(id)}`;
+  return {
+    request,
+    list: (query = "") => request("GET", `/bookings${query}`),
+    get: (id) => request("GET", booking(id)),
+    create: (fields) => request("POST", "/bookings", fields),
+    patch: (id, fields, options = {}) => {
+      const query = new URLSearchParams();
+      if (options.bump === false) query.set("bump", "false");
+      if (options.remove !== undefined) query.set("remove", options.remove.join(","));
+      return request("PATCH", `${booking(id)}?${query}`, fields);
+    },
+    put: (id, fields) => request("PUT", booking(id), fields),
+    cancel: (id) => request("POST", `${booking(id)}/cancel`),
+    delete: (id) => request("DELETE", booking(id)),
+    sendWebhook: (id, options = {}) => request("POST", `${booking(id)}/send-webhook`, options),
+    setFault: (fault) => request("POST", "/faults", fault),
+    clearFaults: () => request("DELETE", "/faults"),
+    requests: () => request("GET", "/requests"),
+    reset: () => request("POST", "/reset"),
+  };
+}

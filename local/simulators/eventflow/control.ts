@@ -1,0 +1,148 @@
+import { jsonResponse } from "../../json_response.ts";
+import { type Faults, pause } from "../faults.ts";
+import type { RequestLog } from "../request_log.ts";
+import { readControlBody, sendWebhook, type SimulatorOptions } from "../simulator.ts";
+import type { EventflowBooking } from "./booking.ts";
+import type { EventflowStore } from "./store.ts";
+
+/** What the control API steers. */
+export interface EventflowControlOptions extends SimulatorOptions {
+  readonly store: EventflowStore;
+  readonly faults: Faults;
+  readonly log: RequestLog;
+}
+
+/** Faults of the webhooks: lost, sent twice, sent late. */
+export const webhookModes = ["drop", "duplicate", "delay"] as const;
+
+/** The control API under `_control`: changes EventFlow's data and its manners. */
+export async function controlEventflow(
+  request: Request,
+  path: string,
+  options: EventflowControlOptions,
+): Promise<Response> {
+  const { store, faults, log, now = Date.now } = options;
+  const url = new URL(request.url);
+  const [collection, rawId, action] = path.split("/");
+  const { method } = request;
+  if (collection === "requests" && method === "GET") return jsonResponse(log.report());
+  if (collection === "requests" && method === "DELETE") return done(() => log.reset());
+  if (collection === "faults" && method === "GET") return jsonResponse(faults.list());
+  if (collection === "faults" && method === "DELETE") return done(() => faults.reset());
+  if (collection === "faults" && method === "POST") {
+    return jsonResponse(faults.add(await readControlBody(request)), 201);
+  }
+  if (collection === "reset" && method === "POST") {
+    return done(() => [store, faults, log].forEach((part) => part.reset()));
+  }
+  if (collection !== "bookings") return notFound(path);
+
+  const instant = () => new Date(now()).toISOString();
+  if (rawId === undefined || rawId === "") {
+    if (method === "GET") return listBookings(url, store);
+    if (method !== "POST") return notFound(path);
+    const fields = await readControlBody(request);
+    const booking = { id: crypto.randomUUID(), version: 1, updated_at: instant(), ...fields };
+    store.put(booking);
+    return jsonResponse(booking, 201);
+  }
+  const id = decodeURIComponent(rawId);
+  const stored = store.get(id);
+  if (method === "PUT" && action === undefined) {
+    const booking = bump({ ...await readControlBody(request), id }, stored?.booking, instant());
+    store.put(booking);
+    return jsonResponse(booking);
+  }
+  if (action === "send-webhook" && method === "POST") {
+    return await webhook(id, await readControlBody(request), options);
+  }
+  if (stored === undefined) return notFound(path);
+  if (action === undefined && method === "GET") return jsonResponse(stored.booking);
+  if (action === undefined && method === "DELETE") {
+    store.put(bump(stored.booking, stored.booking, instant()));
+    return done(() => store.delete(id));
+  }
+  if (action === undefined && method === "PATCH") {
+    const merged: Record<string, unknown> = {
+      ...stored.booking,
+      ...await readControlBody(request),
+      id,
+    };
+    for (const key of url.searchParams.get("remove")?.split(",") ?? []) delete merged[key];
+    const booking = url.searchParams.get("bump") === "false"
+      ? merged as EventflowBooking
+      : bump(merged as EventflowBooking, stored.booking, instant());
+    store.put(booking);
+    return jsonResponse(booking);
+  }
+  if (action === "cancel" && method === "POST") {
+    const booking = bump({ ...stored.booking, status: "Avbokad" }, stored.booking, instant());
+    store.put(booking);
+    return jsonResponse(booking);
+  }
+  return notFound(path);
+}
+
+/** The next revision: one version up, changed now; what the caller set itself stays. */
+function bump(
+  booking: EventflowBooking,
+  before: EventflowBooking | undefined,
+  instant: string,
+): EventflowBooking {
+  const revised: Record<string, unknown> = { ...booking };
+  if (booking.updated_at === before?.updated_at) revised.updated_at = instant;
+  if (booking.version === before?.version && (before === undefined || "version" in before)) {
+    revised.version = Number(before?.version ?? 0) + 1;
+  }
+  return revised as EventflowBooking;
+}
+
+async function webhook(
+  id: string,
+  body: Record<string, unknown>,
+  options: EventflowControlOptions,
+): Promise<Response> {
+  const { headers, url, key, ...fields } = body;
+  const fault = options.faults.take(webhookModes, id);
+  if (fault?.mode === "drop") return jsonResponse({ status: 0, body: { dropped: true } });
+  const send = () =>
+    sendWebhook(
+      options.fetch ?? fetch,
+      typeof url === "string" ? url : options.webhookUrl,
+      {
+        "x-api-key": typeof key === "string" ? key : options.webhookKey,
+        ...(headers as Record<string, string> | undefined),
+      },
+      { booking_id: id, event_type: "updated", ...fields },
+      options.signal,
+    );
+  if (fault?.mode === "delay") {
+    const signal = options.signal ?? new AbortController().signal;
+    void pause((fault.seconds ?? 1) * 1000, signal).then(() => signal.aborted ? null : send());
+    return jsonResponse({ status: 0, body: { delayed: true } });
+  }
+  const answer = await send();
+  if (fault?.mode === "duplicate") {
+    return jsonResponse({ ...await send(), first: answer });
+  }
+  return jsonResponse(answer);
+}
+
+function listBookings(url: URL, store: EventflowStore): Response {
+  const limit = Number(url.searchParams.get("limit") ?? 100);
+  const bookings: EventflowBooking[] = [];
+  for (const listed of store.visible(url.searchParams.get("organization_id") ?? undefined)) {
+    if (bookings.length >= limit) break;
+    bookings.push(listed.load());
+  }
+  return jsonResponse(bookings);
+}
+
+function done(work: () => void): Response {
+  work();
+  return jsonResponse({ ok: true });
+}
+
+function notFound(path: string): Response {
+  return jsonResponse({ message: `There is no _control/${path}` }, 404);
+}

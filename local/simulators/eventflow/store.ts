@@ -1,0 +1,80 @@
+import type { EventflowBooking } from "./booking.ts";
+import { type EventflowSeed, seedBooking, seedId, seedIndex, seedUpdatedAt } from "./seed.ts";
+
+/** What EventFlow knows of a booking: it, or what is left of it after its deletion. */
+export type StoredBooking =
+  | { readonly state: "present"; readonly booking: EventflowBooking }
+  | { readonly state: "deleted"; readonly booking: EventflowBooking };
+
+/** A booking in a list; `load` computes it, so that skipping one is cheap. */
+export interface ListedBooking {
+  readonly updatedAt: unknown;
+  load(): EventflowBooking;
+}
+
+/** The bookings of the simulated EventFlow: the seed, and what has been done to it. */
+export interface EventflowStore {
+  get(id: string): StoredBooking | undefined;
+  /** The bookings that an organization sees, in a steady order, one after the other. */
+  visible(organizationId: string | undefined): Generator<ListedBooking>;
+  put(booking: EventflowBooking): void;
+  delete(id: string): void;
+  reset(): void;
+}
+
+/**
+ * Holds only what differs from the seed, so that a hundred thousand bookings cost nothing. A
+ * booking made with an `organization_id` is seen by that organization alone, and such an
+ * organization sees nothing of the seed: tests do not meet each other.
+ */
+export function createEventflowStore(seed: EventflowSeed): EventflowStore {
+  const changed = new Map<string, StoredBooking>();
+  const added = new Set<string>();
+
+  function get(id: string): StoredBooking | undefined {
+    const index = seedIndex(id);
+    return changed.get(id) ??
+      (index !== undefined && index < seed.count
+        ? { state: "present", booking: seedBooking(seed, index) }
+        : undefined);
+  }
+  return {
+    get,
+    *visible(organizationId): Generator<ListedBooking> {
+      const own = [...added].filter((id) =>
+        organizationId !== undefined && changed.get(id)?.booking.organization_id === organizationId
+      );
+      const seeded = own.length > 0 ? 0 : seed.count;
+      for (let index = 0; index < seeded; index++) {
+        const stored = changed.size === 0 ? undefined : changed.get(seedId(index));
+        if (stored?.state === "present") yield listed(stored.booking);
+        if (stored !== undefined) continue;
+        yield { updatedAt: seedUpdatedAt(seed, index), load: () => seedBooking(seed, index) };
+      }
+      for (const id of own.length > 0 ? own : added) {
+        const stored = changed.get(id);
+        if (stored?.state !== "present") continue;
+        if (own.length > 0 || stored.booking.organization_id === undefined) {
+          yield listed(stored.booking);
+        }
+      }
+    },
+    put(booking): void {
+      const index = seedIndex(booking.id);
+      if (index === undefined || index >= seed.count) added.add(booking.id);
+      changed.set(booking.id, { state: "present", booking });
+    },
+    delete(id): void {
+      const stored = get(id);
+      if (stored !== undefined) changed.set(id, { state: "deleted", booking: stored.booking });
+    },
+    reset(): void {
+      changed.clear();
+      added.clear();
+    },
+  };
+}
+
+function listed(booking: EventflowBooking): ListedBooking {
+  return { updatedAt: booking.updated_at, load: () => booking };
+}

@@ -1,0 +1,119 @@
+import { jsonResponse } from "../json_response.ts";
+
+/** One way of misbehaving, for the next `count` requests that it fits. */
+export interface Fault {
+  readonly mode: string;
+  /** Only requests for this booking; else any. */
+  readonly booking_id?: string;
+  readonly status?: number;
+  readonly seconds?: number;
+  readonly retry_after?: number;
+  readonly version?: string;
+  readonly reason?: string;
+  /** How many requests; null for all of them until the faults are reset. */
+  readonly count: number | null;
+}
+
+/** The faults that are set now. */
+export interface Faults {
+  add(input: unknown): Fault;
+  /** Takes one use of the first fault among `modes` that fits the booking. */
+  take(modes: readonly string[], bookingId: string | undefined): Fault | undefined;
+  list(): readonly Fault[];
+  reset(): void;
+}
+
+/** Faults that any HTTP server can have; each simulator adds its own. */
+export const commonModes = ["status", "html", "truncated", "hang", "rate_limit", "drip"] as const;
+
+/** An empty set of faults that knows the given modes; another mode is a `TypeError`. */
+export function createFaults(modes: readonly string[]): Faults {
+  let faults: { readonly fault: Fault; left: number }[] = [];
+  return {
+    add(input): Fault {
+      const fault = { count: 1, ...(input as Partial<Fault>) } as Fault;
+      if (!modes.includes(fault.mode)) {
+        throw new TypeError(`Cannot set fault ${fault.mode}: modes are ${modes.join(", ")}`);
+      }
+      faults.push({ fault, left: fault.count ?? Infinity });
+      return fault;
+    },
+    take(wanted, bookingId): Fault | undefined {
+      const found = faults.find(({ fault, left }) =>
+        left > 0 && wanted.includes(fault.mode) &&
+        (fault.booking_id === undefined || fault.booking_id === bookingId)
+      );
+      if (found === undefined) return undefined;
+      found.left--;
+      faults = faults.filter(({ left }) => left > 0);
+      return found.fault;
+    },
+    list: () =>
+      faults.map(({ fault, left }) => ({ ...fault, count: left === Infinity ? null : left })),
+    reset(): void {
+      faults = [];
+    },
+  };
+}
+
+/** Spoils an answer in one of the common ways. `signal` is the caller's going away. */
+export async function spoil(
+  fault: Fault,
+  answer: Response,
+  signal: AbortSignal,
+): Promise<Response> {
+  switch (fault.mode) {
+    case "status":
+      return jsonResponse({ success: false, error: "simulated fault" }, fault.status ?? 500);
+    case "html":
+      return new Response("<!doctype html><title>Logga in</title><h1>Logga in</h1>", {
+        status: fault.status ?? 200,
+        headers: { "content-type": "text/html; charset=utf-8" },
+      });
+    case "rate_limit":
+      return jsonResponse({ success: false, error: "too many requests" }, 429, {
+        "retry-after": String(fault.retry_after ?? 1),
+      });
+    case "truncated": {
+      const text = await answer.text();
+      return new Response(text.slice(0, Math.floor(text.length / 2)), answer);
+    }
+    case "hang":
+      await pause((fault.seconds ?? 30) * 1000, signal);
+      return answer;
+    case "drip":
+      return new Response(drip(await answer.text(), fault.seconds ?? 5, signal), answer);
+    default:
+      return answer;
+  }
+}
+
+/** Waits, at most until the signal; never rejects. */
+export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, milliseconds);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+    signal.addEventListener("abort", done);
+  });
+}
+
+function drip(text: string, seconds: number, signal: AbortSignal): ReadableStream<Uint8Array> {
+  const bytes = new TextEncoder().encode(text);
+  const pieces = 10;
+  const size = Math.max(1, Math.ceil(bytes.length / pieces));
+  let sent = 0;
+  return new ReadableStream({
+    async pull(controller): Promise<void> {
+      await pause((seconds * 1000) / pieces, signal);
+      if (signal.aborted) return controller.error(new Error("the caller has gone"));
+      controller.enqueue(bytes.slice(sent, sent + size));
+      sent += size;
+      if (sent >= bytes.length) controller.close();
+    },
+  });
+}

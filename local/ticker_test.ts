@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { startTicker, tick, type TickerOptions } from "./ticker.ts";
+
+function setUp(answer: () => Response) {
+  const lines: string[] = [];
+  const requests: Request[] = [];
+  const controller = new AbortController();
+  const options: TickerOptions = {
+    url: "http://127.0.0.1:1",
+    serviceRoleKey: "key",
+    drainEvery: 1,
+    incrementalEvery: false,
+    log: (line) => lines.push(line),
+    signal: controller.signal,
+    fetch: (input, init) => {
+      requests.push(new Request(input, init));
+      return Promise.resolve(answer());
+    },
+  };
+  return { lines, requests, controller, options };
+}
+
+Deno.test("tick() drains with the service key", async () => {
+  const { requests, options, lines } = setUp(() => Response.json({ success: true }));
+  assert.equal(await tick("drain", options), true);
+  assert.equal(requests[0]?.headers.get("authorization"), "Bearer key");
+  assert.deepEqual(await requests[0]?.json(), { syncMode: "drain" });
+  assert.deepEqual(lines, []);
+});
+
+Deno.test("startTicker() stops quietly when the mode is not supported", async () => {
+  const { requests, options, lines } = setUp(() =>
+    Response.json({ error: { code: "unsupported_sync_mode" } }, { status: 400 })
+  );
+  await startTicker(options);
+  assert.equal(requests.length, 1);
+  assert.deepEqual(lines, []);
+});
+
+Deno.test("startTicker() says what went wrong, and goes on until the signal", async () => {
+  let calls = 0;
+  const { options, lines, controller } = setUp(() => {
+    if (++calls === 3) controller.abort();
+    return new Response("boom", { status: 500 });
+  });
+  await startTicker(options);
+  assert.equal(calls, 3);
+  assert.deepEqual(lines, Array(3).fill("drain answered 500: boom"));
+});

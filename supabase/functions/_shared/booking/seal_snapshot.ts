@@ -1,0 +1,34 @@
+import { contentHash } from "./content_hash.ts";
+import { BookingRefusal } from "./refusal.ts";
+import { type Snapshot, snapshotSchema } from "./snapshot.ts";
+import { assertStorable } from "./storable.ts";
+
+/**
+ * The finished snapshot: storable, within the schema and with its `content_hash`. Throws a
+ * `BookingRefusal` that names the first field at fault. Every decoder ends here.
+ */
+export function sealSnapshot(draft: Omit<Snapshot, "content_hash">): Snapshot {
+  assertStorable(draft.external_id, "id");
+  assertStorable(draft.booking);
+  assertStorable(draft.dates?.items, "dates");
+  assertStorable(draft.products?.items, "products");
+  assertStorable(draft.attachments?.items, "attachments");
+  const sealed = { ...draft, content_hash: contentHash(draft) };
+  const result = snapshotSchema.safeParse(sealed);
+  if (result.success) return sealed;
+  const issue = result.error.issues[0];
+  const path = (issue?.path ?? []).filter((part) => part !== "booking" && part !== "items");
+  throw new BookingRefusal("invalid_field", fieldPath(path), issue?.message ?? "is invalid");
+}
+
+function fieldPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (field, part) =>
+      typeof part === "number"
+        ? `${field}[${part}]`
+        : field === ""
+        ? String(part)
+        : `${field}.${String(part)}`,
+    "",
+  );
+}

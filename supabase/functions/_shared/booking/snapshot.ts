@@ -1,0 +1,163 @@
+import { z } from "zod";
+import { BOOKING_STATUSES } from "./status.ts";
+
+/** Limits of a snapshot; what exceeds one is refused by name, never cut. */
+export const SNAPSHOT_LIMITS = {
+  /** Characters of a booking's external id (a check constraint of `bookings`). */
+  externalId: 200,
+  /** Characters of a child's key: it is part of a unique index, whose rows end at 2,704 bytes. */
+  childKey: 600,
+  /** Characters of one text. */
+  text: 1_000_000,
+  /** Characters of a URL. */
+  url: 8_192,
+  /** Characters (ASCII) of a URL's identity, part of a unique index like a child's key. */
+  urlKey: 2_000,
+  /** Dates per booking. */
+  dates: 5_000,
+  /** Product rows per booking. */
+  products: 5_000,
+  /** Attachments per booking. */
+  attachments: 5_000,
+  /** Tags per product row. */
+  tags: 200,
+  /** Largest absolute value of an amount, price or quantity. */
+  amount: 1e12,
+  /** Levels of nesting in JSON that we keep as it is. */
+  depth: 64,
+} as const;
+
+/** A JSON object as `JSON.parse` makes it; a key `__proto__` is an own key like any other. */
+export type JsonObject = { [key: string]: unknown };
+
+/** Whether a value is a JSON object: not null, not a list. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const text = z.string().max(SNAPSHOT_LIMITS.text);
+const amount = z.number().min(-SNAPSHOT_LIMITS.amount).max(SNAPSHOT_LIMITS.amount);
+const childKey = z.string().min(1).max(SNAPSHOT_LIMITS.childKey);
+const optionalText = text.nullable().exactOptional();
+const optionalAmount = amount.nullable().exactOptional();
+const optionalFlag = z.boolean().nullable().exactOptional();
+// Not z.record(): it drops an own key "__proto__", and unknown fields are kept (invariant 16).
+const json = z.custom<JsonObject>(isJsonObject, "must be a JSON object");
+const instant = z.iso.datetime();
+const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d:[0-5]\d$/, "must be HH:MM:SS");
+const day = z.iso.date().refine((value) => value >= "1900-01-01" && value <= "2200-12-31", {
+  message: "must lie within 1900 and 2200",
+});
+
+/** What a warning says: the source's field, a stable code and a sentence. */
+export const warningSchema = z.strictObject({
+  field: z.string(),
+  code: z.string(),
+  message: z.string(),
+});
+
+/** The booking's own columns: an absent key is no statement, null clears, a value sets. */
+export const snapshotBookingSchema = z.strictObject({
+  booking_number: optionalText,
+  title: optionalText,
+  client_name: optionalText,
+  status: z.enum(BOOKING_STATUSES).exactOptional(),
+  source_status: optionalText,
+  delivery_address: optionalText,
+  delivery_city: optionalText,
+  delivery_postal_code: optionalText,
+  latitude: z.number().min(-90).max(90).nullable().exactOptional(),
+  longitude: z.number().min(-180).max(180).nullable().exactOptional(),
+  contact_name: optionalText,
+  contact_phone: optionalText,
+  contact_email: optionalText,
+  carry_more_than_10m: optionalFlag,
+  ground_nails_allowed: optionalFlag,
+  exact_time_needed: optionalFlag,
+  exact_time_info: optionalText,
+  rental_only: z.boolean().exactOptional(),
+  source_notes: optionalText,
+  economics: json.nullable().exactOptional(),
+  price_amount: optionalAmount,
+  price_currency: optionalText,
+  partner_reference: optionalText,
+  map_drawing_url: z.string().max(SNAPSHOT_LIMITS.url).nullable().exactOptional(),
+  extra: json.exactOptional(),
+});
+
+/** One day of a phase. Times are local wall clock, `HH:MM:SS`; null clears, absent says nothing. */
+export const snapshotDateSchema = z.strictObject({
+  phase: z.enum(["rig", "event", "rigdown"]),
+  day,
+  start_time: time.nullable().exactOptional(),
+  end_time: time.nullable().exactOptional(),
+});
+
+/** One product row; a component's quantity is per unit of its parent (design §9). */
+export const snapshotProductSchema = z.strictObject({
+  external_id: childKey,
+  parent_external_id: childKey.nullable().exactOptional(),
+  name: optionalText,
+  quantity: amount.exactOptional(),
+  unit_price: optionalAmount,
+  total_price: optionalAmount,
+  discount: optionalAmount,
+  vat_rate: amount.exactOptional(),
+  sku: optionalText,
+  notes: optionalText,
+  sort_index: optionalAmount,
+  is_package_component: z.boolean().exactOptional(),
+  tags: z.array(text).max(SNAPSHOT_LIMITS.tags).exactOptional(),
+  inventory_item_type_id: optionalText,
+  inventory_package_id: optionalText,
+  costs: json.nullable().exactOptional(),
+});
+
+/** One file; its identity is `url_key`, the URL without query and fragment. */
+export const snapshotAttachmentSchema = z.strictObject({
+  url: z.string().min(1).max(SNAPSHOT_LIMITS.url),
+  url_key: z.string().min(1).max(SNAPSHOT_LIMITS.urlKey),
+  file_name: optionalText,
+  file_type: optionalText,
+});
+
+/**
+ * A source's present statement about one booking in our canonical form: what every decoder emits
+ * and `apply_snapshots` takes. A collection that the source did not send is absent; `complete` is
+ * true only where the source said in words that its list is the whole of it (invariant 6).
+ */
+export const snapshotSchema = z.strictObject({
+  external_id: z.string().min(1).max(SNAPSHOT_LIMITS.externalId),
+  fetched_at: instant,
+  source_updated_at: instant.exactOptional(),
+  source_version: z.int().min(0).exactOptional(),
+  content_hash: z.string().regex(/^[0-9a-f]{64}$/),
+  deleted: z.literal(true).exactOptional(),
+  booking: snapshotBookingSchema,
+  dates: z.strictObject({
+    complete: z.boolean(),
+    items: z.array(snapshotDateSchema).max(SNAPSHOT_LIMITS.dates),
+  }).exactOptional(),
+  products: z.strictObject({
+    complete: z.boolean(),
+    items: z.array(snapshotProductSchema).max(SNAPSHOT_LIMITS.products),
+  }).exactOptional(),
+  attachments: z.strictObject({
+    complete: z.boolean(),
+    items: z.array(snapshotAttachmentSchema).max(SNAPSHOT_LIMITS.attachments),
+  }).exactOptional(),
+  warnings: z.array(warningSchema).exactOptional(),
+});
+
+/** A source's present statement about one booking. */
+export type Snapshot = z.infer<typeof snapshotSchema>;
+/** The booking's own columns within a snapshot. */
+export type SnapshotBooking = z.infer<typeof snapshotBookingSchema>;
+/** One day of a phase within a snapshot. */
+export type SnapshotDate = z.infer<typeof snapshotDateSchema>;
+/** One product row within a snapshot. */
+export type SnapshotProduct = z.infer<typeof snapshotProductSchema>;
+/** One file within a snapshot. */
+export type SnapshotAttachment = z.infer<typeof snapshotAttachmentSchema>;
+/** Something that the source said and that could not be taken as it stood. */
+export type SnapshotWarning = z.infer<typeof warningSchema>;

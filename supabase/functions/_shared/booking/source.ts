@@ -1,0 +1,70 @@
+import type { JsonObject, Snapshot, SnapshotWarning } from "./snapshot.ts";
+import type { BookingSourceName } from "./status.ts";
+
+/** Which booking to read. */
+export interface ReadSingleArgs {
+  readonly externalId: string;
+  /** Uuid; an answer for another organization is a contradiction. */
+  readonly organizationId: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What a source says about one booking. `found`, `cancelled` and `deleted` are statements to apply;
+ * `absent` is none and changes nothing (invariants 6 and 7), `reason` being the source's own word.
+ */
+export type SingleAnswer =
+  | {
+    readonly kind: "found";
+    readonly snapshot: Snapshot;
+    readonly warnings: readonly SnapshotWarning[];
+  }
+  | { readonly kind: "cancelled"; readonly snapshot: Snapshot }
+  | { readonly kind: "deleted"; readonly snapshot: Snapshot }
+  | { readonly kind: "absent"; readonly reason: string; readonly tombstone?: JsonObject };
+
+/** Which page to read: leave `cursor` out for the first, pass the last page's `next` for others. */
+export interface ReadPageArgs {
+  readonly organizationId: string;
+  /** A page number at EventFlow, an offset at Headout; opaque to callers, safe in a checkpoint. */
+  readonly cursor?: number;
+  /** ISO instant: only what was modified since; Headout ignores it. */
+  readonly since?: string;
+  /** `YYYY-MM-DD`; Headout ignores it. */
+  readonly startDate?: string;
+  /** `YYYY-MM-DD`; Headout ignores it. */
+  readonly endDate?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** A booking of a page that was refused by name while the others landed (invariant 12). */
+export interface InvalidBooking {
+  /** Absent if the booking has no readable id. */
+  readonly external_id?: string;
+  readonly code: string;
+  /** The source's field, such as `event_dates[2]`. */
+  readonly field: string;
+  readonly message: string;
+}
+
+/** One page of bookings. */
+export interface Page {
+  readonly snapshots: readonly Snapshot[];
+  readonly invalid: readonly InvalidBooking[];
+  /** Every id on the page that could be read, the refused ones too; for `guardPage`. */
+  readonly ids: readonly string[];
+  /** Whether the source has no page after this one. */
+  readonly last: boolean;
+  /** The next page's cursor; absent on the last page. */
+  readonly next?: number;
+}
+
+/**
+ * The port to a system that bookings come from. Both reads throw `SourceError` and nothing else
+ * (an abort by `signal` throws the signal's reason), and make one HTTP request unless they retry.
+ */
+export interface BookingSource {
+  readonly name: BookingSourceName;
+  readSingle(args: ReadSingleArgs): Promise<SingleAnswer>;
+  readPage(args: ReadPageArgs): Promise<Page>;
+}

@@ -1,0 +1,112 @@
+import { SourceError } from "./source_error.ts";
+
+/** How to read a source's answer. */
+export interface ReadSourceJsonOptions {
+  /** The source's name for messages. */
+  readonly source: string;
+  /** Bytes at which reading stops. */
+  readonly maxBytes: number;
+  /** Ends the reading; the answer then counts as truncated. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The JSON of a source's answer, read at most `maxBytes` long while it streams. Throws a retryable
+ * `source_unavailable` for an empty, truncated or HTML body and for invalid JSON, since answers
+ * like these pass (domain/eventflow.md), and a permanent `source_invalid` for one that is too large.
+ */
+export async function readSourceJson(
+  response: Response,
+  options: ReadSourceJsonOptions,
+): Promise<unknown> {
+  const text = await readBounded(response, options);
+  if (text.trim() === "") {
+    throw unavailable(options.source, "empty_body", "answered with an empty body");
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw /^\s*</.test(text)
+      ? unavailable(options.source, "html_body", "answered with HTML instead of JSON")
+      : unavailable(options.source, "invalid_json", "answered with invalid JSON");
+  }
+}
+
+/**
+ * The error for a source's HTTP status that is no statement. All are retryable: 408, 429 and 5xx
+ * pass, 401 and 403 pass once `credential` is put right, a redirect once the URL is.
+ */
+export function sourceErrorFromStatus(
+  response: Response,
+  options: { readonly source: string; readonly credential: string; readonly now: number },
+): SourceError {
+  const { status } = response;
+  const { source, credential } = options;
+  const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), options.now);
+  const told = retryAfterMs === undefined ? {} : { retryAfterMs };
+  if (status === 401 || status === 403) {
+    const message = `refused our credential with ${status}; check ${credential}`;
+    return unavailable(source, "credential_refused", message, told);
+  }
+  if (status >= 300 && status < 400) {
+    const message = `answered with a redirect (${status}), which we don't follow with a credential`;
+    return unavailable(source, "redirected", message, told);
+  }
+  return unavailable(source, `http_${status}`, `answered with HTTP ${status}`, told);
+}
+
+/** Milliseconds that a `Retry-After` header asks for (RFC 9110 §10.2.3), at most one hour. */
+export function parseRetryAfter(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined;
+  const text = value.trim();
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
+  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 3_600_000) : undefined;
+}
+
+async function readBounded(response: Response, options: ReadSourceJsonOptions): Promise<string> {
+  const { source, maxBytes } = options;
+  const tooLarge = (): SourceError =>
+    new SourceError("source_invalid", `${source} answered with more than ${maxBytes} bytes`, {
+      details: [{ code: "answer_too_large", message: `The answer exceeds ${maxBytes} bytes` }],
+    });
+  if (Number(response.headers.get("content-length") ?? 0) > maxBytes) {
+    await response.body?.cancel();
+    throw tooLarge();
+  }
+  if (response.body === null) return "";
+  const reader = response.body.getReader();
+  const stop = (): void => void reader.cancel().catch(() => undefined);
+  options.signal?.addEventListener("abort", stop, { once: true });
+  const decoder = new TextDecoder();
+  let bytes = 0;
+  let text = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      // A cancelled reader says done: half an answer must not pass for a whole one.
+      options.signal?.throwIfAborted();
+      if (done) return text + decoder.decode();
+      bytes += value.byteLength;
+      if (bytes > maxBytes) {
+        stop();
+        throw tooLarge();
+      }
+      text += decoder.decode(value, { stream: true });
+    }
+  } finally {
+    options.signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** A retryable `source_unavailable` of a source, with one detail. */
+export function unavailable(
+  source: string,
+  code: string,
+  message: string,
+  options: { readonly retryAfterMs?: number; readonly cause?: unknown } = {},
+): SourceError {
+  return new SourceError("source_unavailable", `${source} ${message}`, {
+    ...options,
+    details: [{ code, message: `${source} ${message}` }],
+  });
+}

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { isHttpUrl, urlKey, withoutQuery } from "./url_key.ts";
+
+Deno.test("urlKey() is the same for one file under changing tokens", () => {
+  const key = "https://files.example.com/a/b%20c.pdf";
+  for (
+    const url of [
+      "https://files.example.com/a/b c.pdf?token=1",
+      "https://FILES.example.com:443/a/b%20c.pdf?token=2#page=2",
+      " https://user:secret@files.example.com/a/b%20c.pdf#x?y ",
+    ]
+  ) assert.equal(urlKey(url), key, url);
+});
+
+Deno.test("urlKey() differs for files that differ in path, host or scheme", () => {
+  const keys = [
+    "https://a.example.com/1.pdf",
+    "https://a.example.com/2.pdf",
+    "https://b.example.com/1.pdf",
+    "http://a.example.com/1.pdf",
+  ].map(urlKey);
+  assert.equal(new Set(keys).size, 4);
+});
+
+Deno.test("urlKey() only cuts what is no absolute URL", () => {
+  assert.equal(urlKey("/files/a.pdf?token=1"), "/files/a.pdf");
+  assert.equal(withoutQuery("plain"), "plain");
+});
+
+Deno.test("isHttpUrl() takes absolute http and https URLs only", () => {
+  assert.ok(isHttpUrl("HTTPS://example.com/a"));
+  for (const text of ["javascript:alert(1)", "data:,x", "//example.com/a", "/a", "a.pdf", ""]) {
+    assert.equal(isHttpUrl(text), false, text);
+  }
+});

@@ -1,0 +1,92 @@
+/** One finding about one part of a request or answer, as callers see it in `error.details`. */
+export interface ErrorDetail {
+  /** Path of the field, such as `organization_id`; `body` for the whole of it. */
+  readonly field?: string;
+  /** Stable snake_case. */
+  readonly code: string;
+  /** One sentence without values that the caller did not send. */
+  readonly message: string;
+  readonly [more: string]: unknown;
+}
+
+/** What an {@linkcode AnswerError} carries beside its code and message. */
+export interface AnswerErrorOptions extends ErrorOptions {
+  readonly details?: readonly ErrorDetail[];
+  /** Whole seconds for the `Retry-After` header. */
+  readonly retryAfterSeconds?: number;
+  /** Further response headers, such as `Allow`. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * An error that the caller may read word for word: the one funnel (`http/respond.ts`) turns it into
+ * `{ success: false, error: { code, message, status, details }, request_id }` (design §4).
+ */
+export class AnswerError extends Error {
+  override readonly name: string = "AnswerError";
+  readonly code: string;
+  readonly status: number;
+  readonly details: readonly ErrorDetail[];
+  readonly retryAfterSeconds: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, message: string, options: AnswerErrorOptions = {}) {
+    super(message, options);
+    this.status = status;
+    this.code = code;
+    this.details = options.details ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** The body is readable but not what the contract says; both webhooks keep such a delivery. */
+export class InvalidBody extends AnswerError {
+  override readonly name = "InvalidBody";
+
+  constructor(details: readonly ErrorDetail[], options: { code?: string; status?: number } = {}) {
+    const code = options.code ?? "invalid_body";
+    super(options.status ?? 400, code, "Cannot accept the body: see details.", { details });
+  }
+}
+
+/**
+ * The database could not be reached or did not answer in time, so nothing can be promised about the
+ * delivery: 503 with `Retry-After`, never a 2xx (invariant 1).
+ */
+export class InboxUnavailable extends AnswerError {
+  override readonly name = "InboxUnavailable";
+
+  constructor(options: ErrorOptions & { readonly retryAfterSeconds?: number } = {}) {
+    super(503, "inbox_unavailable", "Cannot store the delivery: the database is unreachable.", {
+      retryAfterSeconds: 5,
+      ...options,
+    });
+  }
+}
+
+/** The database answered, but with an error or a shape that only a fault of ours explains: 500. */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+  readonly rpc: string;
+  /** SQLSTATE or PostgREST code; empty if it gave none. */
+  readonly code: string;
+
+  constructor(rpc: string, code: string, message: string, options?: ErrorOptions) {
+    super(`Cannot call ${rpc}: ${message}`, options);
+    this.rpc = rpc;
+    this.code = code;
+  }
+}
+
+/** Variables that are missing or malformed, all of them at once; the function must not start. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly code = "config_invalid";
+  readonly variables: readonly string[];
+
+  constructor(message: string, variables: readonly string[]) {
+    super(message);
+    this.variables = variables;
+  }
+}

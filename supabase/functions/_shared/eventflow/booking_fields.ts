@@ -1,0 +1,140 @@
+import {
+  pick,
+  readFlag,
+  type Reading,
+  readNumber,
+  readText,
+  setStated,
+  type Statement,
+  valueAt,
+  warn,
+} from "../booking/reading.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  SNAPSHOT_LIMITS,
+  type SnapshotBooking,
+} from "../booking/snapshot.ts";
+import { mapEventFlowStatus } from "../booking/status.ts";
+import { isHttpUrl } from "../booking/url_key.ts";
+
+/**
+ * The columns of a booking by every name that EventFlow has for them. Only what is present is
+ * stated; of alternates the first present wins, null too (domain/eventflow.md).
+ */
+export function readBookingFields(reading: Reading, frame: JsonObject): SnapshotBooking {
+  const booking: SnapshotBooking = {};
+  const text = (key: TextColumn, ...names: string[]): void =>
+    setStated(booking, key, readText(reading, names));
+  text("booking_number", "booking_number", "number");
+  text("title", "title", "name", "location");
+  text("client_name", "clientName", ...within(reading, "client", ["name"]));
+  readStatus(reading, frame, booking);
+  text("delivery_address", "delivery_address");
+  text("delivery_city", "delivery_city");
+  text("delivery_postal_code", "delivery_postal_code");
+  setStated(booking, "latitude", readDegrees(reading, "lat", "latitude", 90));
+  setStated(booking, "longitude", readDegrees(reading, "lng", "longitude", 180));
+  text(
+    "contact_name",
+    "delivery_contact_name",
+    "contact_name",
+    "contact_person",
+    ...within(reading, "contact", ["name"]),
+  );
+  text("contact_phone", ...contactNames(reading, "phone"));
+  text("contact_email", ...contactNames(reading, "email"));
+  setStated(booking, "carry_more_than_10m", readFlag(reading, ["carry_more_than_10m"]));
+  setStated(booking, "ground_nails_allowed", readFlag(reading, ["ground_nails_allowed"]));
+  setStated(booking, "exact_time_needed", readFlag(reading, ["exact_time_needed"]));
+  text("exact_time_info", "exact_time_info");
+  const rental = pick(reading, ["rental_only"]);
+  if (rental !== undefined) booking.rental_only = rental.value === true;
+  text("source_notes", "internal_notes");
+  setStated(booking, "economics", readEconomics(reading));
+  setStated(booking, "map_drawing_url", readMapDrawing(reading));
+  return booking;
+}
+
+type TextColumn = {
+  [K in keyof SnapshotBooking]-?: NonNullable<SnapshotBooking[K]> extends string
+    ? string extends NonNullable<SnapshotBooking[K]> ? K : never
+    : never;
+}[keyof SnapshotBooking];
+
+/**
+ * Members of a nested object as alternates. Where the parent is text or null it stands for itself,
+ * so that a null parent clears what it would have held.
+ */
+function within(reading: Reading, parent: string, members: readonly string[]): string[] {
+  return isJsonObject(valueAt(reading.source, parent))
+    ? members.map((member) => `${parent}.${member}`)
+    : [parent];
+}
+
+function contactNames(reading: Reading, member: "phone" | "email"): string[] {
+  const names = [`delivery_contact_${member}`, `contact_${member}`, `contact.${member}`, member];
+  return reading.source["contact"] === null ? [...names, "contact"] : names;
+}
+
+function readStatus(reading: Reading, frame: JsonObject, booking: SnapshotBooking): void {
+  const own = pick(reading, ["status", "booking_status"]);
+  const silent = own === undefined || own.value === null ||
+    (typeof own.value === "string" && own.value.trim() === "");
+  // A booking without a status of its own has the frame's (design §9).
+  const value = silent ? valueAt(frame, "source_status") : own.value;
+  if (value === undefined || value === null || value === "") {
+    if (own !== undefined) {
+      warn(reading, own.name, "empty_status", "The status is empty; it stays as it was");
+    }
+    return;
+  }
+  const word = typeof value === "string" ? value : JSON.stringify(value);
+  booking.source_status = word;
+  const status = typeof value === "string" ? mapEventFlowStatus(value) : undefined;
+  if (status !== undefined) booking.status = status;
+  else {
+    const field = silent ? "source_status" : own.name;
+    warn(reading, field, "unknown_status", "The status is a word that we don't know; ours stays");
+  }
+}
+
+function readDegrees(
+  reading: Reading,
+  member: "lat" | "lng",
+  name: "latitude" | "longitude",
+  limit: number,
+): Statement<number> {
+  const names = [`delivery_geocode.${member}`, name];
+  if (reading.source["delivery_geocode"] === null) names.push("delivery_geocode");
+  const degrees = readNumber(reading, names);
+  if (typeof degrees !== "number" || Math.abs(degrees) <= limit) return degrees;
+  warn(reading, name, "invalid_coordinate", `${name} must lie within ±${limit}; it was not taken`);
+  return undefined;
+}
+
+/** `economics` if it is an object or null, else `totals`; kept as JSON. */
+function readEconomics(reading: Reading): Statement<JsonObject> {
+  const names = ["economics", "totals"].filter((name) => {
+    const value = valueAt(reading.source, name);
+    if (value === undefined || value === null || isJsonObject(value)) return true;
+    warn(reading, name, "invalid_object", `${name} must be an object; it was not taken`);
+    return false;
+  });
+  return pick(reading, names)?.value as Statement<JsonObject>;
+}
+
+function readMapDrawing(reading: Reading): Statement<string> {
+  const names = ["map_drawing.public_url", "map_drawing.url", "map_drawing_url"];
+  const parent = valueAt(reading.source, "map_drawing");
+  if (parent !== undefined && !isJsonObject(parent)) names.push("map_drawing");
+  const found = pick(reading, names);
+  if (found === undefined || found.value === null) return found === undefined ? undefined : null;
+  const { name, value } = found;
+  if (typeof value === "string" && isHttpUrl(value) && value.length <= SNAPSHOT_LIMITS.url) {
+    return value.trim();
+  }
+  reading.used.delete(name);
+  warn(reading, name, "invalid_url", `${name} must be an http(s) URL; it was not taken`);
+  return undefined;
+}

@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { createEventFlowClient, type EventFlowClientOptions } from "./client.ts";
+
+const ORGANIZATION = "7d0c2f8e-3a52-4c1e-9a8e-1f6f0a4b5c01";
+const BOOKING = "c5a1e0f4-6f1d-4b6e-8a39-2f8f2d6d1a01";
+const NOW = Date.parse("2026-11-21T12:00:00Z");
+const single = { externalId: BOOKING, organizationId: ORGANIZATION };
+
+Deno.test("readSingle() asks once, with both credential headers and no redirect", async () => {
+  const { client, requests } = setUp([found()]);
+  await client.readSingle(single);
+  assert.equal(requests.length, 1);
+  const [request] = requests;
+  assert.equal(
+    request?.url,
+    `https://eventflow.test/api/export_bookings?organization_id=${ORGANIZATION}&booking_id=${BOOKING}`,
+  );
+  assert.equal(request?.method, "GET");
+  assert.equal(request?.redirect, "manual");
+  assert.equal(request?.headers.get("authorization"), "Bearer secret-key");
+  assert.equal(request?.headers.get("x-api-key"), "secret-key");
+  assert.equal(request?.headers.get("accept"), "application/json");
+});
+
+Deno.test("readSingle() does not try again by itself: the inbox does", async () => {
+  for (const answer of [status(503), status(429), status(500), networkFault]) {
+    const { client, requests } = setUp([answer, found()]);
+    await assert.rejects(client.readSingle(single), { code: "source_unavailable" });
+    assert.equal(requests.length, 1);
+  }
+});
+
+Deno.test("readSingle() says nothing of the key, the URL or the answer in its errors", async () => {
+  for (const answer of [status(401), networkFault, html, () => Response.json({ a: "Ring Åsa" })]) {
+    const { client } = setUp([answer]);
+    await assert.rejects(client.readSingle(single), (error: unknown) => {
+      const { message, details } = error as { message: string; details: unknown };
+      const said = message + JSON.stringify(details);
+      assert.doesNotMatch(said, /secret-key|eventflow\.test|Ring|Maintenance/);
+      return true;
+    });
+  }
+});
+
+Deno.test("readSingle() takes a network fault for a passing one", async () => {
+  const { client } = setUp([networkFault]);
+  await assert.rejects(client.readSingle(single), (error: unknown) => {
+    const { code, retryable, details } = error as Record<string, unknown>;
+    assert.deepEqual([code, retryable], ["source_unavailable", true]);
+    assert.equal((details as { code: string }[])[0]?.code, "network_error");
+    return true;
+  });
+});
+
+Deno.test("readSingle() gives up in time, before the headers and within the body", async () => {
+  const stalled = (): Response =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode('{"success":true')),
+      }),
+    );
+  for (const answer of [() => new Promise<Response>(() => {}), stalled]) {
+    const { client } = setUp([answer], { singleTimeoutMs: 20 });
+    await assert.rejects(client.readSingle(single), (error: unknown) => {
+      const { code, details } = error as { code: string; details: { code: string }[] };
+      assert.deepEqual([code, details[0]?.code], ["source_unavailable", "timeout"]);
+      return true;
+    });
+  }
+});
+
+Deno.test("readSingle() throws the caller's reason when the caller ends it", async () => {
+  const reason = new Error("budget over");
+  const ended = AbortSignal.abort(reason);
+  const { client, requests } = setUp([found()]);
+  await assert.rejects(client.readSingle({ ...single, signal: ended }), reason);
+  assert.equal(requests.length, 0);
+
+  const later = new AbortController();
+  const pending = setUp([(request) => {
+    queueMicrotask(() => later.abort(reason));
+    return new Promise((_, reject) =>
+      request.signal.addEventListener("abort", () => reject(request.signal.reason))
+    );
+  }]);
+  await assert.rejects(pending.client.readSingle({ ...single, signal: later.signal }), reason);
+});
+
+Deno.test("readSingle() refuses an answer over its limit for good", async () => {
+  const { client } = setUp([found()], { maxSingleBytes: 16 });
+  await assert.rejects(client.readSingle(single), { code: "source_invalid", retryable: false });
+});
+
+Deno.test("readPage() sends what it was asked for and the page's number", async () => {
+  const { client, requests } = setUp([list(), list()]);
+  await client.readPage({ organizationId: ORGANIZATION });
+  await client.readPage({
+    organizationId: ORGANIZATION,
+    cursor: 3,
+    since: "2026-08-04T17:11:00Z",
+    startDate: "2026-01-01",
+    endDate: "2026-12-31",
+  });
+  const queries = requests.map(({ url }) => Object.fromEntries(new URL(url).searchParams));
+  assert.deepEqual(queries, [
+    { organization_id: ORGANIZATION, page: "1", limit: "500" },
+    {
+      organization_id: ORGANIZATION,
+      since: "2026-08-04T17:11:00Z",
+      start_date: "2026-01-01",
+      end_date: "2026-12-31",
+      page: "3",
+      limit: "500",
+    },
+  ]);
+});
+
+Deno.test("readPage() tries passing faults again and is dated by the attempt that answered", async () => {
+  let clock = NOW;
+  const taking = (ms: number, answer: Answer): Answer => (request) => {
+    clock += ms;
+    return answer(request);
+  };
+  const { client, requests } = setUp(
+    [taking(1000, status(503)), taking(500, networkFault), taking(70, list({ id: BOOKING }))],
+    { now: () => clock, maxRetryDelayMs: 1 },
+  );
+  const page = await client.readPage({ organizationId: ORGANIZATION });
+  assert.equal(requests.length, 3);
+  assert.equal(page.snapshots[0]?.fetched_at, new Date(NOW + 1500).toISOString());
+});
+
+Deno.test("readPage() gives up after its further attempts", async () => {
+  const { client, requests } = setUp([status(500), status(500), status(500), list()], {
+    maxRetryDelayMs: 1,
+  });
+  await assert.rejects(client.readPage({ organizationId: ORGANIZATION }), {
+    code: "source_unavailable",
+  });
+  assert.equal(requests.length, 3);
+});
+
+Deno.test("readPage() does not ask again before the time that EventFlow named", async () => {
+  const { client, requests } = setUp([status(429, { "retry-after": "60" }), list()]);
+  await assert.rejects(client.readPage({ organizationId: ORGANIZATION }), {
+    code: "source_unavailable",
+    retryAfterMs: 60_000,
+  });
+  assert.equal(requests.length, 1);
+});
+
+Deno.test("readPage() does not ask again after a fault that does not pass", async () => {
+  for (const answer of [status(401), status(404), html]) {
+    const { client, requests } = setUp([answer, list()]);
+    await assert.rejects(client.readPage({ organizationId: ORGANIZATION }));
+    assert.equal(requests.length, 1);
+  }
+});
+
+type Answer = (request: Request) => Response | Promise<Response>;
+
+function setUp(
+  answers: readonly Answer[],
+  options: Partial<EventFlowClientOptions> = {},
+): { client: ReturnType<typeof createEventFlowClient>; requests: Request[] } {
+  const requests: Request[] = [];
+  const client = createEventFlowClient({
+    baseUrl: "https://eventflow.test/api/",
+    apiKey: "secret-key",
+    now: () => NOW,
+    fetch: (input, init) => {
+      const request = new Request(input, init);
+      requests.push(request);
+      return Promise.resolve(answers[requests.length - 1]?.(request) ?? Response.error());
+    },
+    ...options,
+  });
+  return { client, requests };
+}
+
+function found(): Answer {
+  const frame = { success: true, mode: "single", contract_version: "1.1", found: true };
+  return () => Response.json({ ...frame, booking: { id: BOOKING, title: "T" } });
+}
+
+function list(...bookings: unknown[]): Answer {
+  return () => Response.json({ data: bookings });
+}
+
+function status(code: number, headers: Record<string, string> = {}): Answer {
+  return () => new Response("Ring Åsa", { status: code, headers });
+}
+
+function html(): Response {
+  return new Response("<h1>Maintenance</h1>");
+}
+
+function networkFault(): Promise<Response> {
+  return Promise.reject(new TypeError("error sending request for url (https://eventflow.test/)"));
+}

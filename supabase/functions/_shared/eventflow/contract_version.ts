@@ -1,0 +1,31 @@
+import { SourceError } from "../booking/source_error.ts";
+import type { JsonObject } from "../booking/snapshot.ts";
+
+const MAJOR = "1";
+
+/**
+ * Accepts any minor version of the contract's major 1, and an answer that names none (legacy).
+ * Throws a permanent `source_invalid` for another major (invariant 16, incident 2).
+ */
+export function assertContractVersion(frame: JsonObject): void {
+  const version = frame["contract_version"];
+  if (version === undefined || version === null) return;
+  const text = typeof version === "number" ? String(version) : version;
+  const major = typeof text === "string" ? /^v?(\d+)(?:\.|$)/.exec(text.trim())?.[1] : undefined;
+  if (major === MAJOR) return;
+  const message = "EventFlow's contract version has a major that we don't know";
+  throw new SourceError("source_invalid", message, {
+    retryable: false,
+    details: [{ code: "unknown_contract_major", field: "contract_version", message }],
+  });
+}
+
+/** Throws a retryable `source_unavailable` if the answer says of itself that it failed. */
+export function assertSuccess(frame: JsonObject): void {
+  const { success } = frame;
+  if (success === undefined || success === null || success === true) return;
+  const message = "EventFlow says that it could not answer (success: false)";
+  throw new SourceError("source_unavailable", message, {
+    details: [{ code: "success_false", field: "success", message }],
+  });
+}

@@ -1,0 +1,115 @@
+import {
+  createReading,
+  type Reading,
+  readText,
+  remainder,
+  setOwn,
+  setStated,
+} from "../booking/reading.ts";
+import { BookingRefusal } from "../booking/refusal.ts";
+import { sealSnapshot } from "../booking/seal_snapshot.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  type Snapshot,
+  SNAPSHOT_LIMITS,
+  type SnapshotWarning,
+} from "../booking/snapshot.ts";
+import type { InvalidBooking } from "../booking/source.ts";
+import { assertStorable, isStorable } from "../booking/storable.ts";
+import { readAttachments } from "./attachments.ts";
+import { isComplete } from "./completeness.ts";
+import { readDates } from "./dates.ts";
+import { isSameUuid } from "./identity.ts";
+import { readProducts } from "./products.ts";
+import { readRevision } from "./revision.ts";
+import { readBookingFields } from "./booking_fields.ts";
+
+/** What a booking's answer says around it. */
+export interface BookingContext {
+  /** The organization asked for; a booking that names another one is refused. */
+  readonly organizationId: string;
+  /** When the read began, ISO (invariant 4). */
+  readonly fetchedAt: string;
+  /** The answer's root: completeness flags, and in a single answer status and revision. */
+  readonly frame: JsonObject;
+}
+
+/** A decoded booking, or the name of the field for which it was refused. */
+export type DecodedBooking =
+  | {
+    readonly ok: true;
+    readonly snapshot: Snapshot;
+    readonly warnings: readonly SnapshotWarning[];
+  }
+  | { readonly ok: false; readonly invalid: InvalidBooking };
+
+/**
+ * One booking of EventFlow's as a snapshot (domain/eventflow.md, "A booking"). Absent, null and
+ * value stay three things, unknown fields are kept in `extra`, and what cannot be taken is named in
+ * `warnings`. Never throws: a booking that cannot be taken is refused by name (incident 23).
+ */
+export function decodeBooking(raw: unknown, context: BookingContext): DecodedBooking {
+  const externalId = readBookingId(raw);
+  try {
+    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is no object");
+    const snapshot = decode(raw, externalId, context);
+    return { ok: true, snapshot, warnings: snapshot.warnings ?? [] };
+  } catch (error) {
+    if (!(error instanceof BookingRefusal)) throw error;
+    const { code, field, message } = error;
+    const named = externalId === undefined ? {} : { external_id: externalId };
+    return { ok: false, invalid: { ...named, code, field, message } };
+  }
+}
+
+/** A booking's id as text; a whole number is taken as its digits. */
+export function readBookingId(raw: unknown): string | undefined {
+  if (!isJsonObject(raw) || !Object.hasOwn(raw, "id")) return undefined;
+  const id = Number.isSafeInteger(raw["id"]) ? String(raw["id"]) : raw["id"];
+  if (typeof id !== "string" || id.length > SNAPSHOT_LIMITS.externalId) return undefined;
+  return id.trim() === "" || !isStorable(id) ? undefined : id;
+}
+
+function decode(
+  raw: JsonObject,
+  externalId: string | undefined,
+  context: BookingContext,
+): Snapshot {
+  assertStorable(raw["id"], "id");
+  if (externalId === undefined) {
+    throw new BookingRefusal("missing_id", "id", "The booking has no id of 1 to 200 characters");
+  }
+  const warnings: SnapshotWarning[] = [];
+  const reading = createReading(raw, warnings);
+  reading.used.add("id");
+  if (raw["booking_id"] === raw["id"]) reading.used.add("booking_id");
+  assertOrganization(reading, context.organizationId);
+  const { frame } = context;
+  const draft: Omit<Snapshot, "content_hash"> = {
+    external_id: externalId,
+    fetched_at: context.fetchedAt,
+    ...readRevision(reading, frame),
+    booking: readBookingFields(reading, frame),
+  };
+  const flags = (...names: string[]): boolean => isComplete(reading, frame, names);
+  setStated(draft, "dates", readDates(reading, flags("dates_complete", "calendar_complete")));
+  const products = readProducts(reading, flags("products_complete"));
+  setStated(draft, "products", products?.collection);
+  setStated(draft, "attachments", readAttachments(reading, flags("attachments_complete")));
+  const extra = remainder(reading) ?? {};
+  if (products?.unmapped !== undefined) setOwn(extra, "products", products.unmapped);
+  if (Object.keys(extra).length > 0) draft.booking.extra = extra;
+  if (warnings.length > 0) draft.warnings = warnings;
+  return sealSnapshot(draft);
+}
+
+function assertOrganization(reading: Reading, asked: string): void {
+  const named = readText(reading, ["organization_id"]);
+  if (!named || isSameUuid(named, asked)) return;
+  throw new BookingRefusal(
+    "organization_mismatch",
+    "organization_id",
+    "The booking belongs to another organization than the one asked for",
+  );
+}

@@ -1,0 +1,60 @@
+import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
+import { SourceError } from "../booking/source_error.ts";
+import type { InvalidBooking, Page } from "../booking/source.ts";
+import { assertContractVersion, assertSuccess } from "./contract_version.ts";
+import { decodeBooking, readBookingId } from "./decode_booking.ts";
+
+/** What was asked for. */
+export interface ListQuestion {
+  readonly organizationId: string;
+  /** When the read began, ISO (invariant 4). */
+  readonly fetchedAt: string;
+  /** The page's number, from 1. */
+  readonly page: number;
+  /** Bookings asked for per page. */
+  readonly limit: number;
+}
+
+/**
+ * One page of bookings, from `{ data: [] }`, `{ bookings: [] }` or a bare list. A booking that
+ * cannot be taken is named in `invalid` and the others are decoded (invariant 12, incident 23).
+ * Throws `SourceError`: anything that is no list says nothing (invariant 6).
+ */
+export function decodeList(body: unknown, question: ListQuestion): Page {
+  const { rows, frame } = findList(body);
+  const snapshots: Snapshot[] = [];
+  const invalid: InvalidBooking[] = [];
+  const ids: string[] = [];
+  const { organizationId, fetchedAt } = question;
+  for (const row of rows) {
+    const id = readBookingId(row);
+    if (id !== undefined) ids.push(id);
+    const decoded = decodeBooking(row, { organizationId, fetchedAt, frame });
+    if (decoded.ok) snapshots.push(decoded.snapshot);
+    else invalid.push(decoded.invalid);
+  }
+  const last = rows.length < question.limit;
+  return { snapshots, invalid, ids, last, ...(last ? {} : { next: question.page + 1 }) };
+}
+
+/** The list within an answer and the completeness flags around it. */
+function findList(
+  body: unknown,
+): { readonly rows: readonly unknown[]; readonly frame: JsonObject } {
+  if (Array.isArray(body)) return { rows: body, frame: {} };
+  if (isJsonObject(body)) {
+    assertSuccess(body);
+    assertContractVersion(body);
+    // The root's revision and status belong to single answers, not to every booking of a list.
+    const frame = Object.fromEntries(
+      Object.entries(body).filter(([key]) => key === "meta" || key.endsWith("_complete")),
+    );
+    if (Array.isArray(body["data"])) return { rows: body["data"], frame };
+    if (Array.isArray(body["bookings"])) return { rows: body["bookings"], frame };
+  }
+  const message = "EventFlow answered a list read with something that is no list";
+  throw new SourceError("source_invalid", message, {
+    retryable: true,
+    details: [{ code: "not_a_list", message }],
+  });
+}

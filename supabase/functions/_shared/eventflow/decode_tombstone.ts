@@ -1,0 +1,71 @@
+import { createReading } from "../booking/reading.ts";
+import { BookingRefusal } from "../booking/refusal.ts";
+import { sealSnapshot } from "../booking/seal_snapshot.ts";
+import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
+import { SourceError } from "../booking/source_error.ts";
+import type { SingleAnswer } from "../booking/source.ts";
+import { mapEventFlowStatus, normalizeStatusWord } from "../booking/status.ts";
+import { isStorable } from "../booking/storable.ts";
+import { assertNamed } from "./assert_named.ts";
+import { contradiction } from "./contradiction.ts";
+import type { SingleQuestion } from "./decode_single.ts";
+import { readRevision } from "./revision.ts";
+
+/**
+ * An answer with `found: false`. `cancelled` and `deleted` are statements if the tombstone names
+ * this booking, this organization and that status; every other reason changes nothing (invariants
+ * 6 and 7). Throws a permanent `source_contradiction` if it names anything else.
+ */
+export function decodeTombstone(frame: JsonObject, question: SingleQuestion): SingleAnswer {
+  const reason = typeof frame["reason"] === "string" ? frame["reason"].trim().toLowerCase() : "";
+  const tombstone = isJsonObject(frame["tombstone"]) ? frame["tombstone"] : undefined;
+  if (reason !== "organization_mismatch") assertNamed(frame, question);
+  if (reason !== "cancelled" && reason !== "deleted") {
+    return {
+      kind: "absent",
+      reason: reason.replace(/[^a-z0-9_ .-]/g, "").slice(0, 100) || "unknown",
+      ...(tombstone !== undefined && isStorable(tombstone) ? { tombstone } : {}),
+    };
+  }
+  if (tombstone === undefined) {
+    throw contradiction("tombstone_missing", "tombstone", `${reason}, but without a tombstone`);
+  }
+  assertNamed(tombstone, question, { required: true });
+  const word = tombstone["source_status"];
+  if (typeof word !== "string" || !says(word, reason)) {
+    throw contradiction(
+      "tombstone_status",
+      "tombstone.source_status",
+      `The reason is ${reason}, the tombstone's status is another`,
+    );
+  }
+  const booking: Snapshot["booking"] = reason === "cancelled"
+    ? { status: "CANCELLED", source_status: word }
+    : {};
+  const snapshot = seal({
+    external_id: String(tombstone["booking_id"]),
+    fetched_at: question.fetchedAt,
+    ...readRevision(createReading(tombstone, []), frame),
+    ...(reason === "deleted" ? { deleted: true as const } : {}),
+    booking,
+  });
+  return reason === "cancelled" ? { kind: "cancelled", snapshot } : { kind: "deleted", snapshot };
+}
+
+function says(word: string, reason: "cancelled" | "deleted"): boolean {
+  return reason === "deleted"
+    ? normalizeStatusWord(word) === "DELETED"
+    : mapEventFlowStatus(word) === "CANCELLED";
+}
+
+function seal(draft: Omit<Snapshot, "content_hash">): Snapshot {
+  try {
+    return sealSnapshot(draft);
+  } catch (error) {
+    if (!(error instanceof BookingRefusal)) throw error;
+    const { code, field, message } = error;
+    throw new SourceError("source_invalid", `EventFlow's tombstone cannot be taken: ${message}`, {
+      details: [{ code, field, message }],
+    });
+  }
+}

@@ -1,0 +1,141 @@
+import {
+  createReading,
+  pick,
+  readFlag,
+  type Reading,
+  readNumber,
+  readText,
+  remainder,
+  setOwn,
+  setStated,
+  type Statement,
+  warn,
+} from "../booking/reading.ts";
+import type { JsonObject, SnapshotProduct } from "../booking/snapshot.ts";
+
+/** One entry of `products[]`, before its id and its parent are settled. */
+export interface ProductRow {
+  /** Its columns but `external_id` and `parent_external_id`. */
+  readonly columns: Omit<SnapshotProduct, "external_id" | "parent_external_id">;
+  /** The order row's own id; absent if it has none. */
+  readonly id: string | undefined;
+  /** The parent that the row names itself. */
+  readonly parent: string | undefined;
+  readonly component: boolean;
+  /** Whether its name says that it belongs to the row before it. */
+  readonly marked: boolean;
+  readonly position: number;
+  /** `package_components[]` as sent. */
+  readonly parts: readonly unknown[];
+  readonly unmapped: JsonObject | undefined;
+  readonly reading: Reading;
+}
+
+const COSTS = [
+  "labor_cost",
+  "material_cost",
+  "external_cost",
+  "setup_hours",
+  "assembly_cost",
+  "handling_cost",
+  "purchase_cost",
+];
+const MARK = /^\s*(?:↳|└|L,)/;
+// Defaults of columns that cannot be null: what an explicit null clears them to (design §9).
+const DEFAULT_QUANTITY = 1;
+const DEFAULT_VAT_RATE = 25;
+
+/** Decodes the entry at `position`, an order row or (`component`) a part of a package. */
+export function readProductRow(
+  entry: JsonObject,
+  parent: Reading,
+  options: { readonly field: string; readonly position: number; readonly component?: boolean },
+): ProductRow {
+  const reading = createReading(entry, parent.warnings, `${options.field}.`);
+  const id = options.component ? undefined : readId(reading, ["id", "product_id", "productId"]);
+  const flag = options.component ? true : readFlag(reading, ["is_package_component"]);
+  const named = readText(reading, ["parent_product_id"]);
+  const packaged = readText(reading, ["parent_package_id"]);
+  const component = flag === true;
+  const columns: Omit<SnapshotProduct, "external_id" | "parent_external_id"> = {};
+  setStated(columns, "name", readText(reading, ["name", "product_name"]));
+  setStated(columns, "quantity", orDefault(readNumber(reading, ["quantity"]), DEFAULT_QUANTITY));
+  setStated(
+    columns,
+    "unit_price",
+    readNumber(reading, ["unit_price", "price", "rental_price", "cost"]),
+  );
+  setStated(columns, "total_price", readNumber(reading, ["total", "total_price"]));
+  setStated(columns, "discount", readNumber(reading, ["discount"]));
+  setStated(columns, "vat_rate", orDefault(readNumber(reading, ["vat_rate"]), DEFAULT_VAT_RATE));
+  setStated(columns, "sku", readText(reading, ["sku", "article_number"]));
+  setStated(columns, "notes", readText(reading, ["notes", "description"]));
+  setStated(columns, "sort_index", readNumber(reading, ["sort_index"]));
+  setStated(columns, "is_package_component", flag === null ? false : flag);
+  setStated(columns, "tags", readTags(reading));
+  setStated(
+    columns,
+    "inventory_item_type_id",
+    readText(reading, [...(options.component ? ["item_type_id"] : []), "inventory_item_type_id"]),
+  );
+  setStated(columns, "inventory_package_id", readText(reading, ["inventory_package_id"]));
+  setStated(columns, "costs", readCosts(reading));
+  return {
+    columns,
+    id,
+    parent: (component ? packaged || named : named || packaged) || undefined,
+    component,
+    marked: MARK.test(columns.name ?? ""),
+    position: options.position,
+    parts: readParts(reading),
+    unmapped: remainder(reading),
+    reading,
+  };
+}
+
+/** Of alternates the first that names something: text, or a whole number as its digits. */
+function readId(reading: Reading, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const value = reading.source[name];
+    const id = Number.isSafeInteger(value) ? String(value) : value;
+    if (typeof id !== "string" || id.trim() === "") continue;
+    pick(reading, names);
+    reading.used.add(name);
+    return id;
+  }
+  return undefined;
+}
+
+function readTags(reading: Reading): string[] | undefined {
+  const found = pick(reading, ["tags"]);
+  if (found === undefined) return undefined;
+  if (found.value === null) return [];
+  if (Array.isArray(found.value) && found.value.every((tag) => typeof tag === "string")) {
+    return found.value;
+  }
+  reading.used.delete("tags");
+  warn(reading, "tags", "invalid_list", "tags must be a list of texts; it was not taken");
+  return undefined;
+}
+
+function readCosts(reading: Reading): JsonObject | undefined {
+  const costs: JsonObject = {};
+  for (const name of COSTS) {
+    const found = pick(reading, [name]);
+    if (found !== undefined) setOwn(costs, name, found.value);
+  }
+  return Object.keys(costs).length > 0 ? costs : undefined;
+}
+
+function readParts(reading: Reading): readonly unknown[] {
+  const found = pick(reading, ["package_components"]);
+  if (found === undefined || found.value === null) return [];
+  if (Array.isArray(found.value)) return found.value;
+  reading.used.delete("package_components");
+  warn(reading, "package_components", "invalid_list", "package_components must be a list");
+  return [];
+}
+
+function orDefault(value: Statement<number>, fallback: number): number | undefined {
+  return value === null ? fallback : value;
+}

@@ -1,0 +1,106 @@
+import { type Reading, readList, setOwn, setStated, warn } from "../booking/reading.ts";
+import { shortKey } from "../booking/short_key.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  type Snapshot,
+  type SnapshotProduct,
+} from "../booking/snapshot.ts";
+import { readComponents } from "./package_components.ts";
+import { type ProductRow, readProductRow } from "./product_row.ts";
+import { breakCycles } from "./break_cycles.ts";
+
+/** The product tree of a booking and what of it has no column. */
+export interface Products {
+  readonly collection: NonNullable<Snapshot["products"]>;
+  /** Unmapped fields by external id; absent if there are none. */
+  readonly unmapped: JsonObject | undefined;
+}
+
+/** A row whose id is settled. */
+export interface SettledRow extends ProductRow {
+  readonly externalId: string;
+  readonly parentId: string | null | undefined;
+}
+
+/**
+ * The whole product tree as one list: order rows, accessories (named by `↳`, `└`, `L,` after the
+ * nearest earlier row that is neither accessory nor component) and package components with their
+ * quantity per unit of the parent (incidents 10, 11, 12). `undefined` if no list was sent. An entry
+ * that is no object, or repeats an id, is left out with a warning.
+ */
+export function readProducts(reading: Reading, complete: boolean): Products | undefined {
+  const list = readList(reading, "products");
+  if (list === undefined) return undefined;
+  let whole = complete;
+  const rows: ProductRow[] = [];
+  list.forEach((entry, position) => {
+    const field = `products[${position}]`;
+    if (isJsonObject(entry)) {
+      rows.push(readProductRow(entry, reading, { field, position }));
+      return;
+    }
+    whole = false;
+    warn(reading, field, "invalid_product", "The entry is no object; it was skipped");
+  });
+  const items = new Map<string, SnapshotProduct>();
+  const unmapped: JsonObject = {};
+  const settled = settleRows(rows);
+  for (const row of [...settled, ...readComponents(settled)]) {
+    if (items.has(row.externalId)) {
+      warn(row.reading, "id", "duplicate_product", "Another row has this id; the first one counts");
+      continue;
+    }
+    const item: SnapshotProduct = { external_id: row.externalId };
+    setStated(item, "parent_external_id", row.parentId);
+    items.set(row.externalId, Object.assign(item, row.columns));
+    if (row.unmapped !== undefined) setOwn(unmapped, row.externalId, row.unmapped);
+  }
+  breakCycles(items, reading);
+  return {
+    collection: { complete: whole, items: [...items.values()] },
+    unmapped: Object.keys(unmapped).length > 0 ? unmapped : undefined,
+  };
+}
+
+/** Gives every row its id and its parent; the list's order stays. */
+function settleRows(rows: readonly ProductRow[]): readonly SettledRow[] {
+  const ordinals = new Map<string, number>();
+  const settled = new Map<ProductRow, SettledRow>();
+  const settle = (row: ProductRow, parentId: string | undefined): SettledRow => {
+    // A row that states that it has no parent says so; one that is silent says nothing.
+    const silent = !Object.hasOwn(row.reading.source, "parent_product_id");
+    const known = { ...row, parentId: parentId ?? (silent ? undefined : null) };
+    const done = { ...known, externalId: row.id ?? ownId(row, parentId, ordinals) };
+    settled.set(row, done);
+    return done;
+  };
+  let nearest: SettledRow | undefined;
+  for (const row of inOrder(rows)) {
+    const inferred = row.parent === undefined && row.marked ? nearest?.externalId : row.parent;
+    const done = settle(row, inferred);
+    if (!row.component && !row.marked && inferred === undefined) nearest = done;
+  }
+  return rows.flatMap((row) => settled.get(row) ?? []);
+}
+
+/** By `sort_index`, then list order; a row without one stands where the list has it. */
+function inOrder(rows: readonly ProductRow[]): readonly ProductRow[] {
+  let last = -Infinity;
+  return rows
+    .map((row) => ({ row, index: last = row.columns.sort_index ?? last }))
+    .sort((a, b) => (a.index === b.index ? 0 : a.index - b.index))
+    .map(({ row }) => row);
+}
+
+/** The id of a row that has none: from parent, name and its ordinal among equals. */
+function ownId(
+  row: ProductRow,
+  parentId: string | undefined,
+  ordinals: Map<string, number>,
+): string {
+  const base = `~${parentId ?? ""}/${row.columns.name ?? ""}`;
+  const ordinal = (ordinals.get(base) ?? 0) + 1;
+  ordinals.set(base, ordinal);
+  return shortKey(`${base}/${ordinal}`);
+}

@@ -1,0 +1,42 @@
+import { pick, type Reading, valueAt, warn } from "../booking/reading.ts";
+import type { JsonObject, Snapshot } from "../booking/snapshot.ts";
+import { parseInstant } from "./instants.ts";
+
+/**
+ * A booking's revision: its own, else the one that the answer's frame names. Either part may be
+ * missing; one that is malformed counts as missing and is warned of.
+ */
+export function readRevision(
+  reading: Reading,
+  frame: JsonObject,
+): Pick<Snapshot, "source_updated_at" | "source_version"> {
+  const at = pick(reading, ["updated_at", "source_updated_at"]);
+  const version = pick(reading, ["version", "source_version"]);
+  // Never into `extra`: a revision is no content, and the hash must not see it.
+  for (const name of ["updated_at", "source_updated_at", "version", "source_version"]) {
+    reading.used.add(name);
+  }
+  const updatedAt = readUpdatedAt(reading, at?.value ?? valueAt(frame, "source_updated_at"));
+  const number = readVersion(reading, version?.value ?? valueAt(frame, "source_version"));
+  return {
+    ...(updatedAt === undefined ? {} : { source_updated_at: updatedAt }),
+    ...(number === undefined ? {} : { source_version: number }),
+  };
+}
+
+function readUpdatedAt(reading: Reading, value: unknown): string | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  const instant = typeof value === "string" ? parseInstant(value) : undefined;
+  if (instant === undefined) {
+    warn(reading, "updated_at", "invalid_revision", "The revision's time is no ISO instant");
+  }
+  return instant;
+}
+
+function readVersion(reading: Reading, value: unknown): number | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+  if (Number.isSafeInteger(number) && (number as number) >= 0) return number as number;
+  warn(reading, "version", "invalid_revision", "The revision's number is no integer from 0 up");
+  return undefined;
+}

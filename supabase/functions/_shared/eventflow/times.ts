@@ -1,0 +1,57 @@
+import { parseTime, parseTimeRange } from "../booking/time_of_day.ts";
+import { pick, type Reading, type Statement, warn } from "../booking/reading.ts";
+
+/** The wall-clock times of a phase, `HH:MM:SS`; the same for every day of the phase. */
+export interface PhaseTimes {
+  readonly start: Statement<string>;
+  readonly end: Statement<string>;
+}
+
+/** Where a phase's times stand: pairs by precedence, then the range. */
+export interface PhaseTimeNames {
+  readonly starts: readonly string[];
+  readonly ends: readonly string[];
+  readonly range: string;
+}
+
+/** Start and end of a phase: each from its first present name, else from the range. */
+export function readPhaseTimes(reading: Reading, names: PhaseTimeNames): PhaseTimes {
+  const range = readRange(reading, names.range);
+  const start = readTime(reading, names.starts);
+  const end = readTime(reading, names.ends);
+  return {
+    start: start.present ? start.value : range.start,
+    end: end.present ? end.value : range.end,
+  };
+}
+
+function readTime(
+  reading: Reading,
+  names: readonly string[],
+): { readonly present: boolean; readonly value: Statement<string> } {
+  const found = pick(reading, names);
+  if (found === undefined) return { present: false, value: undefined };
+  if (isNone(found.value)) return { present: true, value: null };
+  const value = typeof found.value === "string" ? parseTime(found.value) : undefined;
+  if (value === undefined) refuse(reading, found.name, "is no time of day (HH:MM)");
+  return { present: true, value };
+}
+
+function readRange(reading: Reading, name: string): PhaseTimes {
+  const found = pick(reading, [name]);
+  if (found === undefined) return { start: undefined, end: undefined };
+  if (isNone(found.value)) return { start: null, end: null };
+  const range = typeof found.value === "string" ? parseTimeRange(found.value) : undefined;
+  if (range === undefined) refuse(reading, name, "is no range of times (HH:MM - HH:MM)");
+  return { start: range?.start, end: range?.end };
+}
+
+/** Null and empty text both say that there is no time: a time has no empty value. */
+function isNone(value: unknown): boolean {
+  return value === null || (typeof value === "string" && value.trim() === "");
+}
+
+function refuse(reading: Reading, name: string, rule: string): void {
+  reading.used.delete(name);
+  warn(reading, name, "invalid_time", `${name} ${rule}; it was not taken`);
+}

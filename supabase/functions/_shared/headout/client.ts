@@ -1,0 +1,126 @@
+import ky, { HTTPError } from "ky";
+import { askSource, type SourceReply } from "../booking/ask_source.ts";
+import type {
+  BookingSource,
+  Page,
+  ReadPageArgs,
+  ReadSingleArgs,
+  SingleAnswer,
+} from "../booking/source.ts";
+import { retryPolicy } from "../booking/retry_policy.ts";
+import { decodeList } from "./decode_list.ts";
+import { decodeSingle } from "./decode_single.ts";
+import { isUnconfirmed } from "./is_unconfirmed.ts";
+import { createPacer, type Sleep } from "./pacer.ts";
+
+/** Bookings per page; Headout caps at this without a word (domain/headout.md). */
+export const HEADOUT_PAGE_LIMIT = 20;
+
+/** Settings of `createHeadoutClient()`; all times in milliseconds, sizes in bytes. */
+export interface HeadoutClientOptions {
+  /** `HEADOUT_API_URL`, without `/api`. */
+  readonly baseUrl: string;
+  /** `HEADOUT_API_KEY`, `pk_…` or `tk_…`. */
+  readonly apiKey: string;
+  readonly fetch?: typeof globalThis.fetch;
+  /** The clock; milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** Waits; rejects with the signal's reason if the caller ends it. */
+  readonly sleep?: Sleep;
+  /** For a single read and all of its attempts. */
+  readonly singleTimeoutMs?: number;
+  /** For a page and all of its attempts. */
+  readonly pageTimeoutMs?: number;
+  /** Further attempts of a single read: none, since the inbox tries again. */
+  readonly singleRetries?: number;
+  /** Further attempts of a page. */
+  readonly pageRetries?: number;
+  /** Longest pause before a further attempt; a source that asks for more gets an error. */
+  readonly maxRetryDelayMs?: number;
+  readonly maxBytes?: number;
+  /** Least time between two requests: 90 a minute must not be reached. */
+  readonly minIntervalMs?: number;
+}
+
+/**
+ * Headout as a source of bookings, the arbiter where its events disagree. 400, 403 and 404 on a
+ * single read are `absent` with the reason `cannot_be_confirmed`, never a cancellation (invariant
+ * 6). Requests of one client keep their distance. Throws `SourceError` only.
+ */
+export function createHeadoutClient(options: HeadoutClientOptions): BookingSource {
+  const {
+    baseUrl,
+    apiKey,
+    fetch = globalThis.fetch,
+    now = Date.now,
+    singleTimeoutMs = 10_000,
+    pageTimeoutMs = 30_000,
+    singleRetries = 0,
+    pageRetries = 2,
+    maxRetryDelayMs = 5_000,
+    maxBytes = 8 * 1024 * 1024,
+    minIntervalMs = 700,
+  } = options;
+  const bookings = `${baseUrl.replace(/\/+$/, "")}/api/public/v2/bookings/`;
+  const pace = createPacer({ minIntervalMs, now, ...(options.sleep && { sleep: options.sleep }) });
+
+  async function ask(
+    url: string,
+    timeoutMs: number,
+    retries: number,
+    signal: AbortSignal | undefined,
+    onRefused?: (error: HTTPError) => void,
+  ): Promise<SourceReply> {
+    await pace(signal);
+    return await askSource({
+      source: "Headout",
+      credential: "HEADOUT_API_KEY",
+      maxBytes,
+      timeoutMs,
+      signal,
+      now,
+      send: async (signal, begin) => {
+        try {
+          return await ky.get(url, {
+            headers: { "headout-auth": apiKey, accept: "application/json" },
+            signal,
+            redirect: "manual",
+            timeout: timeoutMs,
+            retry: retryPolicy({ limit: retries, maxDelayMs: maxRetryDelayMs, now }),
+            fetch: (input, init) => {
+              begin();
+              return fetch(input, init);
+            },
+          });
+        } catch (error) {
+          if (error instanceof HTTPError) onRefused?.(error);
+          throw error;
+        }
+      },
+    });
+  }
+
+  async function readSingle(args: ReadSingleArgs): Promise<SingleAnswer> {
+    const { externalId } = args;
+    const url = `${bookings}${encodeURIComponent(externalId)}/`;
+    let unconfirmed = false;
+    try {
+      const reply = await ask(url, singleTimeoutMs, singleRetries, args.signal, (error) => {
+        unconfirmed = isUnconfirmed(error.response.status, error.data);
+      });
+      return decodeSingle(reply.body, { externalId, fetchedAt: reply.fetchedAt });
+    } catch (error) {
+      if (unconfirmed) return { kind: "absent", reason: "cannot_be_confirmed" };
+      throw error;
+    }
+  }
+
+  async function readPage(args: ReadPageArgs): Promise<Page> {
+    const { cursor: offset = 0 } = args;
+    const url = `${bookings}?offset=${offset}&limit=${HEADOUT_PAGE_LIMIT}`;
+    const reply = await ask(url, pageTimeoutMs, pageRetries, args.signal);
+    return decodeList(reply.body, { fetchedAt: reply.fetchedAt, offset });
+  }
+
+  return { name: "headout", readSingle, readPage };
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { createHeadoutClient, type HeadoutClientOptions } from "./client.ts";
+
+const NOW = Date.parse("2026-11-21T12:00:00Z");
+const ORGANIZATION = "7d0c2f8e-3a52-4c1e-9a8e-1f6f0a4b5c01";
+const single = { externalId: "123", organizationId: ORGANIZATION };
+
+Deno.test("readSingle() asks for the booking with Headout's own header", async () => {
+  const { client, requests } = setUp([() => Response.json({ bookingId: "123" })]);
+  assert.equal((await client.readSingle(single)).kind, "found");
+  const [request] = requests;
+  assert.equal(request?.url, "https://headout.test/api/public/v2/bookings/123/");
+  assert.equal(request?.headers.get("headout-auth"), "pk_key");
+  assert.equal(request?.headers.get("authorization"), null);
+  assert.equal(request?.redirect, "manual");
+});
+
+Deno.test("readSingle() escapes an id that would reach another path", async () => {
+  const { client, requests } = setUp([() => new Response(null, { status: 404 })]);
+  await client.readSingle({ ...single, externalId: "../webhooks?x=1#" });
+  assert.equal(
+    requests[0]?.url,
+    "https://headout.test/api/public/v2/bookings/..%2Fwebhooks%3Fx%3D1%23/",
+  );
+});
+
+Deno.test("readSingle() does not try again by itself: the inbox does", async () => {
+  const { client, requests } = setUp([() => new Response(null, { status: 503 })]);
+  await assert.rejects(client.readSingle(single), { code: "source_unavailable", retryable: true });
+  assert.equal(requests.length, 1);
+});
+
+Deno.test("readPage() asks by offset and never for more than Headout gives", async () => {
+  const answer = (): Response => Response.json({ items: [] });
+  const { client, requests } = setUp([answer, answer]);
+  await client.readPage({ organizationId: ORGANIZATION });
+  await client.readPage({ organizationId: ORGANIZATION, cursor: 40, since: "2026-01-01" });
+  const path = "https://headout.test/api/public/v2/bookings/";
+  assert.deepEqual(requests.map(({ url }) => url), [
+    `${path}?offset=0&limit=20`,
+    `${path}?offset=40&limit=20`,
+  ]);
+});
+
+Deno.test("requests of one client stay under 90 a minute", async () => {
+  let clock = NOW;
+  const times: number[] = [];
+  const { client } = setUp([], {
+    now: () => clock,
+    sleep: (ms) => {
+      clock += ms;
+      return Promise.resolve();
+    },
+    fetch: () => {
+      times.push(clock);
+      return Promise.resolve(Response.json({ items: [] }));
+    },
+  });
+  for (let read = 0; read < 100; read++) await client.readPage({ organizationId: ORGANIZATION });
+  const within = times.filter((time) => time < NOW + 60_000).length;
+  assert.ok(within > 60 && within < 90, `${within} requests in the first minute`);
+});
+
+type Answer = () => Response;
+
+function setUp(
+  answers: readonly Answer[],
+  options: Partial<HeadoutClientOptions> = {},
+): { client: ReturnType<typeof createHeadoutClient>; requests: Request[] } {
+  const requests: Request[] = [];
+  const client = createHeadoutClient({
+    baseUrl: "https://headout.test/",
+    apiKey: "pk_key",
+    now: () => NOW,
+    sleep: () => Promise.resolve(),
+    fetch: (input, init) => {
+      requests.push(new Request(input, init));
+      return Promise.resolve(answers[requests.length - 1]?.() ?? Response.error());
+    },
+    ...options,
+  });
+  return { client, requests };
+}

@@ -1,0 +1,34 @@
+import { parseDay } from "../booking/day.ts";
+import { pick, type Reading, setStated, warn } from "../booking/reading.ts";
+import { BookingRefusal } from "../booking/refusal.ts";
+import type { Snapshot, SnapshotDate } from "../booking/snapshot.ts";
+import { parseTime } from "../booking/time_of_day.ts";
+
+/**
+ * The event's day and start from `startDateTime`, a local time without offset: Headout's only date,
+ * so the list is complete. A null one states no day but clears none either (invariant 6);
+ * `undefined` if it is absent. A day that is no day refuses the booking.
+ */
+export function readDates(reading: Reading): Snapshot["dates"] {
+  const found = pick(reading, ["startDateTime"]);
+  if (found === undefined) return undefined;
+  if (found.value === null || found.value === "") return { complete: false, items: [] };
+  const text = typeof found.value === "string" ? found.value : "";
+  const day = parseDay(text);
+  if (day === undefined) {
+    throw new BookingRefusal(
+      "invalid_day",
+      "startDateTime",
+      "startDateTime is no local date-time within 1900 and 2200",
+    );
+  }
+  const item: SnapshotDate = { phase: "event", day };
+  if (text.trim().length > 10) {
+    const time = parseTime(text);
+    setStated(item, "start_time", time);
+    if (time === undefined) {
+      warn(reading, "startDateTime", "invalid_time", "Its time of day was not taken");
+    }
+  }
+  return { complete: true, items: [item] };
+}

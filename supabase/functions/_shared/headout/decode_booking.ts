@@ -1,0 +1,114 @@
+import {
+  createReading,
+  pick,
+  type Reading,
+  readNumber,
+  readText,
+  remainder,
+  setOwn,
+  setStated,
+} from "../booking/reading.ts";
+import { BookingRefusal } from "../booking/refusal.ts";
+import { sealSnapshot } from "../booking/seal_snapshot.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  type Snapshot,
+  SNAPSHOT_LIMITS,
+  type SnapshotBooking,
+  type SnapshotWarning,
+} from "../booking/snapshot.ts";
+import type { InvalidBooking } from "../booking/source.ts";
+import { assertStorable, isStorable } from "../booking/storable.ts";
+import { mapHeadoutStatus } from "../booking/status.ts";
+import { readDates } from "./dates.ts";
+import { readGuests } from "./guests.ts";
+import { readTickets } from "./tickets.ts";
+
+/** A decoded booking, or the name of the field for which it was refused. */
+export type DecodedBooking =
+  | {
+    readonly ok: true;
+    readonly snapshot: Snapshot;
+    readonly warnings: readonly SnapshotWarning[];
+  }
+  | { readonly ok: false; readonly invalid: InvalidBooking };
+
+/**
+ * One booking of Headout's as a snapshot (domain/headout.md, "Bookings"). It has no revision, so it
+ * is dated by its read. Fields that are not mapped are kept in `extra`. Never throws: a booking
+ * that cannot be taken is refused by name (invariant 12).
+ */
+export function decodeBooking(
+  raw: unknown,
+  context: { readonly fetchedAt: string },
+): DecodedBooking {
+  const externalId = readBookingId(raw);
+  try {
+    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is no object");
+    const snapshot = decode(raw, externalId, context.fetchedAt);
+    return { ok: true, snapshot, warnings: snapshot.warnings ?? [] };
+  } catch (error) {
+    if (!(error instanceof BookingRefusal)) throw error;
+    const { code, field, message } = error;
+    const named = externalId === undefined ? {} : { external_id: externalId };
+    return { ok: false, invalid: { ...named, code, field, message } };
+  }
+}
+
+/** A booking's id as text: an integer in the webhook, text in the API (compare as text). */
+export function readBookingId(raw: unknown): string | undefined {
+  if (!isJsonObject(raw) || !Object.hasOwn(raw, "bookingId")) return undefined;
+  const value = raw["bookingId"];
+  const id = Number.isSafeInteger(value) ? String(value) : value;
+  if (typeof id !== "string" || id.length > SNAPSHOT_LIMITS.externalId) return undefined;
+  return id.trim() === "" || !isStorable(id) ? undefined : id;
+}
+
+function decode(raw: JsonObject, externalId: string | undefined, fetchedAt: string): Snapshot {
+  assertStorable(raw["bookingId"], "bookingId");
+  if (externalId === undefined) {
+    throw new BookingRefusal("missing_id", "bookingId", "The booking has no id");
+  }
+  const warnings: SnapshotWarning[] = [];
+  const reading = createReading(raw, warnings);
+  reading.used.add("bookingId");
+  const booking: SnapshotBooking = {};
+  setStated(booking, "title", readText(reading, ["product.name"]));
+  readStatus(reading, booking);
+  setStated(booking, "partner_reference", readText(reading, ["partnerReferenceId"]));
+  setStated(booking, "price_amount", readNumber(reading, ["price.amount"]));
+  setStated(booking, "price_currency", readText(reading, ["price.currencyCode"]));
+  const guests = readGuests(reading);
+  Object.assign(booking, guests.contact);
+  const tickets = readTickets(reading);
+  const draft: Omit<Snapshot, "content_hash"> = {
+    external_id: externalId,
+    fetched_at: fetchedAt,
+    booking,
+  };
+  setStated(draft, "dates", readDates(reading));
+  setStated(draft, "products", guests.products);
+  setStated(draft, "attachments", tickets.attachments);
+  const extra = remainder(reading) ?? {};
+  if (tickets.codes.length > 0) setOwn(extra, "tickets", tickets.codes);
+  if (Object.keys(extra).length > 0) booking.extra = extra;
+  if (warnings.length > 0) draft.warnings = warnings;
+  return sealSnapshot(draft);
+}
+
+function readStatus(reading: Reading, booking: SnapshotBooking): void {
+  const found = pick(reading, ["status"]);
+  if (found === undefined) return;
+  const { value } = found;
+  if (typeof value === "string" && value.trim() !== "") booking.source_status = value;
+  const status = typeof value === "string" ? mapHeadoutStatus(value) : undefined;
+  if (status !== undefined) booking.status = status;
+  else {
+    reading.warnings.push({
+      field: "status",
+      code: "unknown_status",
+      message: "The status is a word that we don't know; ours stays",
+    });
+  }
+}

@@ -1,0 +1,49 @@
+import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
+import { SourceError } from "../booking/source_error.ts";
+import type { InvalidBooking, Page } from "../booking/source.ts";
+import { decodeBooking, readBookingId } from "./decode_booking.ts";
+
+/**
+ * One page of Headout's bookings. Rows shift while paging, so the next offset is Headout's own, and
+ * a booking may come twice. A booking that cannot be taken is named in `invalid` (invariant 12).
+ * Throws a retryable `source_invalid` for anything without a list of items.
+ */
+export function decodeList(
+  body: unknown,
+  question: { readonly fetchedAt: string; readonly offset: number },
+): Page {
+  if (!isJsonObject(body) || !Array.isArray(body["items"])) {
+    const message = "Headout answered a list read with something that has no items";
+    throw new SourceError("source_invalid", message, {
+      retryable: true,
+      details: [{ code: "not_a_list", field: "items", message }],
+    });
+  }
+  const items: readonly unknown[] = body["items"];
+  const snapshots: Snapshot[] = [];
+  const invalid: InvalidBooking[] = [];
+  const ids: string[] = [];
+  for (const item of items) {
+    const id = readBookingId(item);
+    if (id !== undefined) ids.push(id);
+    const decoded = decodeBooking(item, question);
+    if (decoded.ok) snapshots.push(decoded.snapshot);
+    else invalid.push(decoded.invalid);
+  }
+  const next = items.length === 0 ? undefined : nextOffset(body, question.offset, items.length);
+  return { snapshots, invalid, ids, last: next === undefined, ...(next && { next }) };
+}
+
+/** Where the next page begins: as told, else from the link, else from the total. */
+function nextOffset(body: JsonObject, offset: number, length: number): number | undefined {
+  const { nextOffset: told, nextUrl, total } = body;
+  const linked = typeof nextUrl === "string" ? /[?&]offset=(\d+)/.exec(nextUrl)?.[1] : undefined;
+  const next = Number.isSafeInteger(told)
+    ? Number(told)
+    : linked !== undefined
+    ? Number(linked)
+    : told === undefined && nextUrl === undefined && Number(total) > offset + length
+    ? offset + length
+    : undefined;
+  return next !== undefined && next > offset ? next : undefined;
+}

@@ -1,0 +1,35 @@
+import { isJsonObject } from "../booking/snapshot.ts";
+import { SourceError } from "../booking/source_error.ts";
+import type { SingleAnswer } from "../booking/source.ts";
+import { decodeBooking, readBookingId } from "./decode_booking.ts";
+
+/**
+ * Headout's answer about one booking: the booking itself. Throws `SourceError` for anything else,
+ * which means nothing (invariant 6): a permanent `source_contradiction` for another booking than
+ * asked, since Headout's ids are integers here and text there they are compared as text.
+ */
+export function decodeSingle(
+  body: unknown,
+  question: { readonly externalId: string; readonly fetchedAt: string },
+): SingleAnswer {
+  if (isJsonObject(body) && body["success"] === false) {
+    const message = "Headout says that it could not answer (success: false)";
+    throw new SourceError("source_unavailable", message, {
+      details: [{ code: "success_false", field: "success", message }],
+    });
+  }
+  const id = readBookingId(body);
+  if (id !== undefined && id !== question.externalId) {
+    const message = "Headout's answer is about another booking than asked";
+    throw new SourceError("source_contradiction", message, {
+      details: [{ code: "other_booking", field: "bookingId", message }],
+    });
+  }
+  const decoded = decodeBooking(body, question);
+  if (decoded.ok) return { kind: "found", snapshot: decoded.snapshot, warnings: decoded.warnings };
+  const { code, field, message } = decoded.invalid;
+  throw new SourceError("source_invalid", `Headout's booking cannot be taken: ${message}`, {
+    retryable: code === "missing_id" || code === "invalid_booking",
+    details: [{ code, field, message }],
+  });
+}

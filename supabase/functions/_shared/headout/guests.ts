@@ -1,0 +1,111 @@
+import { pick, type Reading, readText, valueAt, warn } from "../booking/reading.ts";
+import { shortKey } from "../booking/short_key.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  type Snapshot,
+  type SnapshotBooking,
+  type SnapshotProduct,
+} from "../booking/snapshot.ts";
+
+/** Who comes and whom to call. */
+export interface Guests {
+  readonly contact: Pick<SnapshotBooking, "contact_name" | "contact_phone" | "contact_email">;
+  readonly products: Snapshot["products"];
+}
+
+const CONTACT = new Map<string, "contact_name" | "contact_phone" | "contact_email">([
+  ["NAME", "contact_name"],
+  ["PHONE", "contact_phone"],
+  ["EMAIL", "contact_email"],
+]);
+
+/**
+ * The primary customer as the contact, and as products the variant with one row per person type
+ * and its count under it. The rows are the whole list only if every person of `count` is listed.
+ */
+export function readGuests(reading: Reading): Guests {
+  const listed = valueAt(reading.source, "customersDetails.customers");
+  const customers = Array.isArray(listed) ? listed.filter(isJsonObject) : undefined;
+  const contact: Guests["contact"] = {};
+  const primary = customers?.find((customer) => customer["isPrimary"] === true);
+  for (const { key, value } of primary === undefined ? [] : contactFields(primary)) {
+    contact[key] = value;
+  }
+  const products = readPersonTypes(reading, customers);
+  if (customers?.every(isWhollyTaken) && customers.length === (listed as unknown[]).length) {
+    reading.used.add("customersDetails.customers");
+  }
+  return { contact, products };
+}
+
+function readPersonTypes(
+  reading: Reading,
+  customers: readonly JsonObject[] | undefined,
+): Snapshot["products"] {
+  const variant = readVariant(reading);
+  const count = pick(reading, ["customersDetails.count"])?.value;
+  if (customers === undefined) {
+    return variant === undefined ? undefined : { complete: false, items: [variant] };
+  }
+  const counts = new Map<string, number>();
+  for (const customer of customers) {
+    const word = customer["personType"];
+    const type = typeof word === "string" && word.trim() !== "" ? word.trim() : "UNSPECIFIED";
+    counts.set(type, (counts.get(type) ?? 0) + 1);
+  }
+  const complete = customers.length > 0 && (count === undefined || count === customers.length);
+  if (!complete) {
+    const message = "Not every person is listed; the counts may be too low";
+    warn(reading, "customersDetails.customers", "incomplete_list", message);
+  }
+  const items = [...counts].map(([type, quantity], index): SnapshotProduct => ({
+    external_id: shortKey(`${variant?.external_id ?? ""}#${type}`),
+    parent_external_id: variant?.external_id ?? null,
+    name: type,
+    quantity,
+    sort_index: index + 1,
+  }));
+  return { complete, items: variant === undefined ? items : [variant, ...items] };
+}
+
+function readVariant(reading: Reading): SnapshotProduct | undefined {
+  const id = readText(reading, ["variantId", "product.variant.id"]);
+  const name = readText(reading, ["product.variant.name"]);
+  const variant = valueAt(reading.source, "product.variant");
+  if (
+    isJsonObject(variant) && Object.keys(variant).every((key) => key === "id" || key === "name")
+  ) {
+    reading.used.add("product.variant");
+  }
+  if (!id) return undefined;
+  const row: SnapshotProduct = { external_id: shortKey(id), quantity: 1, sort_index: 0 };
+  if (name !== undefined) row.name = name;
+  return row;
+}
+
+/** The contact fields among a customer's input fields, told by id, else by name. */
+function contactFields(
+  customer: JsonObject,
+): { readonly key: keyof Guests["contact"]; readonly value: string | null }[] {
+  const fields = Array.isArray(customer["inputFields"]) ? customer["inputFields"] : [];
+  return fields.flatMap((field: unknown) => {
+    if (!isJsonObject(field)) return [];
+    const key = CONTACT.get(word(field["id"])) ?? CONTACT.get(word(field["name"]));
+    const { value } = field;
+    if (key === undefined || (typeof value !== "string" && value !== null)) return [];
+    return [{ key, value }];
+  });
+}
+
+/** Whether nothing of a customer is left over that should be kept in `extra`. */
+function isWhollyTaken(customer: JsonObject): boolean {
+  const { personType: _type, isPrimary, inputFields, ...unknown } = customer;
+  if (Object.keys(unknown).length > 0) return false;
+  const fields = Array.isArray(inputFields) ? inputFields.length : 0;
+  return fields === (isPrimary === true ? contactFields(customer).length : 0);
+}
+
+function word(value: unknown): string {
+  return typeof value === "string" ? value.trim().toUpperCase() : "";
+}

@@ -1,0 +1,20 @@
+import type { z } from "zod";
+import type { ErrorDetail } from "../errors.ts";
+
+/** Turns zod's issues with a body into `error.details`: one per bad field, never its value. */
+export function describeIssues(error: z.ZodError, body: unknown): readonly ErrorDetail[] {
+  return error.issues.map((issue) => ({
+    field: issue.path.map(String).join(".") || "body",
+    code: valueAt(body, issue.path) === undefined ? "required" : "invalid",
+    message: issue.message,
+  }));
+}
+
+function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
+  let value = body;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return value;
+}

@@ -1,0 +1,125 @@
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  decodeProtectedHeader,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+} from "jose";
+import { AnswerError } from "../errors.ts";
+
+/** Never HS256 beside public keys, never `none` (RFC 8725 §3.1, §3.2). */
+const ASYMMETRIC = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+const TOLERANCE_SECONDS = 30;
+/** How long known keys still count while the key set cannot be fetched. */
+const STALE_KEYS_MS = 3_600_000;
+
+/** Where keys come from, and what a token must say. */
+export interface JwtOptions {
+  /** A key set, or where it is published (fetched on first use, cached 10 min, cool-down 30 s). */
+  readonly jwks?: URL | JSONWebKeySet | undefined;
+  /** Shared secret for HS256. */
+  readonly secret?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly fetch?: typeof fetch;
+  /** Milliseconds. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** The claims of a token that verifies, undefined for any other. */
+export type VerifyJwt = (token: string) => Promise<JWTPayload | undefined>;
+
+/** The keys could not be fetched: nobody can say whether the token is right, so try again. */
+export class KeysUnavailable extends AnswerError {
+  override readonly name = "KeysUnavailable";
+
+  constructor(options?: ErrorOptions) {
+    super(503, "keys_unavailable", "Cannot check the credential: its keys are unreachable.", {
+      ...options,
+      retryAfterSeconds: 5,
+    });
+  }
+}
+
+/**
+ * Makes a verifier that fails closed: asymmetric algorithms with the key set, HS256 with the
+ * secret, 30 s of clock tolerance, issuer and audience where set. Throws {@linkcode
+ * KeysUnavailable} instead of calling a good token wrong, since senders do not repeat a 401.
+ */
+export function createJwtVerifier(options: JwtOptions): VerifyJwt {
+  const now = options.now ?? Date.now;
+  const publicKeys = options.jwks === undefined ? undefined : getPublicKeys(options, now);
+  const secret = options.secret === undefined
+    ? undefined
+    : new TextEncoder().encode(options.secret);
+
+  return async (token) => {
+    const expected: JWTVerifyOptions = {
+      clockTolerance: TOLERANCE_SECONDS,
+      currentDate: new Date(now()),
+      ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
+      ...(options.audience === undefined ? {} : { audience: options.audience }),
+    };
+    try {
+      const { alg } = decodeProtectedHeader(token);
+      if (alg === "HS256" && secret) {
+        return (await jwtVerify(token, secret, { ...expected, algorithms: ["HS256"] })).payload;
+      }
+      if (alg !== undefined && ASYMMETRIC.includes(alg) && publicKeys) {
+        return (await jwtVerify(token, publicKeys, { ...expected, algorithms: ASYMMETRIC }))
+          .payload;
+      }
+      return undefined;
+    } catch (error) {
+      if (error instanceof KeysUnavailable) throw error;
+      return undefined;
+    }
+  };
+}
+
+function getPublicKeys(options: JwtOptions, now: () => number): JWTVerifyGetKey {
+  if (!(options.jwks instanceof URL)) return createLocalJWKSet(options.jwks ?? { keys: [] });
+  const remote = createRemoteJWKSet(options.jwks, {
+    timeoutDuration: 5_000,
+    ...(options.fetch ? { [customFetch]: options.fetch } : {}),
+  });
+  let fetchedAt = -Infinity;
+  return async (header, token) => {
+    try {
+      const key = await remote(header, token);
+      if (remote.fresh) fetchedAt = now();
+      return key;
+    } catch (error) {
+      if (saysTokenIsWrong(error)) throw error;
+      const known = remote.jwks();
+      if (known && now() - fetchedAt < STALE_KEYS_MS) {
+        return createLocalJWKSet(known)(header, token);
+      }
+      throw new KeysUnavailable({ cause: error });
+    }
+  };
+}
+
+/** A key set that was read has no key for this token; all else is about the key set itself. */
+function saysTokenIsWrong(error: unknown): boolean {
+  return error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    error instanceof errors.JOSENotSupported;
+}

@@ -1,0 +1,79 @@
+import { AnswerError, type ErrorDetail, InvalidBody } from "../errors.ts";
+import { escapeUnstorable, findUnstorable } from "./find_unstorable.ts";
+
+/** A body that a caller sent: what it says, and what of it the inbox can keep. */
+export interface JsonBody {
+  /** The parsed object; undefined when {@linkcode JsonBody.error} is set. */
+  readonly value: Readonly<Record<string, unknown>> | undefined;
+  /** Always storable as jsonb: the object verbatim, else `{ text }`. */
+  readonly storable: Readonly<Record<string, unknown>>;
+  /** Why it cannot be taken as a JSON object: 415 or 400; undefined if it can. */
+  readonly error: AnswerError | undefined;
+}
+
+/**
+ * Takes bytes as a JSON object without ever throwing, since an authentic body that is wrong is kept
+ * all the same (design §9). A missing content type is JSON; another one is 415
+ * `unsupported_media_type`; 400 `invalid_json` for what is empty or no JSON; 400 `invalid_body` for
+ * what is no object or holds text that Postgres cannot store.
+ */
+export function parseJsonBody(bytes: Uint8Array, headers: Headers): JsonBody {
+  const text = new TextDecoder().decode(bytes); // drops a byte order mark; wrong UTF-8 is U+FFFD
+  const raw = { text: escapeUnstorable(text) };
+  if (!isJson(headers)) return { value: undefined, storable: raw, error: unsupported() };
+  const parsed = parse(bytes, text);
+  if (parsed === undefined) return { value: undefined, storable: raw, error: notJson(text) };
+  const { value } = parsed;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return { value: undefined, storable: raw, error: notObject() };
+  }
+  const findings = findUnstorable(value);
+  if (findings.length > 0) {
+    return { value: undefined, storable: raw, error: new InvalidBody(findings) };
+  }
+  const object = value as Readonly<Record<string, unknown>>;
+  return { value: object, storable: object, error: undefined };
+}
+
+/** `application/json` or any `+json`, with parameters or without, not compressed. */
+function isJson(headers: Headers): boolean {
+  if (!["", "identity"].includes((headers.get("content-encoding") ?? "").toLowerCase())) {
+    return false;
+  }
+  const type = (headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+  return type === "" || type === "application/json" || /^[\w.-]+\/[\w.-]+\+json$/.test(type);
+}
+
+/** The value in an object, since `null` is a value too; undefined for what is no JSON. */
+function parse(bytes: Uint8Array, text: string): { readonly value: unknown } | undefined {
+  try {
+    if (text.includes("\uFFFD")) new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}
+
+function unsupported(): AnswerError {
+  return new AnswerError(
+    415,
+    "unsupported_media_type",
+    "Cannot accept the body: its content type is not application/json.",
+    { headers: { accept: "application/json" } },
+  );
+}
+
+function notJson(text: string): AnswerError {
+  const detail: ErrorDetail = text.trim() === ""
+    ? { field: "body", code: "empty", message: "The body is empty." }
+    : { field: "body", code: "not_json", message: "The body is not JSON in UTF-8." };
+  return new AnswerError(400, "invalid_json", "Cannot accept the body: it is not JSON.", {
+    details: [detail],
+  });
+}
+
+function notObject(): InvalidBody {
+  return new InvalidBody([
+    { field: "body", code: "invalid_type", message: "Expected a JSON object." },
+  ]);
+}

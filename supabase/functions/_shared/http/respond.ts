@@ -1,0 +1,43 @@
+import { AnswerError } from "../errors.ts";
+
+/** Browsers may call with any origin: the credential decides, no cookie is ever read. */
+export const CORS_HEADERS: Readonly<Record<string, string>> = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-methods": "POST, OPTIONS",
+  "access-control-allow-headers":
+    "authorization, apikey, content-type, x-api-key, x-client-info, x-request-id, idempotency-key, webhook-id, webhook-timestamp, webhook-signature",
+  "access-control-expose-headers": "x-request-id, retry-after",
+  "access-control-max-age": "86400",
+};
+
+/** A JSON response that no cache keeps. */
+export function respondJson(
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return Response.json(body, { status, headers: { "cache-control": "no-store", ...headers } });
+}
+
+/**
+ * The one funnel from error to response (design §4). What is not an {@linkcode AnswerError}
+ * answers 500 `internal_error` without a word of why; the log has it under the request id.
+ */
+export function respondError(error: unknown, requestId: string): Response {
+  const known = error instanceof AnswerError ? error : new AnswerError(
+    500,
+    "internal_error",
+    "Cannot answer: something failed on our side.",
+  );
+  const { code, message, status, details } = known;
+  return respondJson(
+    status,
+    { success: false, error: { code, message, status, details }, request_id: requestId },
+    {
+      ...known.headers,
+      ...(known.retryAfterSeconds === undefined
+        ? {}
+        : { "retry-after": String(Math.max(1, Math.ceil(known.retryAfterSeconds))) }),
+    },
+  );
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { AnswerError, DatabaseError, InboxUnavailable } from "../errors.ts";
+import { captureLog, post, read } from "../testing.ts";
+import { respondJson } from "./respond.ts";
+import { type Call, serveCall } from "./serve_call.ts";
+
+function build(answer: (call: Call) => Promise<Response>) {
+  const log = captureLog();
+  let time = 1_000;
+  const handler = serveCall(answer, {
+    log,
+    now: () => time += 5,
+    makeRequestId: () => "made",
+  });
+  return { handler, log };
+}
+
+Deno.test("serveCall() returns the request id and writes one line", async () => {
+  const { handler, log } = build(({ note }) => {
+    note({ outcome: "updated" });
+    return Promise.resolve(respondJson(200, { ok: true }));
+  });
+  const response = await handler(post({}, { headers: { "x-request-id": "a.B_c-9" } }));
+  assert.equal(response.headers.get("x-request-id"), "a.B_c-9");
+  assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  assert.equal(response.headers.get("cache-control"), "no-store");
+  assert.deepEqual(log.lines, [{
+    level: "info",
+    message: "request",
+    request_id: "a.B_c-9",
+    method: "POST",
+    status: 200,
+    duration_ms: 5,
+    outcome: "updated",
+  }]);
+});
+
+Deno.test("serveCall() answers an AnswerError as the contract's error", async () => {
+  const details = [{ field: "f", code: "c", message: "m" }];
+  const { handler, log } = build(() =>
+    Promise.reject(
+      new AnswerError(503, "sync_paused", "Paused.", { details, retryAfterSeconds: 0.2 }),
+    )
+  );
+  const response = await handler(post({}));
+  assert.equal(response.headers.get("retry-after"), "1");
+  assert.deepEqual(await read(response), {
+    status: 503,
+    body: {
+      success: false,
+      error: { code: "sync_paused", message: "Paused.", status: 503, details },
+      request_id: "made",
+    },
+  });
+  assert.equal(log.lines[0]?.level, "error");
+  assert.equal(log.lines[0]?.["code"], "sync_paused");
+});
+
+Deno.test("serveCall() says nothing of an unknown error but in the log", async () => {
+  for (const error of [new RangeError("inner detail"), "a string", null]) {
+    const { handler, log } = build(() => Promise.reject(error));
+    const response = await handler(post({}));
+    assert.equal(response.status, 500);
+    assert.doesNotMatch(await response.text(), /inner|string/);
+    assert.equal(log.lines[0]?.["code"], "internal_error");
+    assert.equal(log.lines[0]?.["request_id"], "made");
+  }
+});
+
+for (const method of ["GET", "HEAD", "PUT", "PATCH", "DELETE"]) {
+  Deno.test(`serveCall() answers 405 to ${method} with the methods it allows`, async () => {
+    const { handler } = build(() => Promise.reject(new Error("reached")));
+    const response = await handler(new Request("https://functions.test/", { method }));
+    assert.equal(response.status, 405);
+    assert.equal(response.headers.get("allow"), "POST, OPTIONS");
+    assert.equal(response.headers.get("x-request-id"), "made");
+  });
+}
+
+Deno.test("serveCall() logs what caused an answer, without its message", async () => {
+  const cause = new DatabaseError("receive_delivery", "57P03", "the value is private");
+  const { handler, log } = build(() => Promise.reject(new InboxUnavailable({ cause })));
+  await handler(post({}));
+  assert.deepEqual(log.lines[0]?.["cause"], {
+    error: "DatabaseError",
+    rpc: "receive_delivery",
+    database_code: "57P03",
+  });
+  assert.doesNotMatch(JSON.stringify(log.lines), /private/);
+});

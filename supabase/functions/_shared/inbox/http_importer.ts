@@ -1,0 +1,112 @@
+import ky from "ky";
+import { z } from "zod";
+import { DELIVERY_STATUSES } from "./inbox.ts";
+import { type ImportAnswer, type Importer, ImporterUnavailable } from "./importer.ts";
+
+/** Where import-bookings is and what opens it. */
+export interface HttpImporterOptions {
+  readonly supabaseUrl: URL;
+  readonly serviceKey: string;
+  readonly fetch?: typeof fetch;
+}
+
+const importedSchema = z.object({
+  success: z.literal(true),
+  outcome: z.string(),
+  changes: z.unknown().optional(),
+});
+
+const failedSchema = z.object({
+  success: z.literal(false),
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    status: z.int(),
+    details: z.array(z.unknown()),
+  }),
+});
+
+/** How import-bookings says in `details` what became of the delivery. */
+const deliveryDetailSchema = z.object({
+  field: z.literal("delivery_id"),
+  code: z.enum(DELIVERY_STATUSES),
+  next_attempt_at: z.string().nullable(),
+});
+
+/** Calls import-bookings over HTTP, so that the import has a worker and CPU time of its own. */
+export function createHttpImporter(options: HttpImporterOptions): Importer {
+  const url = new URL("functions/v1/import-bookings", withSlash(options.supabaseUrl));
+  const client = ky.create({
+    retry: 0,
+    timeout: false, // the caller's signal bounds it
+    throwHttpErrors: false,
+    redirect: "manual",
+    headers: { authorization: `Bearer ${options.serviceKey}`, apikey: options.serviceKey },
+    ...(options.fetch ? { fetch: options.fetch } : {}),
+  });
+
+  return {
+    async importBooking(order, signal) {
+      try {
+        const response = await client.post(url, {
+          signal,
+          headers: { "x-request-id": order.requestId },
+          json: {
+            booking_id: order.externalId,
+            syncMode: "single",
+            source: order.source,
+            organization_id: order.organizationId,
+            delivery_id: order.deliveryId,
+            lease_token: order.leaseToken,
+          },
+        });
+        return readAnswer(response, await response.text());
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof ImporterUnavailable) throw error;
+        throw new ImporterUnavailable(0, { cause: error });
+      }
+    },
+  };
+}
+
+function readAnswer(response: Response, text: string): ImportAnswer {
+  const body = parse(text);
+  const imported = importedSchema.safeParse(body);
+  if (response.ok && imported.success) {
+    return {
+      kind: "imported",
+      outcome: imported.data.outcome,
+      changes: imported.data.changes ?? {},
+    };
+  }
+  const failed = failedSchema.safeParse(body);
+  if (response.ok || !failed.success) {
+    throw new ImporterUnavailable(response.status, retryAfter(response));
+  }
+  const { error } = failed.data;
+  const delivery = error.details.map((detail) => deliveryDetailSchema.safeParse(detail).data)
+    .find((detail) => detail !== undefined);
+  return {
+    kind: "failed",
+    error: { ...error, status: response.status },
+    delivery: delivery && { status: delivery.code, nextAttemptAt: delivery.next_attempt_at },
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function retryAfter(response: Response): { readonly retryAfterMs?: number } {
+  const seconds = Number(response.headers.get("retry-after") ?? NaN);
+  return seconds > 0 ? { retryAfterMs: Math.min(seconds, 3_600) * 1_000 } : {};
+}
+
+function withSlash(url: URL): URL {
+  return url.pathname.endsWith("/") ? url : new URL(`${url}/`);
+}

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { untilAborted } from "../testing.ts";
+import { createHttpImporter } from "./http_importer.ts";
+import { ImporterUnavailable } from "./importer.ts";
+
+const ORDER = {
+  externalId: "b-1",
+  source: "eventflow",
+  organizationId: "o-1",
+  deliveryId: "d-1",
+  leaseToken: "l-1",
+  requestId: "req-1",
+} as const;
+
+/** An importer whose calls are answered by `respond`, and what it sent. */
+function build(respond: (request: Request) => Response | Promise<Response>) {
+  const sent: Request[] = [];
+  const importer = createHttpImporter({
+    supabaseUrl: new URL("https://project.supabase.test"),
+    serviceKey: "service-key",
+    fetch: (input, init) => {
+      const request = new Request(input, init);
+      sent.push(request.clone());
+      return Promise.resolve(respond(request));
+    },
+  });
+  return { importBooking: () => importer.importBooking(ORDER, new AbortController().signal), sent };
+}
+
+function failed(status: number, details: readonly unknown[] = []): Response {
+  const error = { code: "source_unavailable", message: "m", status, details };
+  return Response.json({ success: false, error, request_id: "r" }, { status });
+}
+
+Deno.test("createHttpImporter() sends the order with both credentials and the request id", async () => {
+  const { importBooking, sent } = build(() =>
+    Response.json({ success: true, outcome: "updated", changes: { bookings: {} } })
+  );
+  assert.deepEqual(await importBooking(), {
+    kind: "imported",
+    outcome: "updated",
+    changes: { bookings: {} },
+  });
+  const [request] = sent;
+  assert.equal(request?.url, "https://project.supabase.test/functions/v1/import-bookings");
+  assert.equal(request?.headers.get("authorization"), "Bearer service-key");
+  assert.equal(request?.headers.get("apikey"), "service-key");
+  assert.equal(request?.headers.get("x-request-id"), "req-1");
+  assert.deepEqual(await request?.json(), {
+    booking_id: "b-1",
+    syncMode: "single",
+    source: "eventflow",
+    organization_id: "o-1",
+    delivery_id: "d-1",
+    lease_token: "l-1",
+  });
+});
+
+Deno.test("createHttpImporter() reads a failure and what became of the delivery", async () => {
+  const next_attempt_at = "2026-08-04T17:11:10.000Z";
+  const detail = { field: "delivery_id", code: "pending", message: "m", next_attempt_at };
+  const answer = await build(() => failed(502, [{ code: "x", message: "m" }, detail]))
+    .importBooking();
+  assert.equal(answer.kind === "failed" && answer.error.code, "source_unavailable");
+  assert.deepEqual(answer.kind === "failed" && answer.delivery, {
+    status: "pending",
+    nextAttemptAt: next_attempt_at,
+  });
+});
+
+Deno.test("createHttpImporter() does not retry", async () => {
+  const { importBooking, sent } = build(() => failed(503));
+  await importBooking();
+  assert.equal(sent.length, 1);
+});
+
+for (
+  const [what, respond] of [
+    ["cannot be reached", () => Promise.reject(new TypeError("refused"))],
+    ["answers the platform's 404", () => Response.json({ code: "NOT_FOUND" }, { status: 404 })],
+    ["answers HTML", () => new Response("<html>", { status: 502 })],
+    ["answers 200 with another body", () => Response.json({ ok: true })],
+    ["answers 200 with an error", () => failed(200)],
+    ["answers a redirect", () => Response.redirect("https://elsewhere.test/")],
+  ] as const
+) {
+  Deno.test(`createHttpImporter() throws when import-bookings ${what}`, async () => {
+    await assert.rejects(build(respond).importBooking(), ImporterUnavailable);
+  });
+}
+
+Deno.test("createHttpImporter() passes on how long the platform asks to wait", async () => {
+  const respond = () => new Response("slow down", { status: 429, headers: { "retry-after": "7" } });
+  await assert.rejects(
+    build(respond).importBooking(),
+    (error: unknown) => error instanceof ImporterUnavailable && error.retryAfterMs === 7_000,
+  );
+});
+
+Deno.test("createHttpImporter() throws the signal's reason when aborted", async () => {
+  const controller = new AbortController();
+  const importer = createHttpImporter({
+    supabaseUrl: new URL("https://project.supabase.test"),
+    serviceKey: "k",
+    fetch: (input, init) => untilAborted(new Request(input, init).signal),
+  });
+  const reason = new RangeError("over");
+  const answer = importer.importBooking(ORDER, controller.signal);
+  controller.abort(reason);
+  await assert.rejects(answer, reason);
+});

@@ -1,0 +1,54 @@
+import type { BookingSourceName } from "../booking/status.ts";
+import type { DeliveryStatus } from "./inbox.ts";
+
+/** One booking that import-bookings is to fetch and apply. */
+export interface ImportOrder {
+  readonly externalId: string;
+  readonly source: BookingSourceName;
+  readonly organizationId: string;
+  readonly deliveryId: string;
+  readonly leaseToken: string | null;
+  /** Passed on as `x-request-id`, so that one id finds both functions' log lines. */
+  readonly requestId: string;
+}
+
+/** An error as import-bookings answers it. */
+export interface ImportError {
+  readonly code: string;
+  readonly message: string;
+  readonly status: number;
+  readonly details: readonly unknown[];
+}
+
+/** What import-bookings answered; `delivery` says what it made of the delivery, if it got that far. */
+export type ImportAnswer =
+  | { readonly kind: "imported"; readonly outcome: string; readonly changes: unknown }
+  | {
+    readonly kind: "failed";
+    readonly error: ImportError;
+    readonly delivery:
+      | { readonly status: DeliveryStatus; readonly nextAttemptAt: string | null }
+      | undefined;
+  };
+
+/** The port to import-bookings: one call, no retry, since the inbox is what retries. */
+export interface Importer {
+  /** Throws {@linkcode ImporterUnavailable}, or the signal's reason when aborted. */
+  readonly importBooking: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer>;
+}
+
+/** The call could not be made, or what came back is no answer of import-bookings. */
+export class ImporterUnavailable extends Error {
+  override readonly name = "ImporterUnavailable";
+  readonly code = "import_unavailable";
+  /** Status of the answer, 0 without one. */
+  readonly status: number;
+  /** Milliseconds that the platform asked us to wait. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(status: number, options: ErrorOptions & { readonly retryAfterMs?: number } = {}) {
+    super(`Cannot import: import-bookings answered ${status || "nothing"}.`, options);
+    this.status = status;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}

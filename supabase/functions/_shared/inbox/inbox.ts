@@ -1,0 +1,142 @@
+import type { BookingSourceName, BookingStatus } from "../booking/status.ts";
+
+/** A JSON object as it goes into the inbox. */
+export type StoredJson = Readonly<Record<string, unknown>>;
+
+/** Bounds of one call to the database. */
+export interface InboxCallOptions {
+  /** Aborting it makes the call fail with `InboxUnavailable`. */
+  readonly signal?: AbortSignal;
+}
+
+/** A delivery as received, before anything was done about it. */
+export interface NewDelivery {
+  /** The Edge Function that received it. */
+  readonly function: string;
+  /** Null if unknown; for Headout the database then takes the only enabled connection. */
+  readonly organizationId: string | null;
+  readonly source: BookingSourceName;
+  readonly externalId: string | null;
+  readonly eventType: string | null;
+  readonly eventTimestamp: string | null;
+  /** Credentials left out. */
+  readonly headers: StoredJson;
+  readonly body: StoredJson;
+  /** Null makes the delivery an event of its own. */
+  readonly dedupeKey: string | null;
+  readonly status: "pending" | "invalid";
+  readonly lastError: StoredJson | null;
+}
+
+/** States of a delivery (design §5, `sync.deliveries.status`). */
+export const DELIVERY_STATUSES = [
+  "pending",
+  "processing",
+  "succeeded",
+  "duplicate",
+  "stale",
+  "held",
+  "invalid",
+  "dead",
+] as const;
+
+/** One state of a delivery. */
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+
+/** What became of a delivery that was handed to the inbox. */
+export interface ReceivedDelivery {
+  readonly deliveryId: string;
+  /** `claimed` gives us a lease of 60 s to process it now; of a duplicate the rest is the original's. */
+  readonly outcome:
+    | "claimed"
+    | "deferred"
+    | "duplicate"
+    | "invalid"
+    | "unknown_organization"
+    | "not_configured";
+  readonly organizationId: string | null;
+  readonly leaseToken: string | null;
+  /** Why it was deferred: `paused` or `busy`. */
+  readonly reason: string | null;
+  /** ISO instant. */
+  readonly nextAttemptAt: string | null;
+  readonly duplicateOf: string | null;
+  readonly status: DeliveryStatus;
+  readonly result: StoredJson | null;
+  readonly lastError: StoredJson | null;
+}
+
+/** A Headout status event. */
+export interface HeadoutEvent {
+  readonly organizationId: string | null;
+  readonly externalId: string;
+  /** Headout's status, verbatim. */
+  readonly eventType: string;
+  /** Local date-time without a zone, as text. */
+  readonly eventTimestamp: string;
+  readonly headers: StoredJson;
+  readonly body: StoredJson;
+}
+
+/** What applying a Headout event did, in the words of design §4.2. */
+export type HeadoutOutcome =
+  | "applied"
+  | "duplicate"
+  | "stale"
+  | "held"
+  | "conflict"
+  | "stub_created";
+
+/** An event that is stored and decided on; `leaseToken` set means that a re-fetch is ours to do. */
+export interface AppliedHeadoutEvent {
+  readonly deliveryId: string;
+  readonly outcome: HeadoutOutcome;
+  readonly organizationId: string;
+  readonly oldStatus: BookingStatus | null;
+  readonly newStatus: BookingStatus;
+  /** ISO instant in UTC. */
+  readonly processedAt: string;
+  readonly leaseToken: string | null;
+}
+
+/** How an attempt at a delivery ended. */
+export interface DeliveryEnd {
+  readonly deliveryId: string;
+  readonly leaseToken: string | null;
+  /** `pending` gives it back to be tried again after a backoff. */
+  readonly status: "succeeded" | "pending" | "dead" | "stale" | "held";
+  readonly lastError?: StoredJson | null;
+  readonly result?: StoredJson | null;
+  /** Wins over the backoff. */
+  readonly retryAfterMs?: number | null;
+}
+
+/** The delivery's present state; `finished` is false when the lease was lost and nothing changed. */
+export interface FinishedDelivery {
+  readonly deliveryId: string;
+  readonly finished: boolean;
+  readonly status: DeliveryStatus;
+  readonly attempts: number;
+  /** ISO instant. */
+  readonly nextAttemptAt: string | null;
+}
+
+/**
+ * The port to where deliveries are kept. Each method is one transaction; each throws
+ * `InboxUnavailable` when the database cannot be reached or does not answer in time.
+ */
+export interface Inbox {
+  readonly receiveDelivery: (
+    delivery: NewDelivery,
+    options?: InboxCallOptions,
+  ) => Promise<ReceivedDelivery>;
+  /** Undefined if no connection can be named for the event; nothing is stored then. */
+  readonly applyHeadoutEvent: (
+    event: HeadoutEvent,
+    options?: InboxCallOptions,
+  ) => Promise<AppliedHeadoutEvent | undefined>;
+  readonly finishDelivery: (
+    end: DeliveryEnd,
+    options?: InboxCallOptions,
+  ) => Promise<FinishedDelivery>;
+}

@@ -1,0 +1,29 @@
+/** The events that EventFlow is known to send (design §4.1). */
+const KNOWN = new Set(["created", "updated", "cancelled", "confirmed", "offer"]);
+const MAX_LENGTH = 200;
+
+/** An event type in our words. */
+export interface EventType {
+  /** Null if the sender named none. */
+  readonly eventType: string | null;
+  /** False for a value that we do not know: kept and logged, never refused. */
+  readonly known: boolean;
+}
+
+/**
+ * Takes `created`, `booking.created` and `booking_created` as one; keeps anything else as it is,
+ * cut at 200 characters, and a value that is no string as its JSON. The type never decides what is
+ * done: the fetched booking does.
+ */
+export function normalizeEventType(value: unknown): EventType {
+  if (value === undefined || value === null || value === "") {
+    return { eventType: null, known: true };
+  }
+  if (typeof value !== "string") {
+    return { eventType: JSON.stringify(value).slice(0, MAX_LENGTH), known: false };
+  }
+  const word = value.trim().toLowerCase().replace(/^booking[._]/, "");
+  return KNOWN.has(word)
+    ? { eventType: word, known: true }
+    : { eventType: [...value].slice(0, MAX_LENGTH).join(""), known: false };
+}

@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { normalizeEventType } from "./normalize_event_type.ts";
+
+for (
+  const [given, eventType, known] of [
+    ["created", "created", true],
+    ["Booking.Updated", "updated", true],
+    ["booking_confirmed", "confirmed", true],
+    [" offer ", "offer", true],
+    ["", null, true],
+    [null, null, true],
+    ["booking.deleted", "booking.deleted", false],
+    ["constructor", "constructor", false],
+    ["😀".repeat(300), "😀".repeat(200), false],
+    [{ a: 1 }, '{"a":1}', false],
+  ] as const
+) {
+  Deno.test(`normalizeEventType() takes ${JSON.stringify(given).slice(0, 30)} as it should`, () => {
+    assert.deepEqual(normalizeEventType(given), { eventType, known });
+  });
+}

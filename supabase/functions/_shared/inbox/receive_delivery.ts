@@ -1,0 +1,86 @@
+import { AnswerError } from "../errors.ts";
+import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
+import type { Inbox, NewDelivery, ReceivedDelivery } from "./inbox.ts";
+import { type InlineImportDeps, runInlineImport, type SyncAnswer } from "./run_inline_import.ts";
+
+/** What {@linkcode receiveDelivery} works with. */
+export interface ReceiveDeliveryDeps extends InlineImportDeps {
+  readonly inbox: Pick<Inbox, "finishDelivery" | "receiveDelivery">;
+}
+
+/** A valid delivery, and by when its sender wants an answer. */
+export interface ReceiveOrder {
+  readonly delivery: NewDelivery & { readonly externalId: string; readonly organizationId: string };
+  readonly requestId: string;
+  /** Milliseconds of `now()`. */
+  readonly deadline: number;
+}
+
+/** A stored delivery and what became of it; of a duplicate both are the original's (invariant 2). */
+export type ReceiveAnswer =
+  | { readonly kind: "unknown_organization"; readonly deliveryId: string }
+  | {
+    readonly kind: "stored";
+    readonly deliveryId: string;
+    readonly duplicate: boolean;
+    readonly sync: SyncAnswer;
+  };
+
+/**
+ * Stores a delivery and, if it is ours to process now, has it imported (invariant 1: nothing is
+ * answered before it is stored). Throws `InboxUnavailable` when it could not be stored, and 503
+ * `not_configured` when no connection takes it.
+ */
+export async function receiveDelivery(
+  deps: ReceiveDeliveryDeps,
+  order: ReceiveOrder,
+): Promise<ReceiveAnswer> {
+  const row = await callInbox(
+    Math.min(INBOX_TIMEOUT_MS, order.deadline - deps.now()),
+    (options) => deps.inbox.receiveDelivery(order.delivery, options),
+  );
+  const { deliveryId, outcome } = row;
+  if (outcome === "unknown_organization") return { kind: "unknown_organization", deliveryId };
+  if (outcome === "duplicate") {
+    const original = row.duplicateOf ?? deliveryId;
+    return { kind: "stored", deliveryId: original, duplicate: true, sync: readOriginal(row) };
+  }
+  if (outcome === "deferred") {
+    const sync = { reason: row.reason ?? "busy", nextAttemptAt: row.nextAttemptAt };
+    return { kind: "stored", deliveryId, duplicate: false, sync: { kind: "deferred", ...sync } };
+  }
+  if (outcome !== "claimed") throw notConfigured();
+  const sync = await runInlineImport(deps, {
+    externalId: order.delivery.externalId,
+    source: order.delivery.source,
+    organizationId: order.delivery.organizationId,
+    deliveryId,
+    leaseToken: row.leaseToken,
+    requestId: order.requestId,
+  }, order.deadline);
+  return { kind: "stored", deliveryId, duplicate: false, sync };
+}
+
+/** 503 `not_configured`: no connection of ours takes the delivery, and nothing was stored. */
+export function notConfigured(): AnswerError {
+  return new AnswerError(
+    503,
+    "not_configured",
+    "Cannot accept the delivery: no enabled connection takes it.",
+    { retryAfterSeconds: 60 },
+  );
+}
+
+/** The first delivery's answer, read from what the inbox keeps of it. */
+function readOriginal(row: ReceivedDelivery): SyncAnswer {
+  if (row.status === "pending" || row.status === "processing") {
+    return { kind: "deferred", reason: row.reason ?? "busy", nextAttemptAt: row.nextAttemptAt };
+  }
+  const { outcome, changes, error } = row.result ?? {};
+  return {
+    kind: "ended",
+    outcome: typeof outcome === "string" ? outcome : row.status,
+    ...(changes === undefined || changes === null ? {} : { changes }),
+    ...(error === undefined ? {} : { error: error as never }),
+  };
+}

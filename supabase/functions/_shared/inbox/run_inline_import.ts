@@ -1,0 +1,125 @@
+import type { Log } from "../log.ts";
+import { TimeUp, within } from "../within.ts";
+import type { FinishedDelivery, Inbox } from "./inbox.ts";
+import {
+  type ImportAnswer,
+  type Importer,
+  type ImportError,
+  ImporterUnavailable,
+  type ImportOrder,
+} from "./importer.ts";
+import type { Slots } from "./slots.ts";
+
+/** What {@linkcode runInlineImport} works with. */
+export interface InlineImportDeps {
+  readonly inbox: Pick<Inbox, "finishDelivery">;
+  readonly importer: Importer;
+  /** How many imports this process runs at once. */
+  readonly slots: Slots;
+  readonly log: Log;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+/** How processing a delivery at once went: over for good, or to be tried again by us. */
+export type SyncAnswer =
+  | {
+    readonly kind: "ended";
+    readonly outcome: string;
+    readonly changes?: unknown;
+    readonly error?: ImportError;
+  }
+  | {
+    readonly kind: "deferred";
+    readonly reason: string;
+    /** ISO instant; null if only the end of the lease says when. */
+    readonly nextAttemptAt: string | null;
+  };
+
+/** How long after the deadline a delivery may still be given back, in milliseconds. */
+const GRACE_MS = 800;
+
+/** Endings that asking again would not change (design §9), in the words of the webhook's answer. */
+const FINAL = new Map([
+  ["booking_not_found", "not_found"],
+  ["source_contradiction", "contradiction"],
+]);
+
+/** Why it is tried again, where the error's code says it in other words than the inbox does. */
+const REASONS = new Map([["sync_paused", "paused"], ["lease_lost", "busy"]]);
+
+/**
+ * Has a claimed delivery imported before `deadline` (milliseconds of `now()`) and never throws:
+ * what could not be done in time goes back to the inbox, and if even that fails the lease ends by
+ * itself (invariant 11).
+ */
+export async function runInlineImport(
+  deps: InlineImportDeps,
+  order: ImportOrder,
+  deadline: number,
+): Promise<SyncAnswer> {
+  const release = deps.slots.take();
+  if (!release) return await giveBack(deps, order, deadline, { code: "busy", retryAfterMs: 1_000 });
+  try {
+    const answer = await within(
+      deadline - deps.now(),
+      (signal) => deps.importer.importBooking(order, signal),
+    );
+    return await conclude(deps, order, deadline, answer);
+  } catch (error) {
+    if (error instanceof TimeUp) {
+      return await giveBack(deps, order, deadline, { code: "budget_exceeded" });
+    }
+    const retryAfterMs = error instanceof ImporterUnavailable ? error.retryAfterMs : undefined;
+    const status = error instanceof ImporterUnavailable ? error.status : undefined;
+    deps.log.warn("import call failed", { ...idsOf(order), import_status: status });
+    return await giveBack(deps, order, deadline, { code: "import_unavailable", retryAfterMs });
+  } finally {
+    release();
+  }
+}
+
+async function conclude(
+  deps: InlineImportDeps,
+  order: ImportOrder,
+  deadline: number,
+  answer: ImportAnswer,
+): Promise<SyncAnswer> {
+  if (answer.kind === "imported") {
+    return { kind: "ended", outcome: answer.outcome, changes: answer.changes };
+  }
+  const { error, delivery } = answer;
+  const final = FINAL.get(error.code);
+  if (final !== undefined) return { kind: "ended", outcome: final, error };
+  if (delivery?.status === "dead") return { kind: "ended", outcome: "dead", error };
+  const reason = REASONS.get(error.code) ?? error.code;
+  if (delivery) return { kind: "deferred", reason, nextAttemptAt: delivery.nextAttemptAt };
+  return await giveBack(deps, order, deadline, { code: reason });
+}
+
+async function giveBack(
+  deps: InlineImportDeps,
+  order: ImportOrder,
+  deadline: number,
+  why: { readonly code: string; readonly retryAfterMs?: number | undefined },
+): Promise<SyncAnswer> {
+  let state: FinishedDelivery | undefined;
+  try {
+    state = await within(deadline + GRACE_MS - deps.now(), (signal) =>
+      deps.inbox.finishDelivery({
+        deliveryId: order.deliveryId,
+        leaseToken: order.leaseToken,
+        status: "pending",
+        lastError: { code: why.code, message: "The import did not end in time.", details: [] },
+        retryAfterMs: why.retryAfterMs ?? null,
+      }, { signal }));
+  } catch {
+    deps.log.warn("delivery not given back", idsOf(order));
+  }
+  if (state?.status === "dead") return { kind: "ended", outcome: "dead" };
+  return { kind: "deferred", reason: why.code, nextAttemptAt: state?.nextAttemptAt ?? null };
+}
+
+function idsOf(order: ImportOrder): Readonly<Record<string, string>> {
+  return { request_id: order.requestId, delivery_id: order.deliveryId };
+}

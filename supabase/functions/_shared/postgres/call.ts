@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { DatabaseError, InboxUnavailable } from "../errors.ts";
+import { TimeUp, within } from "../within.ts";
+import type { CallRpc, RpcResponse } from "./client.ts";
+
+/** How long a call may take when its caller names no bound, in milliseconds. */
+const DEFAULT_TIMEOUT_MS = 15_000;
+
+/**
+ * SQLSTATEs and PostgREST codes that say "not now": no connection, server starting or stopping,
+ * resources exhausted, lock or statement time over, deadlock, read-only during a failover.
+ */
+const PASSING = /^(PGRST00[0-3]|08...|53...|57P0[1-5]|57014|55P03|40001|40P01|25006)$/;
+
+/**
+ * Calls one function and returns its rows, checked. A database that cannot be reached, hangs or is
+ * overloaded is `InboxUnavailable`; any other error, and a row that is not what the contract
+ * says, is a `DatabaseError` (invariant 10: a failed read is an error, never "none").
+ */
+export async function callRows<T>(
+  rpc: CallRpc,
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+  options: { readonly row: z.ZodType<T>; readonly signal?: AbortSignal | undefined },
+): Promise<T[]> {
+  const response = await send(rpc, name, args, options.signal);
+  if (response.error) throw toError(name, response);
+  const rows = z.array(options.row).safeParse(response.data);
+  if (rows.success) return rows.data;
+  const where = rows.error.issues[0]?.path.join(".") ?? "";
+  throw new DatabaseError(name, "", `its answer is not what was agreed, see ${where || "rows"}`);
+}
+
+/** The same for a function that returns exactly one row. */
+export async function callRow<T>(
+  rpc: CallRpc,
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+  options: { readonly row: z.ZodType<T>; readonly signal?: AbortSignal | undefined },
+): Promise<T> {
+  const [row, ...more] = await callRows(rpc, name, args, options);
+  if (row !== undefined && more.length === 0) return row;
+  throw new DatabaseError(name, "", "it did not return exactly one row");
+}
+
+async function send(
+  rpc: CallRpc,
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+  signal: AbortSignal | undefined,
+): Promise<RpcResponse> {
+  try {
+    return await within(
+      DEFAULT_TIMEOUT_MS,
+      (timeUp) => rpc(name, args, signal ? AbortSignal.any([signal, timeUp]) : timeUp),
+    );
+  } catch (error) {
+    if (error instanceof TimeUp) throw new InboxUnavailable({ cause: error });
+    throw error;
+  }
+}
+
+function toError(name: string, response: RpcResponse): Error {
+  const { error, status } = response;
+  const code = error?.code ?? "";
+  const unreachable = status === 0 || status === 429 || (status >= 500 && !isErrorCode(code));
+  if (unreachable || PASSING.test(code)) {
+    return new InboxUnavailable({ cause: new DatabaseError(name, code, `status ${status}`) });
+  }
+  // Messages of data errors (classes 22 and 23) quote values, which no log line may have.
+  const quotesValues = /^2[23]/.test(code);
+  const why = quotesValues ? "it refused a value" : (error?.message ?? "").slice(0, 300);
+  return new DatabaseError(name, code, `${why} (${code || status})`);
+}
+
+/** A SQLSTATE or a PostgREST code, so that PostgREST itself was reached and answered. */
+function isErrorCode(code: string): boolean {
+  return /^([0-9A-Z]{5}|PGRST\d{3})$/.test(code);
+}

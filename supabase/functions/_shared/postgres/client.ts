@@ -1,0 +1,66 @@
+import { createClient } from "@supabase/supabase-js";
+
+/** Where the database's API is, and the keys that call it as service_role. */
+export interface DatabaseOptions {
+  readonly supabaseUrl: URL;
+  /** The first is used until the API refuses it with 401, then the next. */
+  readonly serviceKeys: readonly [string, ...string[]];
+  readonly fetch?: typeof fetch;
+}
+
+/** One answer of the database's API, before anybody has judged it. */
+export interface RpcResponse {
+  readonly data: unknown;
+  readonly error: { readonly message: string; readonly code?: string } | null;
+  /** HTTP status; 0 if there was no answer. */
+  readonly status: number;
+}
+
+/** Calls a function of the database by name, with named arguments. */
+export type CallRpc = (
+  name: string,
+  args: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+) => Promise<RpcResponse>;
+
+/** Makes the one thing that the adapters need of supabase-js: rpc, without a session or a retry. */
+export function createRpc(options: DatabaseOptions): CallRpc {
+  const client = createClient(options.supabaseUrl.href, options.serviceKeys[0], {
+    auth: { autoRefreshToken: false, detectSessionInUrl: false, persistSession: false },
+    global: { fetch: fetchWithKeys(options.serviceKeys, options.fetch ?? fetch) },
+  });
+  return async (name, args, signal) => {
+    const { data, error, status } = await client.rpc(name, args).retry(false).abortSignal(signal);
+    return { data, error, status };
+  };
+}
+
+/**
+ * A project whose legacy keys are switched off answers 401 to the service role key that the
+ * platform still hands out; a 401 has no effect, so the next key is tried and then kept.
+ */
+function fetchWithKeys(keys: readonly string[], send: typeof fetch): typeof fetch {
+  let current = 0;
+  return async (input, init) => {
+    const response = await send(input, withKey(init, keys[current]!));
+    if (response.status !== 401 || keys.length === 1) return response;
+    const next = (current + 1) % keys.length;
+    const retried = await send(input, withKey(init, keys[next]!));
+    if (retried.status === 401) {
+      await retried.body?.cancel();
+      return response;
+    }
+    current = next;
+    await response.body?.cancel();
+    return retried;
+  };
+}
+
+/** New keys (`sb_secret_…`) are no JWTs and go in `apikey` only; legacy ones in both headers. */
+function withKey(init: RequestInit | undefined, key: string): RequestInit {
+  const headers = new Headers(init?.headers);
+  headers.set("apikey", key);
+  if (key.startsWith("sb_")) headers.delete("authorization");
+  else headers.set("authorization", `Bearer ${key}`);
+  return { ...init, headers };
+}

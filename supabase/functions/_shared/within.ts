@@ -1,0 +1,32 @@
+/** The work did not end within its time; its signal has been aborted. */
+export class TimeUp extends Error {
+  override readonly name = "TimeUp";
+  readonly code = "time_up";
+}
+
+/**
+ * Runs `work` for at most `milliseconds` and throws {@linkcode TimeUp} after that, even if the work
+ * ignores the signal it was given (invariant 11). With no time left the work is not begun.
+ */
+export async function within<T>(
+  milliseconds: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const timeUp = new TimeUp("Cannot finish: the time for it is over.");
+  if (milliseconds <= 0) throw timeUp;
+  const controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      controller.abort(timeUp);
+      reject(timeUp);
+    }, milliseconds);
+  });
+  const working = work(controller.signal);
+  working.catch(() => {}); // it may still fail after its time, when nobody waits any more
+  try {
+    return await Promise.race([working, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

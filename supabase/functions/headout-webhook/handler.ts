@@ -1,0 +1,194 @@
+import { z } from "zod";
+import { HEADOUT_STATUSES } from "../_shared/booking/status.ts";
+import { AnswerError, InvalidBody } from "../_shared/errors.ts";
+import { type Background, createBackground } from "../_shared/http/background.ts";
+import {
+  checkSecret,
+  combineOutcomes,
+  type CredentialOutcome,
+  readBearer,
+} from "../_shared/http/credentials.ts";
+import { describeIssues } from "../_shared/http/describe_issues.ts";
+import type { VerifyJwt } from "../_shared/http/jwt.ts";
+import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
+import { readBody } from "../_shared/http/read_body.ts";
+import { requireRight } from "../_shared/http/refuse.ts";
+import { respondJson } from "../_shared/http/respond.ts";
+import { type Call, serveCall } from "../_shared/http/serve_call.ts";
+import { callInbox, INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
+import type { Importer, ImportOrder } from "../_shared/inbox/importer.ts";
+import type { HeadoutOutcome, Inbox } from "../_shared/inbox/inbox.ts";
+import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
+import { normalizeEventTimestamp } from "../_shared/inbox/normalize_event_timestamp.ts";
+import { notConfigured } from "../_shared/inbox/receive_delivery.ts";
+import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
+import { runInlineImport } from "../_shared/inbox/run_inline_import.ts";
+import { createSlots } from "../_shared/inbox/slots.ts";
+import type { Log } from "../_shared/log.ts";
+
+/** What {@linkcode createHandler} composes; at least one credential must be given. */
+export interface HeadoutWebhookDeps {
+  readonly inbox: Inbox;
+  readonly importer: Importer;
+  readonly log: Log;
+  /** What `x-api-key` may be. */
+  readonly webhookSecrets?: readonly string[];
+  /** What `?key=` must be: Headout can be configured with a URL only. */
+  readonly webhookKey?: string | undefined;
+  /** Verifies `Authorization: Bearer`, if a gateway in front signs its calls. */
+  readonly verifyJwt?: VerifyJwt | undefined;
+  readonly organizationId?: string | undefined;
+  /** How long the re-fetch after the answer may take, in milliseconds. */
+  readonly syncBudgetMs?: number;
+  readonly inlineSyncLimit?: number;
+  readonly background?: Background;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+const NAME = "headout-webhook";
+
+const bookingIdSchema = z.union([
+  z.int().positive(),
+  z.string().regex(/^\d{1,20}$/).transform(Number).pipe(z.int().positive()),
+], "Expected a positive whole number up to 9007199254740991, or its digits.").transform(String);
+
+/** The body of design §4.2; further keys are kept with the delivery. */
+export const bodySchema = z.object({
+  bookingId: bookingIdSchema,
+  status: z.enum(HEADOUT_STATUSES, `Expected one of ${HEADOUT_STATUSES.join(", ")}.`),
+  eventTimestamp: z.string("Expected a local date-time.").transform((text, context) => {
+    const normal = normalizeEventTimestamp(text);
+    if (normal !== undefined) return normal;
+    context.addIssue("Expected a local date-time, such as 2024-01-15T10:30:00.");
+    return z.NEVER;
+  }),
+});
+
+const MESSAGES: Readonly<Record<HeadoutOutcome, string>> = {
+  applied: "The status has been applied.",
+  duplicate: "This event has been processed before.",
+  stale: "A newer event has been processed; the status is kept.",
+  held: "The change is held until a person releases it; the status is kept.",
+  conflict: "The event is recorded; the booking is read again to decide.",
+  stub_created: "The booking was unknown and has been created from the event.",
+};
+
+/**
+ * Handles `POST /functions/v1/headout-webhook` (design §4.2): never 429, and a 4xx only for what
+ * would fail again, since Headout does not repeat it. Throws `TypeError` without a credential.
+ */
+export function createHandler({
+  inbox,
+  importer,
+  log,
+  webhookSecrets = [],
+  webhookKey,
+  verifyJwt,
+  organizationId,
+  syncBudgetMs = 20_000,
+  inlineSyncLimit = 20,
+  background = createBackground(),
+  now = Date.now,
+}: HeadoutWebhookDeps): (request: Request) => Promise<Response> {
+  if (webhookSecrets.length === 0 && webhookKey === undefined && verifyJwt === undefined) {
+    throw new TypeError("Cannot create the handler: no credential is configured");
+  }
+  const deps = { inbox, importer, slots: createSlots(inlineSyncLimit), log, now };
+
+  async function authenticate(
+    headers: Headers,
+    query: URLSearchParams,
+  ): Promise<CredentialOutcome> {
+    const known = combineOutcomes([
+      checkSecret(headers.get("x-api-key"), webhookSecrets),
+      checkSecret(query.get("key"), webhookKey === undefined ? [] : [webhookKey]),
+    ]);
+    const token = readBearer(headers);
+    if (known === "right" || token === undefined) return known;
+    return await verifyJwt?.(token) === undefined ? "wrong" : "right";
+  }
+
+  function refetch(order: ImportOrder): void {
+    background.run(async () => {
+      const sync = await runInlineImport(deps, order, now() + syncBudgetMs);
+      log.debug("re-fetch", {
+        request_id: order.requestId,
+        delivery_id: order.deliveryId,
+        outcome: sync.kind === "ended" ? sync.outcome : sync.reason,
+      });
+    });
+  }
+
+  return serveCall(async ({ request, requestId, note }: Call): Promise<Response> => {
+    const { headers } = request;
+    const query = new URL(request.url).searchParams;
+    const bytes = await readBody(request);
+    const caller = await authenticate(headers, query);
+    note({ caller });
+    requireRight(caller);
+
+    const organization = organizationId ?? readOrganization(query);
+    const body = parseJsonBody(bytes, headers);
+    const event = readEvent(body);
+    const kept = { headers: redactHeaders(headers), body: body.storable };
+    if (event instanceof AnswerError) {
+      // With a booking named, the inbox puts it up for a re-fetch: Headout never repeats a 4xx.
+      const named = bookingIdSchema.safeParse(body.value?.["bookingId"]).data ?? null;
+      const invalid = { ...kept, function: NAME, source: "headout", error: event } as const;
+      const row = await keepInvalid(
+        inbox,
+        { ...invalid, organizationId: organization, externalId: named },
+        INBOX_TIMEOUT_MS,
+      );
+      if (row.outcome === "not_configured") throw notConfigured();
+      note({ delivery_id: row.deliveryId, booking_id: named });
+      throw event;
+    }
+
+    const { bookingId, status, eventTimestamp } = event;
+    note({ booking_id: bookingId, headout_status: status });
+    const applied = await callInbox(INBOX_TIMEOUT_MS, (options) =>
+      inbox.applyHeadoutEvent({
+        ...kept,
+        organizationId: organization,
+        externalId: bookingId,
+        eventType: status,
+        eventTimestamp,
+      }, options));
+    if (applied === undefined) throw notConfigured();
+    const { deliveryId, outcome, oldStatus, newStatus, leaseToken } = applied;
+    note({ delivery_id: deliveryId, outcome });
+    if (leaseToken !== null) {
+      const order = { externalId: bookingId, organizationId: applied.organizationId };
+      refetch({ ...order, source: "headout", deliveryId, leaseToken, requestId });
+    }
+    return respondJson(200, {
+      success: true,
+      message: MESSAGES[outcome],
+      bookingId,
+      oldStatus,
+      newStatus,
+      headoutStatus: status,
+      timestamp: applied.processedAt,
+      deliveryId,
+      outcome,
+    });
+  }, { log, now });
+}
+
+/** What happened, or the error that Headout gets; it is the same whenever the body comes again. */
+function readEvent(body: JsonBody): z.infer<typeof bodySchema> | AnswerError {
+  if (body.error) return body.error;
+  const parsed = bodySchema.safeParse(body.value);
+  return parsed.success ? parsed.data : new InvalidBody(describeIssues(parsed.error, body.value));
+}
+
+/** `?organization_id=`; null leaves the choice to the only enabled connection. */
+function readOrganization(query: URLSearchParams): string | null {
+  const given = query.get("organization_id");
+  if (given === null || given === "") return null;
+  const parsed = z.guid().toLowerCase().safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw notConfigured(); // the URL is wrong, not the event: a 4xx would lose it
+}

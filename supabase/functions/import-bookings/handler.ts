@@ -1,0 +1,161 @@
+import { z } from "zod";
+import { BOOKING_SOURCES } from "../_shared/booking/status.ts";
+import { AnswerError, InvalidBody } from "../_shared/errors.ts";
+import {
+  checkSecret,
+  combineOutcomes,
+  type CredentialOutcome,
+  readBearer,
+} from "../_shared/http/credentials.ts";
+import { describeIssues } from "../_shared/http/describe_issues.ts";
+import type { VerifyJwt } from "../_shared/http/jwt.ts";
+import { parseJsonBody } from "../_shared/http/parse_json_body.ts";
+import { readBody } from "../_shared/http/read_body.ts";
+import { requireRight } from "../_shared/http/refuse.ts";
+import { respondJson } from "../_shared/http/respond.ts";
+import { type Call, serveCall } from "../_shared/http/serve_call.ts";
+import type { Log } from "../_shared/log.ts";
+import { importSingle, type SingleDeps } from "../_shared/sync/single.ts";
+
+/** What {@linkcode createHandler} composes; the rest has defaults. */
+export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
+  readonly log: Log;
+  /** The keys that call as service_role. */
+  readonly serviceKeys: readonly string[];
+  /** Verifies JWTs, whose `role` must be `service_role`; without it none is accepted. */
+  readonly verifyJwt?: VerifyJwt | undefined;
+  /** Only the default here: a body may name another organization (design §9). */
+  readonly organizationId?: string | undefined;
+  /** Within how long a single import is answered, in milliseconds. */
+  readonly syncBudgetMs?: number;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+const SYNC_MODES = ["single", "incremental", "full", "drain", "reconcile"] as const;
+type SyncMode = (typeof SYNC_MODES)[number];
+type Body = Readonly<Record<string, unknown>>;
+
+/** One mode of the table in design §4.3: it checks its own fields and returns the body of a 200. */
+type Mode = (body: Body, call: Call) => Promise<Body>;
+
+const uuid = z.guid("Expected a uuid.").toLowerCase();
+
+/** The body of `syncMode: "single"`. */
+export const singleSchema = z.object({
+  booking_id: z.union(
+    [z.string().trim().min(1).max(200), z.int().nonnegative().transform(String)],
+    "Expected a string of 1 to 200 characters, or a whole number.",
+  ),
+  source: z.enum(BOOKING_SOURCES, `Expected one of ${BOOKING_SOURCES.join(", ")}.`).nullish(),
+  organization_id: uuid.nullish(),
+  delivery_id: uuid.nullish(),
+  lease_token: uuid.nullish(),
+  dry_run: z.boolean("Expected true or false.").nullish(),
+  force: z.boolean("Expected true or false.").nullish(),
+}).refine((body) => !(body.dry_run && body.delivery_id), {
+  path: ["dry_run"],
+  message: "A dry run cannot finish a delivery.",
+});
+
+/** Handles `POST /functions/v1/import-bookings` (design §4.3); internal callers only. */
+export function createHandler({
+  sources,
+  bookings,
+  inbox,
+  log,
+  serviceKeys,
+  verifyJwt,
+  organizationId,
+  syncBudgetMs = 20_000,
+  now = Date.now,
+}: ImportBookingsDeps): (request: Request) => Promise<Response> {
+  const deps = { sources, bookings, inbox, now };
+
+  // A mode that is not in the table yet answers 400 `unsupported_sync_mode`.
+  const modes: Readonly<Partial<Record<SyncMode, Mode>>> = { single };
+
+  async function single(body: Body, { startedAt, note }: Call): Promise<Body> {
+    const parsed = singleSchema.safeParse(body);
+    if (!parsed.success) throw new InvalidBody(describeIssues(parsed.error, body));
+    const { data } = parsed;
+    const order = {
+      externalId: data.booking_id,
+      source: data.source ?? "eventflow",
+      organizationId: requireOrganization(data.organization_id ?? organizationId),
+      deliveryId: data.delivery_id ?? null,
+      leaseToken: data.lease_token ?? null,
+      dryRun: data.dry_run ?? false,
+      force: data.force ?? false,
+    } as const;
+    note({
+      source: order.source,
+      booking_id: order.externalId,
+      organization_id: order.organizationId,
+      delivery_id: order.deliveryId,
+    });
+    const result = await importSingle(deps, order, startedAt + syncBudgetMs);
+    note({ outcome: result.outcome, warnings: result.warnings.length });
+    return {
+      success: true,
+      syncMode: "single",
+      booking_id: order.externalId,
+      organization_id: order.organizationId,
+      ...result,
+    };
+  }
+
+  async function authenticate(headers: Headers): Promise<CredentialOutcome> {
+    const tokens = [readBearer(headers), headers.get("apikey") ?? undefined];
+    const known = combineOutcomes(tokens.map((token) => checkSecret(token, serviceKeys)));
+    if (known !== "wrong" || !verifyJwt) return known;
+    for (const token of tokens) {
+      const claims = token === undefined ? undefined : await verifyJwt(token);
+      if (claims?.["role"] === "service_role") return "right";
+    }
+    return "wrong";
+  }
+
+  return serveCall(async (call) => {
+    const bytes = await readBody(call.request);
+    const caller = await authenticate(call.request.headers);
+    call.note({ caller });
+    requireRight(caller);
+    const { value: body, error } = parseJsonBody(bytes, call.request.headers);
+    if (body === undefined) throw error ?? new TypeError("Cannot read the body: no reason given");
+    const syncMode = readMode(body);
+    call.note({ sync_mode: syncMode });
+    const run = modes[syncMode];
+    if (run === undefined) throw unsupportedMode(syncMode);
+    return respondJson(200, await run(body, call));
+  }, { log, now });
+}
+
+/** With a `booking_id` and no mode it is `single`, else `incremental`. */
+function readMode(body: Body): SyncMode {
+  const given = body["syncMode"] ?? undefined;
+  const preset = (body["booking_id"] ?? undefined) === undefined ? "incremental" : "single";
+  const parsed = z.enum(SYNC_MODES).default(preset).safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new InvalidBody([{
+    field: "syncMode",
+    code: "invalid",
+    message: `Expected one of ${SYNC_MODES.join(", ")}.`,
+  }]);
+}
+
+function requireOrganization(organizationId: string | undefined): string {
+  if (organizationId !== undefined) return organizationId;
+  throw new InvalidBody([
+    { field: "organization_id", code: "required", message: "Expected a uuid." },
+  ]);
+}
+
+function unsupportedMode(syncMode: SyncMode): AnswerError {
+  return new AnswerError(
+    400,
+    "unsupported_sync_mode",
+    `Cannot run: the sync mode ${syncMode} is not supported here.`,
+    { details: [{ field: "syncMode", code: "unsupported", message: "Not supported here." }] },
+  );
+}

@@ -1,0 +1,34 @@
+import { loadImportBookingsConfig, loadOrExit, type SourceConfig } from "../_shared/config.ts";
+import { createEventFlowClient } from "../_shared/eventflow/client.ts";
+import { createHeadoutClient } from "../_shared/headout/client.ts";
+import { createJwtVerifier } from "../_shared/http/jwt.ts";
+import { createLog } from "../_shared/log.ts";
+import { createPostgresBookings } from "../_shared/postgres/bookings.ts";
+import { createRpc } from "../_shared/postgres/client.ts";
+import { createPostgresInbox } from "../_shared/postgres/inbox.ts";
+import { createHandler } from "./handler.ts";
+
+const config = loadOrExit(loadImportBookingsConfig);
+const log = createLog("import-bookings", { level: config.logLevel });
+for (const warning of config.warnings) log.warn("configuration", { warning });
+
+const rpc = createRpc(config);
+const { eventflow, headout, jwks, jwtSecret } = config;
+
+function clientOptions({ apiUrl, apiKey }: SourceConfig) {
+  return { baseUrl: apiUrl.href, apiKey, singleTimeoutMs: config.syncBudgetMs };
+}
+
+Deno.serve(createHandler({
+  sources: {
+    ...(eventflow ? { eventflow: createEventFlowClient(clientOptions(eventflow)) } : {}),
+    ...(headout ? { headout: createHeadoutClient(clientOptions(headout)) } : {}),
+  },
+  bookings: createPostgresBookings(rpc),
+  inbox: createPostgresInbox(rpc),
+  log,
+  serviceKeys: config.serviceKeys,
+  verifyJwt: jwks || jwtSecret ? createJwtVerifier({ jwks, secret: jwtSecret }) : undefined,
+  organizationId: config.organizationId,
+  syncBudgetMs: config.syncBudgetMs,
+}));

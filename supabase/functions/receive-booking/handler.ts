@@ -1,0 +1,210 @@
+import { z } from "zod";
+import { AnswerError, InvalidBody } from "../_shared/errors.ts";
+import { checkSignature } from "../_shared/http/check_signature.ts";
+import { checkSecret, combineOutcomes, readBearer } from "../_shared/http/credentials.ts";
+import { describeIssues } from "../_shared/http/describe_issues.ts";
+import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
+import { readBody } from "../_shared/http/read_body.ts";
+import { rateLimited, requireRight } from "../_shared/http/refuse.ts";
+import { respondJson } from "../_shared/http/respond.ts";
+import { type Call, serveCall } from "../_shared/http/serve_call.ts";
+import { INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
+import type { Importer } from "../_shared/inbox/importer.ts";
+import type { Inbox } from "../_shared/inbox/inbox.ts";
+import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
+import { normalizeEventType } from "../_shared/inbox/normalize_event_type.ts";
+import { readDedupeKey } from "../_shared/inbox/read_dedupe_key.ts";
+import { notConfigured, receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
+import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
+import type { SyncAnswer } from "../_shared/inbox/run_inline_import.ts";
+import { createSlots } from "../_shared/inbox/slots.ts";
+import type { Log } from "../_shared/log.ts";
+
+/** What {@linkcode createHandler} composes; the rest has defaults. */
+export interface ReceiveBookingDeps {
+  readonly inbox: Pick<Inbox, "finishDelivery" | "receiveDelivery">;
+  readonly importer: Importer;
+  readonly log: Log;
+  /** The present secret and, during a rotation, the previous one. */
+  readonly webhookSecrets: readonly string[];
+  /** Standard Webhooks secret; with it a signed request needs no other credential. */
+  readonly signingSecret?: string | undefined;
+  /** The only organization that is served; without it the body must name one. */
+  readonly organizationId?: string | undefined;
+  /** Within how long the sender is answered, in milliseconds; at most a second is added to it. */
+  readonly syncBudgetMs?: number;
+  /** How many imports run at once; further deliveries are stored and left to drain. */
+  readonly inlineSyncLimit?: number;
+  /** How many requests are in hand at once before 429; bounds the memory for bodies. */
+  readonly requestLimit?: number;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+const NAME = "receive-booking";
+
+const bookingIdSchema = z.union(
+  [z.string().trim().min(1).max(200), z.int().nonnegative().transform(String)],
+  "Expected a string of 1 to 200 characters, or a whole number.",
+);
+
+/** The body of design §4.1; further keys are kept with the delivery. */
+export const bodySchema = z.object({
+  booking_id: bookingIdSchema,
+  event_type: z.unknown().optional(),
+  organization_id: z.guid("Expected a uuid.").toLowerCase().nullish(),
+});
+
+/** Handles `POST /functions/v1/receive-booking` (design §4.1). */
+export function createHandler({
+  inbox,
+  importer,
+  log,
+  webhookSecrets,
+  signingSecret,
+  organizationId,
+  syncBudgetMs = 20_000,
+  inlineSyncLimit = 20,
+  requestLimit = 1_000,
+  now = Date.now,
+}: ReceiveBookingDeps): (request: Request) => Promise<Response> {
+  const requests = createSlots(requestLimit);
+  const slots = createSlots(inlineSyncLimit);
+  const deps = { inbox, importer, slots, log, now };
+
+  async function answer({ request, requestId, startedAt, note }: Call): Promise<Response> {
+    const { headers } = request;
+    const deadline = startedAt + syncBudgetMs;
+    const bytes = await readBody(request, { timeoutMs: Math.min(10_000, syncBudgetMs) });
+    const caller = combineOutcomes([
+      checkSecret(headers.get("x-api-key"), webhookSecrets),
+      checkSecret(readBearer(headers), webhookSecrets),
+      checkSignature(bytes, headers, signingSecret),
+    ]);
+    note({ caller });
+    requireRight(caller);
+
+    const body = parseJsonBody(bytes, headers);
+    const order = readOrder(body, organizationId);
+    const kept = { function: NAME, headers: redactHeaders(headers), body: body.storable } as const;
+    if (order instanceof AnswerError) {
+      const named = bookingIdSchema.safeParse(body.value?.["booking_id"]);
+      const row = await keepInvalid(inbox, {
+        ...kept,
+        source: "eventflow",
+        organizationId: organizationId ?? null,
+        externalId: named.data ?? null,
+        error: order,
+      }, Math.min(INBOX_TIMEOUT_MS, deadline - now()));
+      note({ delivery_id: row.deliveryId });
+      throw order;
+    }
+
+    note({ booking_id: order.externalId, ...describeEventType(order) });
+    const dedupeKey = readDedupeKey(headers, {
+      function: NAME,
+      organizationId: order.organizationId,
+    });
+    const stored = await receiveDelivery(deps, {
+      delivery: {
+        ...kept,
+        source: "eventflow",
+        organizationId: order.organizationId,
+        externalId: order.externalId,
+        eventType: order.eventType,
+        eventTimestamp: null,
+        dedupeKey,
+        status: "pending",
+        lastError: null,
+      },
+      requestId,
+      deadline,
+    });
+    note({ delivery_id: stored.deliveryId });
+    if (stored.kind === "unknown_organization") {
+      throw organizationId === undefined ? unknownOrganization() : notConfigured();
+    }
+    const sync = describeSync(stored.sync);
+    note({ outcome: sync["outcome"], reason: sync["reason"], duplicate: stored.duplicate });
+    const accepted = stored.sync.kind === "deferred";
+    return respondJson(accepted ? 202 : 200, {
+      success: true,
+      ...(accepted ? { accepted: true } : {}),
+      delivery_id: stored.deliveryId,
+      booking_id: order.externalId,
+      event_type: order.eventType,
+      sync,
+    });
+  }
+
+  return serveCall(async (call) => {
+    const release = requests.take();
+    if (!release) throw rateLimited();
+    try {
+      return await answer(call);
+    } finally {
+      release();
+    }
+  }, { log, now });
+}
+
+interface Order {
+  readonly externalId: string;
+  readonly organizationId: string;
+  readonly eventType: string | null;
+  readonly known: boolean;
+}
+
+/** What is asked for, or the error that its sender gets. */
+function readOrder(body: JsonBody, ours: string | undefined): Order | AnswerError {
+  if (body.error) return body.error;
+  const parsed = bodySchema.safeParse(body.value);
+  if (!parsed.success) return new InvalidBody(describeIssues(parsed.error, body.value));
+  const theirs = parsed.data.organization_id ?? undefined;
+  if (ours !== undefined && theirs !== undefined && theirs !== ours) return organizationMismatch();
+  const organizationId = ours ?? theirs;
+  if (organizationId === undefined) {
+    return new InvalidBody([
+      { field: "organization_id", code: "required", message: "Expected a uuid." },
+    ]);
+  }
+  const { event_type, booking_id } = parsed.data;
+  return { externalId: booking_id, organizationId, ...normalizeEventType(event_type) };
+}
+
+/** An unknown event type is logged, cut short: it is the sender's text. */
+function describeEventType(order: Order): Readonly<Record<string, unknown>> {
+  if (order.known) return { event_type: order.eventType };
+  return { event_type: order.eventType?.slice(0, 50), event_type_unknown: true };
+}
+
+function describeSync(sync: SyncAnswer): Readonly<Record<string, unknown>> {
+  if (sync.kind === "deferred") {
+    return { outcome: "deferred", reason: sync.reason, next_attempt_at: sync.nextAttemptAt };
+  }
+  const { outcome, changes, error } = sync;
+  return { outcome, changes: changes ?? {}, ...(error === undefined ? {} : { error }) };
+}
+
+function organizationMismatch(): AnswerError {
+  return new AnswerError(
+    403,
+    "organization_mismatch",
+    "Cannot accept the delivery: it names another organization than the one served here.",
+    {
+      details: [{
+        field: "organization_id",
+        code: "organization_mismatch",
+        message: "Expected the organization that this installation serves, or none.",
+      }],
+    },
+  );
+}
+
+function unknownOrganization(): InvalidBody {
+  return new InvalidBody([{
+    field: "organization_id",
+    code: "unknown_organization",
+    message: "Expected an organization that exists.",
+  }]);
+}
