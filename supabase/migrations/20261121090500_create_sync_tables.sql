@@ -166,6 +166,14 @@ comment on column sync.runs.checkpoint is 'How far it got; a later call goes on 
 comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; grows with each checkpoint.';
 comment on column sync.runs.heartbeat_at is 'Last sign of life; 60 s without one and another worker may resume the run.';
 
+create table sync.sightings (
+  run_id uuid not null references sync.runs (id) on delete cascade,
+  external_id text not null,
+  primary key (run_id, external_id)
+);
+
+comment on table sync.sightings is 'Which bookings a reconcile run has seen; emptied when the run ends.';
+
 create table sync.held_changes (
   id bigint generated always as identity primary key,
   organization_id uuid not null,
@@ -215,7 +223,7 @@ create table sync.drift (
 );
 
 comment on table sync.drift is 'Differences between source and database that a reconcile run found.';
-comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, planner_owned, stale.';
+comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, planner_owned, stale, projection (our own derived row is off), missing_at_source.';
 
 create table sync.projection_rules (
   id bigint generated always as identity primary key,
@@ -281,6 +289,7 @@ alter table sync.connections enable row level security;
 alter table sync.deliveries enable row level security;
 alter table sync.source_states enable row level security;
 alter table sync.runs enable row level security;
+alter table sync.sightings enable row level security;
 alter table sync.held_changes enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;

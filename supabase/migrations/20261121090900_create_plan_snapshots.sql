@@ -3,7 +3,8 @@
 --
 -- Order (invariants 3 and 4): a revision, where both sides have one, decides (version before
 -- updated_at). Equal or unknown revisions are ordered by when the read began. Equal content is
--- unchanged whatever its revision.
+-- unchanged whatever its revision. With force neither the hash nor the revision counts, what was read
+-- last does: a repair compares with the rows, and still undoes nothing that is newer than its read.
 
 create type sync.planned_snapshot as (
   ord integer,
@@ -156,8 +157,8 @@ begin
   select array_agg(row(
       h.ord, h.external_id,
       coalesce(h.verdict, case
-        when not plan_snapshots.force and o.older then 'stale'
-        when not plan_snapshots.force and not o.newer and h.fetched_at < s.fetched_at then 'stale'
+        when o.older and not plan_snapshots.force then 'stale'
+        when (plan_snapshots.force or not o.newer) and h.fetched_at < s.fetched_at then 'stale'
         when not plan_snapshots.force and s.content_hash = h.content_hash
           then case when o.newer then 'revision' else 'unchanged' end
         -- A tombstone of a booking that we never had says nothing to keep.

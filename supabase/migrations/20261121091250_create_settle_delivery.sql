@@ -64,6 +64,28 @@ $$;
 comment on function sync.settle_delivery(sync.deliveries, text, jsonb, jsonb) is
   'Ends a delivery, and with it the pending ones of its booking that its read has covered.';
 
+-- Two complete lists in a row and a read of the booking alone have not found it: believed, and marked.
+-- Nothing else of it changes.
+create function sync.mark_missing(delivery sync.deliveries) returns void
+language sql
+set search_path = ''
+as $$
+  with marked as (
+    update public.bookings b set source_missing_since = now(), updated_at = now()
+    from sync.connections c
+    where c.id = (mark_missing.delivery).connection_id and b.organization_id = c.organization_id
+      and b.source = c.source and b.external_id = (mark_missing.delivery).external_id
+      and b.source_missing_since is null
+    returning b.id, b.organization_id
+  )
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
+  select m.organization_id, m.id, 'import', (mark_missing.delivery).id, 'marked_missing',
+    jsonb_build_object('bookings.source_missing_since', jsonb_build_array(null, now()))
+  from marked m
+$$;
+
+comment on function sync.mark_missing(sync.deliveries) is 'Marks a booking missing after a reconcile run and a single read agree that it is gone.';
+
 create function sync.finish(
   p_delivery_id uuid, p_lease_token uuid, p_status text, p_last_error jsonb, p_result jsonb,
   p_retry_after_ms bigint
@@ -86,6 +108,9 @@ begin
   end if;
   if p_status <> 'pending' then
     perform sync.settle_delivery(delivery, p_status, coalesce(p_result, '{}'), error);
+    if delivery.event_type = 'missing' and p_result ->> 'outcome' = 'not_found' then
+      perform sync.mark_missing(delivery);
+    end if;
     return true;
   end if;
 
@@ -147,11 +172,11 @@ $$;
 comment on function public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) is
   'Ends a leased delivery (succeeded, stale, held, dead) or gives it back (pending) to be tried again after a backoff, retry_after_ms if given; dead once the attempts are used up. finished is false if the lease was lost; the row shows the present state either way.';
 
-revoke all on function sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
+revoke all on function sync.mark_missing(sync.deliveries), sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
   sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
   sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
   public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) from public, anon, authenticated;
-grant execute on function sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
+grant execute on function sync.mark_missing(sync.deliveries), sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
   sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
   sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
   public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) to service_role;

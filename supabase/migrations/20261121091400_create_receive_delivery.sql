@@ -144,8 +144,9 @@ comment on function sync.receive(text, uuid, public.booking_source, text, text, 
 
 -- A read that nobody sent a valid delivery for, as a delivery of its own, so that it has a lane,
 -- attempts and an end like any other.
-create function sync.request_refetch(cause uuid, connection sync.connections, external_id text)
-returns uuid
+create function sync.request_refetch(
+  cause uuid, connection sync.connections, external_id text, event_type text default 'refetch'
+) returns uuid
 language plpgsql
 set search_path = ''
 as $$
@@ -160,14 +161,14 @@ begin
   do update set requested_seq = s.requested_seq + 1, updated_at = now()
   returning s.requested_seq into next_seq;
   insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
-  values (connection.id, 'import-bookings', 'refetch:' || cause, 'refetch', request_refetch.external_id, next_seq, now())
+  values (connection.id, 'import-bookings', 'refetch:' || cause, request_refetch.event_type, request_refetch.external_id, next_seq, now())
   on conflict (dedupe_key) where status <> 'duplicate' do nothing
   returning id into refetch_id;
   return refetch_id;
 end;
 $$;
 
-comment on function sync.request_refetch(uuid, sync.connections, text) is
+comment on function sync.request_refetch(uuid, sync.connections, text, text) is
   'Queues a read of one booking on behalf of a delivery that could not be used as it was.';
 
 create function public.receive_delivery(
@@ -201,12 +202,12 @@ comment on function public.receive_delivery(text, public.booking_source, uuid, t
 revoke all on function sync.resolve_connection(uuid, public.booking_source),
   sync.enter_lane(uuid, sync.connections),
   sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb),
-  sync.request_refetch(uuid, sync.connections, text),
+  sync.request_refetch(uuid, sync.connections, text, text),
   public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb)
   from public, anon, authenticated;
 grant execute on function sync.resolve_connection(uuid, public.booking_source),
   sync.enter_lane(uuid, sync.connections),
   sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb),
-  sync.request_refetch(uuid, sync.connections, text),
+  sync.request_refetch(uuid, sync.connections, text, text),
   public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb)
   to service_role;

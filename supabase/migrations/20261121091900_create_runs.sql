@@ -83,8 +83,17 @@ begin
       using errcode = 'BSRUN';
   end if;
   -- One transaction with the page: a run that dies goes on exactly after what it applied.
-  return query select * from public.apply_snapshots(run.organization_id, run.source,
-    checkpoint_run.snapshots, run_id => run.id, force => checkpoint_run.force);
+  if run.mode = 'reconcile' then
+    perform sync.record_drift(run, checkpoint_run.snapshots);
+  end if;
+  if run.mode <> 'reconcile' or run.parameters -> 'repair' = 'true' then
+    return query select * from public.apply_snapshots(run.organization_id, run.source,
+      checkpoint_run.snapshots, run_id => run.id,
+      force => checkpoint_run.force or run.mode = 'reconcile');
+  end if;
+  if run.mode = 'reconcile' and run.parameters -> 'repair' = 'true' then
+    perform sync.repair_projections(run, checkpoint_run.snapshots);
+  end if;
   update sync.runs r set checkpoint = checkpoint_run.checkpoint, counters = checkpoint_run.counters, heartbeat_at = now()
   where r.id = run.id;
 end;
@@ -117,6 +126,12 @@ begin
   returning * into run;
   if run.id is null then
     return false;
+  end if;
+  if run.mode = 'reconcile' and run.status <> 'stopped' then
+    if run.status = 'completed' and not run.parameters ?| array['start_date', 'end_date', 'since'] then
+      perform sync.record_absences(run);
+    end if;
+    delete from sync.sightings g where g.run_id = run.id;
   end if;
   -- Only past what is applied, never backwards, and from when the run began (invariant 13). A run
   -- over a span of dates, or from a later instant than the cursor, proves nothing about the rest.
