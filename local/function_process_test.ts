@@ -5,11 +5,14 @@ import { type FunctionProcess, startFunctionProcess } from "./function_process.t
 
 const serve = "Deno.serve(() => new Response(String(Deno.pid)))";
 
-async function start(
-  source: string,
-  lines: string[] = [],
-): Promise<FunctionProcess> {
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
+let folder = "";
+Deno.test.beforeAll(async () => {
+  folder = await Deno.makeTempDir();
+});
+Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
+
+async function start(source: string, lines: string[] = []): Promise<FunctionProcess> {
+  const file = `${folder}/${crypto.randomUUID()}.ts`;
   await Deno.writeTextFile(file, source);
   return await startFunctionProcess({
     name: "probe",

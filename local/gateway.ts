@@ -12,7 +12,7 @@ export type Handler = (request: Request) => Promise<Response>;
 export interface GatewayOptions {
   readonly database: Database;
   readonly api: SupabaseApi;
-  readonly functions: () => Functions | undefined;
+  readonly functions: () => Functions;
   readonly simulators: Readonly<Record<string, Handler>>;
   readonly studio: boolean;
 }
@@ -26,7 +26,7 @@ export function createGateway(
     const [, first = "", second = "", third = "", ...rest] = pathname.split("/");
     if (first === "functions" && second === "v1") {
       if (third === "_health") return await health(options);
-      const process = options.functions()?.get(third);
+      const process = options.functions().get(third);
       if (process !== undefined) {
         const path = [third, ...rest].join("/");
         return await proxy(
@@ -54,7 +54,7 @@ export function createGateway(
 
 /** 200 when the database and every function answer, else 503 that says which does not. */
 async function health(options: GatewayOptions): Promise<Response> {
-  const functions = options.functions()?.all ?? [];
+  const functions = options.functions().all;
   const checks = await Promise.all([
     check("database", () => options.database.query("select 1").then(() => true)),
     ...functionNames.map((name) => {

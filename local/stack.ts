@@ -1,16 +1,14 @@
 import type { Database } from "./database/database.ts";
 import { openDatabase } from "./database/open.ts";
 import { functionEnvironment } from "./environment.ts";
-import { messageOf, OperatorError } from "./errors.ts";
+import { messageOf } from "./errors.ts";
 import { type Functions, startFunctions } from "./functions.ts";
 import { createGateway } from "./gateway.ts";
 import { type LocalKeys, localKeys } from "./keys.ts";
+import { listen } from "./listen.ts";
 import { type ProjectPaths, projectPaths } from "./paths.ts";
-import { type ControlClient, createControlClient } from "./simulators/control_client.ts";
-import type { EventflowSeed } from "./simulators/eventflow/seed.ts";
-import { createEventflowSimulator } from "./simulators/eventflow/simulator.ts";
-import type { HeadoutSeed } from "./simulators/headout/seed.ts";
-import { createHeadoutSimulator } from "./simulators/headout/simulator.ts";
+import type { ControlClient } from "./simulators/control_client.ts";
+import { createSimulators, type SimulatorsOptions } from "./simulators/create_simulators.ts";
 import { createSupabaseApi, type SupabaseApi } from "./supabase_api.ts";
 import { startTicker } from "./ticker.ts";
 
@@ -27,6 +25,8 @@ export interface StackOptions {
   readonly inMemory?: boolean;
   /** Variables of the functions that differ from the stack's own. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Runs on the open database before anything answers for it: seeds. */
+  readonly seed?: (database: Database) => Promise<void>;
   /** `false` starts no functions: database, API and simulators alone. */
   readonly functions?: boolean;
   readonly studio?: boolean;
@@ -35,8 +35,8 @@ export interface StackOptions {
     readonly drainEvery?: number;
     readonly incrementalEvery?: number | false;
   };
-  readonly eventflow?: Partial<EventflowSeed>;
-  readonly headout?: Partial<HeadoutSeed> & { readonly retryScale?: number };
+  readonly eventflow?: NonNullable<SimulatorsOptions["eventflow"]>;
+  readonly headout?: NonNullable<SimulatorsOptions["headout"]>;
   /** The simulators' clock. */
   readonly now?: () => number;
   /** Lines of the functions and of the stack itself, `name` saying whose. */
@@ -52,7 +52,7 @@ export interface Stack {
   /** What the functions were started with. */
   readonly environment: Readonly<Record<string, string>>;
   readonly database: Database;
-  /** The functions' processes: pids, kill, restart. Throws if the stack has none. */
+  /** The functions' processes: pids, kill, restart. */
   readonly functions: Functions;
   readonly eventflow: ControlClient;
   readonly headout: ControlClient;
@@ -83,9 +83,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           new Response("starting", { status: 503, headers: { "retry-after": "1" } }),
         )
         : route(request, peer),
+    (line) => log("start", line),
   );
   const url = `http://127.0.0.1:${server.addr.port}`;
-  const cleanups: (() => Promise<unknown>)[] = [() => server.shutdown()];
+  const cleanups: (() => Promise<unknown>)[] = [() => shutDown(server)];
 
   async function stop(): Promise<void> {
     stopping.abort();
@@ -103,8 +104,16 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     });
     if (options.database === undefined) cleanups.push(() => database.close());
 
+    await options.seed?.(database);
     const environment = functionEnvironment(url, keys, options.environment);
-    const { mounts, simulators } = createSimulators(url, environment, options, stopping.signal);
+    const simulators = createSimulators({
+      url,
+      environment,
+      signal: stopping.signal,
+      ...(options.eventflow === undefined ? {} : { eventflow: options.eventflow }),
+      ...(options.headout === undefined ? {} : { headout: options.headout }),
+      ...(options.now === undefined ? {} : { now: options.now }),
+    });
     const api: SupabaseApi = createSupabaseApi({
       database,
       keys,
@@ -112,18 +121,17 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       studio: options.studio ?? false,
       log: (line) => log("api", line),
     });
-    let functions: Functions | undefined;
+    let functions: Functions = { all: [], get: () => undefined, stop: () => Promise.resolve() };
     route = createGateway({
       database,
       api,
       functions: () => functions,
-      simulators,
+      simulators: simulators.handlers,
       studio: options.studio ?? false,
     });
     if (options.functions !== false) {
       functions = await startFunctions({ paths, environment, log });
-      const started = functions;
-      cleanups.push(() => started.stop());
+      cleanups.push(functions.stop);
     }
     if (options.ticker !== undefined && options.ticker !== false) {
       const ticker = startTicker({
@@ -141,12 +149,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       serviceRoleKey: keys.serviceRoleKey,
       environment,
       database,
-      get functions(): Functions {
-        if (functions === undefined) throw new TypeError("Cannot use functions: none was started");
-        return functions;
-      },
-      eventflow: createControlClient(simulators.eventflow, mounts.eventflow),
-      headout: createControlClient(simulators.headout, mounts.headout),
+      functions,
+      eventflow: simulators.eventflow,
+      headout: simulators.headout,
       output: () => output.slice(-2000),
       stop,
     };
@@ -156,52 +161,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-function createSimulators(
-  url: string,
-  environment: Readonly<Record<string, string>>,
-  options: StackOptions,
-  signal: AbortSignal,
-) {
-  const mounts = { eventflow: "/simulators/eventflow", headout: "/simulators/headout" } as const;
-  const shared = { signal, ...(options.now === undefined ? {} : { now: options.now }) };
-  const simulators = {
-    eventflow: createEventflowSimulator({
-      ...shared,
-      mount: mounts.eventflow,
-      apiKey: environment.EVENTFLOW_API_KEY ?? "",
-      webhookUrl: `${url}/functions/v1/receive-booking`,
-      webhookKey: environment.WEBHOOK_SECRET ?? "",
-      ...(options.eventflow === undefined ? {} : { seed: options.eventflow }),
-    }),
-    headout: createHeadoutSimulator({
-      ...shared,
-      mount: mounts.headout,
-      apiKey: environment.HEADOUT_API_KEY ?? "",
-      webhookUrl: `${url}/functions/v1/headout-webhook`,
-      webhookKey: environment.HEADOUT_WEBHOOK_KEY ?? "",
-      ...(options.headout === undefined ? {} : { seed: options.headout }),
-      ...(options.headout?.retryScale === undefined
-        ? {}
-        : { retryScale: options.headout.retryScale }),
-    }),
-  };
-  return { mounts, simulators };
-}
-
-function listen(
-  port: number,
-  handle: (request: Request, peer: string) => Promise<Response>,
-): Deno.HttpServer<Deno.NetAddr> {
-  try {
-    return Deno.serve(
-      { hostname: "127.0.0.1", port, onListen: () => {} },
-      (request, info) => handle(request, info.remoteAddr.hostname),
-    );
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new OperatorError(
-      `Cannot listen on 127.0.0.1:${port}: the port is taken. Set PORT to another one.`,
-      { cause: error },
-    );
-  }
+/** Lets open requests end, for two seconds at most. */
+async function shutDown(server: Deno.HttpServer): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, 2_000));
+  await Promise.race([server.shutdown(), late]);
+  clearTimeout(timer);
 }

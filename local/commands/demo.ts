@@ -7,9 +7,8 @@ import { type Stack, startStack } from "../stack.ts";
 
 /** `demo`: one webhook of each source on a fresh stack, the rows, and whether they are right. */
 export async function run(): Promise<number> {
-  const stack = await startStack();
+  const stack = await startStack({ seed: seedDemo });
   try {
-    await seedDemo(stack.database);
     const expectations = await act(stack);
     console.log(`\n${await showTables(stack.database, demoOrganizationId)}\n`);
     const all = [

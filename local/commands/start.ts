@@ -22,12 +22,12 @@ export async function run(): Promise<number> {
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),
     inMemory: false,
     studio: true,
+    ...(settings.seedDemo ? { seed: seedDemo } : {}),
     environment: settings.functions,
     ticker: settings.tick ? {} : false,
     log: (name, line) => console.log(`[${name}] ${line}`),
   });
   try {
-    if (settings.seedDemo) await seedDemo(stack.database);
     const port = Number(new URL(stack.url).port) + 1;
     const socket = await startPsqlSocket(stack.database, port).catch((error) => {
       console.log(`[start] no psql on port ${port}: ${messageOf(error)}`);

@@ -66,7 +66,7 @@ begin
 
   apply_event.outcome := case
     when booking.id is null then 'stub_created'
-    when p_event_timestamp < state.last_event_timestamp then 'stale'
+    when p_event_timestamp collate "C" < state.last_event_timestamp then 'stale'
     when p_event_timestamp = state.last_event_timestamp
       and sync.headout_rank(p_event_type) < sync.headout_rank(state.last_event_status) then 'stale'
     when booking.status = 'REJECTED' and stated <> 'REJECTED' then 'conflict'

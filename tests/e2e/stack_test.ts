@@ -42,8 +42,12 @@ stackTest("startStack() leaves what the migrations revoked revoked", async (stac
   const member = await stack.userOf(await stack.organization());
   const inserted = await member.from("bookings").insert({ title: "not mine to write" });
   assert.equal(inserted.error?.code, "42501");
-  const called = await member.rpc("receive_delivery", {});
-  assert.notEqual(called.error, null);
+  const privileges = await stack.database.query(
+    `select has_schema_privilege('anon', 'sync', 'usage') as usage,
+       has_table_privilege('anon', 'public.bookings', 'select') as select,
+       has_table_privilege('authenticated', 'public.bookings', 'insert') as insert`,
+  );
+  assert.deepEqual(privileges, [{ usage: false, select: false, insert: false }]);
 });
 
 stackTest("startStack() tells row level security who is asking", async (stack) => {

@@ -112,9 +112,6 @@ function addHelpers(stack: Stack, stop: () => Promise<void>): TestStack {
 
   return {
     ...stack,
-    get functions() {
-      return stack.functions;
-    },
     service: client(keys.serviceRoleKey),
     stop,
     post,

@@ -1,15 +1,14 @@
 import { jsonResponse } from "../../json_response.ts";
-import { type Faults, pause } from "../faults.ts";
-import type { RequestLog } from "../request_log.ts";
+import { type CommonControl, commonControl, controlHelp, done } from "../control_common.ts";
+import { pause } from "../faults.ts";
 import { readControlBody, sendWebhook, type SimulatorOptions } from "../simulator.ts";
 import type { EventflowBooking } from "./booking.ts";
 import type { EventflowStore } from "./store.ts";
 
 /** What the control API steers. */
-export interface EventflowControlOptions extends SimulatorOptions {
+export interface EventflowControlOptions extends SimulatorOptions, CommonControl {
   readonly store: EventflowStore;
-  readonly faults: Faults;
-  readonly log: RequestLog;
+  readonly modes: readonly string[];
 }
 
 /** Faults of the webhooks: lost, sent twice, sent late. */
@@ -21,26 +20,22 @@ export async function controlEventflow(
   path: string,
   options: EventflowControlOptions,
 ): Promise<Response> {
-  const { store, faults, log, now = Date.now } = options;
+  const common = await commonControl(request, path, options);
+  if (common !== undefined) return common;
+  const { store, now = Date.now } = options;
   const url = new URL(request.url);
   const [collection, rawId, action] = path.split("/");
   const { method } = request;
-  if (collection === "requests" && method === "GET") return jsonResponse(log.report());
-  if (collection === "requests" && method === "DELETE") return done(() => log.reset());
-  if (collection === "faults" && method === "GET") return jsonResponse(faults.list());
-  if (collection === "faults" && method === "DELETE") return done(() => faults.reset());
-  if (collection === "faults" && method === "POST") {
-    return jsonResponse(faults.add(await readControlBody(request)), 201);
-  }
-  if (collection === "reset" && method === "POST") {
-    return done(() => [store, faults, log].forEach((part) => part.reset()));
-  }
-  if (collection !== "bookings") return notFound(path);
+  const notFound = () =>
+    controlHelp(path, options.modes, [
+      "PATCH …?bump=false leaves the revision, ?remove=a,b drops keys",
+    ]);
+  if (collection !== "bookings") return notFound();
 
   const instant = () => new Date(now()).toISOString();
   if (rawId === undefined || rawId === "") {
     if (method === "GET") return listBookings(url, store);
-    if (method !== "POST") return notFound(path);
+    if (method !== "POST") return notFound();
     const fields = await readControlBody(request);
     const booking = { id: crypto.randomUUID(), version: 1, updated_at: instant(), ...fields };
     store.put(booking);
@@ -56,7 +51,7 @@ export async function controlEventflow(
   if (action === "send-webhook" && method === "POST") {
     return await webhook(id, await readControlBody(request), options);
   }
-  if (stored === undefined) return notFound(path);
+  if (stored === undefined) return notFound();
   if (action === undefined && method === "GET") return jsonResponse(stored.booking);
   if (action === undefined && method === "DELETE") {
     store.put(bump(stored.booking, stored.booking, instant()));
@@ -80,7 +75,7 @@ export async function controlEventflow(
     store.put(booking);
     return jsonResponse(booking);
   }
-  return notFound(path);
+  return notFound();
 }
 
 /** The next revision: one version up, changed now; what the caller set itself stays. */
@@ -136,13 +131,4 @@ function listBookings(url: URL, store: EventflowStore): Response {
     bookings.push(listed.load());
   }
   return jsonResponse(bookings);
-}
-
-function done(work: () => void): Response {
-  work();
-  return jsonResponse({ ok: true });
-}
-
-function notFound(path: string): Response {
-  return jsonResponse({ message: `There is no _control/${path}` }, 404);
 }

@@ -1,8 +1,8 @@
 import { jsonResponse } from "../../json_response.ts";
 import { type Faults, spoil } from "../faults.ts";
-import type { EventflowBooking } from "./booking.ts";
-import { fileHost } from "./seed.ts";
-import type { EventflowStore, ListedBooking } from "./store.ts";
+import { exported, isCancelled } from "./exported.ts";
+import { listAnswer } from "./list_bookings.ts";
+import type { EventflowStore } from "./store.ts";
 
 /** What the export endpoint needs. */
 export interface ExportOptions {
@@ -43,7 +43,8 @@ export async function exportBookings(
   };
 }
 
-interface Content {
+/** What is answered before the common faults spoil it. */
+export interface ExportContent {
   readonly body: unknown;
   readonly status?: number;
   readonly fault?: string;
@@ -53,7 +54,7 @@ function singleAnswer(
   bookingId: string,
   organizationId: string | undefined,
   options: ExportOptions,
-): Content {
+): ExportContent {
   const { store } = options;
   const fault = options.faults.take(eventflowModes, bookingId);
   if (fault?.mode === "empty") return { body: { data: [] }, fault: "empty" };
@@ -108,66 +109,4 @@ function singleAnswer(
     },
     ...named,
   };
-}
-
-function listAnswer(
-  url: URL,
-  organizationId: string | undefined,
-  options: ExportOptions,
-): Content {
-  const fault = options.faults.take(["empty", "legacy", "ignore_page"], undefined);
-  if (fault?.mode === "empty") return { body: { data: [] }, fault: "empty" };
-  const limit = Math.min(500, positive(url.searchParams.get("limit"), 500));
-  const page = fault?.mode === "ignore_page" ? 1 : positive(url.searchParams.get("page"), 1);
-  const since = url.searchParams.get("since");
-  const first = url.searchParams.get("start_date");
-  const last = url.searchParams.get("end_date");
-  const skip = (page - 1) * limit;
-  const data: unknown[] = [];
-  let seen = 0;
-  for (const listed of options.store.visible(organizationId)) {
-    if (data.length === limit) break;
-    if (since !== null && !changedSince(listed, since)) continue;
-    if (!withinDays(listed, first, last)) continue;
-    if (seen++ < skip) continue;
-    data.push(exported(listed.load(), organizationId));
-  }
-  return fault?.mode === "legacy"
-    ? { body: data, fault: "legacy" }
-    : { body: { data }, ...(fault === undefined ? {} : { fault: fault.mode }) };
-}
-
-/** As it leaves the house: with the organization, and with file URLs that are good once. */
-function exported(
-  booking: EventflowBooking,
-  organizationId: string | undefined,
-): EventflowBooking {
-  const token = crypto.randomUUID();
-  const text = JSON.stringify({ ...booking, organization_id: organizationId });
-  return JSON.parse(text.replaceAll(
-    new RegExp(`("${fileHost.replaceAll(".", "\\.")}[^"?#]*)"`, "g"),
-    `$1?token=${token}"`,
-  )) as EventflowBooking;
-}
-
-/** "Modified since", and known to leave out cancelled bookings. */
-function changedSince(listed: ListedBooking, since: string): boolean {
-  const changed = Date.parse(String(listed.updatedAt));
-  return !(changed < Date.parse(since)) && !isCancelled(listed.load());
-}
-
-function withinDays(listed: ListedBooking, first: string | null, last: string | null): boolean {
-  if (first === null && last === null) return true;
-  const booking = listed.load();
-  const days = Array.isArray(booking.event_dates) ? booking.event_dates.map(String) : [];
-  return days.some((day) => (first === null || day >= first) && (last === null || day <= last));
-}
-
-function isCancelled(booking: EventflowBooking): boolean {
-  return /^\s*(avbokad|cancell?ed)\W*$/i.test(String(booking.status ?? ""));
-}
-
-function positive(value: string | null, otherwise: number): number {
-  const number = Number(value ?? otherwise);
-  return Number.isInteger(number) && number > 0 ? number : otherwise;
 }

@@ -1,6 +1,16 @@
 import { addDays, createRandom, type Random } from "../random.ts";
 import type { EventflowBooking } from "./booking.ts";
 import { seedProducts } from "./seed_products.ts";
+import {
+  clients,
+  firstNames,
+  lastNames,
+  notes,
+  occasions,
+  places,
+  statuses,
+  streets,
+} from "./seed_words.ts";
 
 /** What the seeded bookings depend on, and nothing else. */
 export interface EventflowSeed {
@@ -117,52 +127,3 @@ function emailOf(name: string): string {
   const ascii = name.toLowerCase().normalize("NFD").replace(/[^a-z ]/g, "");
   return `${ascii.replace(" ", ".")}@example.se`;
 }
-
-const statuses = [
-  "CONFIRMED",
-  "Confirmed",
-  "Bekräftad",
-  "BEKRÄFTAD.",
-  "CONFIRMED",
-  "OFFERT",
-  "Utkast",
-  "Awaiting approval",
-  "Avbokad",
-] as const;
-const clients = [
-  "Åbergs Bröllop & Fest",
-  "Malmö Stad",
-  "Kungsholmens Gymnasium",
-  "Sjöströms Bygg AB",
-  "Föreningen Nordan",
-  "Hotell Havsbaden",
-  "Örebro Marknad",
-  "Lindqvist Event",
-  "Gävle Hamn AB",
-  "Västerås Teater",
-] as const;
-const occasions = [
-  "Sommarfest",
-  "Bröllop",
-  "Kick-off",
-  "Marknad",
-  "Invigning",
-  "Konsert",
-  "Julbord",
-] as const;
-const firstNames = ["Åsa", "Göran", "Linnéa", "Björn", "Märta", "Erik", "Sofia", "Håkan"] as const;
-const lastNames = ["Öberg", "Lindström", "Sjögren", "Håkansson", "Nyström", "Ek"] as const;
-const streets = ["Storgatan", "Ängsvägen", "Hamngatan", "Slottsallén", "Björkstigen"] as const;
-const notes = [
-  "Ring kunden en timme före leverans.",
-  "Nycklar hämtas hos vaktmästaren.\nParkering på gården.",
-  "",
-  "OBS! Låg port, 2,9 m.",
-] as const;
-const places = [
-  { city: "Stockholm", postalCode: "111 29", latitude: 59.3251, longitude: 18.0711 },
-  { city: "Göteborg", postalCode: "411 03", latitude: 57.7072, longitude: 11.9668 },
-  { city: "Malmö", postalCode: "211 22", latitude: 55.6059, longitude: 13.0007 },
-  { city: "Östersund", postalCode: "831 31", latitude: 63.1792, longitude: 14.6357 },
-  { city: "Visby", postalCode: "621 57", latitude: 57.6348, longitude: 18.2948 },
-] as const;

@@ -25,16 +25,17 @@ export function createEventflowSimulator(options: EventflowSimulatorOptions): Si
     firstDay: firstDayOfNextMonth(now()),
     ...options.seed,
   });
-  const faults = createFaults([...commonModes, ...eventflowModes, ...webhookModes]);
+  const modes = [...commonModes, ...eventflowModes, ...webhookModes];
+  const faults = createFaults(modes);
   const log = createRequestLog();
 
   return async function eventflow(request): Promise<Response> {
     const url = new URL(request.url);
     const path = url.pathname.slice(options.mount.length).replace(/^\/+|\/+$/g, "");
-    if (path.startsWith("_control/")) {
+    if (/^_control(\/|$)/.test(path)) {
       try {
         const control = path.slice("_control/".length);
-        return await controlEventflow(request, control, { ...options, store, faults, log });
+        return await controlEventflow(request, control, { ...options, modes, store, faults, log });
       } catch (error) {
         return jsonResponse(
           { message: error instanceof Error ? error.message : String(error) },

@@ -3,9 +3,10 @@ import { commonModes, createFaults, spoil } from "../faults.ts";
 import { firstDayOfNextMonth } from "../random.ts";
 import { createRequestLog } from "../request_log.ts";
 import type { Simulator, SimulatorOptions } from "../simulator.ts";
-import { controlHeadout, headoutWebhookModes } from "./control.ts";
+import { controlHeadout } from "./control.ts";
 import { failure, partnerApi, type WebhookConfiguration } from "./partner_api.ts";
 import type { HeadoutSeed } from "./seed.ts";
+import { headoutWebhookModes } from "./send_event.ts";
 import { createHeadoutStore } from "./store.ts";
 
 /** Which bookings the simulator begins with, and how patient its webhooks are. */
@@ -28,7 +29,8 @@ export function createHeadoutSimulator(options: HeadoutSimulatorOptions): Simula
     firstDay: firstDayOfNextMonth(now()),
     ...options.seed,
   });
-  const faults = createFaults([...commonModes, "other_booking", ...headoutWebhookModes]);
+  const modes = [...commonModes, "other_booking", ...headoutWebhookModes];
+  const faults = createFaults(modes);
   const log = createRequestLog();
   const webhook: WebhookConfiguration = {
     url: `${options.webhookUrl}?key=${encodeURIComponent(options.webhookKey)}`,
@@ -38,10 +40,17 @@ export function createHeadoutSimulator(options: HeadoutSimulatorOptions): Simula
   return async function headout(request): Promise<Response> {
     const url = new URL(request.url);
     const path = url.pathname.slice(options.mount.length).replace(/^\/+|\/+$/g, "");
-    if (path.startsWith("_control/")) {
+    if (/^_control(\/|$)/.test(path)) {
       try {
         const control = path.slice("_control/".length);
-        return await controlHeadout(request, control, { ...options, store, faults, log, webhook });
+        return await controlHeadout(request, control, {
+          ...options,
+          modes,
+          store,
+          faults,
+          log,
+          webhook,
+        });
       } catch (error) {
         return jsonResponse(
           { message: error instanceof Error ? error.message : String(error) },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
+import type { Environment } from "./config/reader.ts";
 import {
-  type Environment,
   loadHeadoutWebhookConfig,
   loadImportBookingsConfig,
   loadReceiveBookingConfig,
@@ -166,7 +166,7 @@ Deno.test("loadImportBookingsConfig() takes both forms of SUPABASE_JWKS, and an 
 
 Deno.test(".env.example documents every variable and nothing else", async () => {
   const text = await Deno.readTextFile(new URL("../../../.env.example", import.meta.url));
-  const source = await Deno.readTextFile(new URL("./config.ts", import.meta.url));
+  const source = await Deno.readTextFile(new URL("./config/variables.ts", import.meta.url));
   const documented = [...text.matchAll(/^#? ?([A-Z][A-Z_]+)=/gm)].map((match) => match[1]);
   const read = [...source.matchAll(/^ {2}([A-Z][A-Z_]+): \[/gm)].map((match) => match[1]);
   assert.ok(read.length > 15);

@@ -58,7 +58,7 @@ export class InboxUnavailable extends AnswerError {
   override readonly name = "InboxUnavailable";
 
   constructor(options: ErrorOptions & { readonly retryAfterSeconds?: number } = {}) {
-    super(503, "inbox_unavailable", "Cannot store the delivery: the database is unreachable.", {
+    super(503, "inbox_unavailable", "Cannot answer now: the database is unreachable.", {
       retryAfterSeconds: 5,
       ...options,
     });

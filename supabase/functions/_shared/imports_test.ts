@@ -11,7 +11,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   eventflow: ["eventflow", "booking", "errors", "within"],
   headout: ["headout", "booking", "errors", "within"],
   postgres: ["postgres", "inbox", "sync", "booking", "errors", "within"],
-  config: ["errors"],
+  config: ["config", "errors"],
   log: [],
   errors: [],
   within: [],

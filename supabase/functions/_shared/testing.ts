@@ -73,6 +73,7 @@ export function finished(changes: Partial<FinishedDelivery> = {}): FinishedDeliv
     status: "pending",
     attempts: 1,
     nextAttemptAt: "2026-08-04T17:11:10.000Z",
+    result: null,
     ...changes,
   };
 }

@@ -365,6 +365,17 @@ Deno.test("createHandler() gives the delivery back itself when the import cannot
   assert.equal(inbox.ends[0]?.leaseToken, LEASE);
 });
 
+Deno.test("createHandler() answers 200 when the import has ended after all", async () => {
+  const result = { outcome: "updated", changes: { bookings: { updated: 1 } } };
+  const inbox = fakeInbox({
+    finish: () => finished({ finished: false, status: "succeeded", nextAttemptAt: null, result }),
+  });
+  const importer = fakeImporter(() => Promise.reject(new ImporterUnavailable(0)));
+  const { handler } = build({ importer, inbox });
+  const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
+  assert.deepEqual([status, body.sync], [200, result]);
+});
+
 Deno.test("createHandler() answers within its budget and a second when nothing ever ends", async () => {
   let aborted = false;
   const importer = fakeImporter((_, signal) => {

@@ -30,7 +30,7 @@ export function retryPolicy(
     shouldRetry: ({ error }) => {
       if (!("response" in error) || !(error.response instanceof Response)) return undefined;
       const wait = parseRetryAfter(error.response.headers.get("retry-after"), now()) ?? 0;
-      return undefined;
+      return wait > maxDelayMs ? false : undefined;
     },
   };
 }

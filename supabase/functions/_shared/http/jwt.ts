@@ -64,7 +64,7 @@ export class KeysUnavailable extends AnswerError {
  * KeysUnavailable} instead of calling a good token wrong, since senders do not repeat a 401.
  */
 export function createJwtVerifier(options: JwtOptions): VerifyJwt {
-  const now = options.now ?? Date.now;
+  const now = options.now ?? (() => Date.now());
   const publicKeys = options.jwks === undefined ? undefined : getPublicKeys(options, now);
   const secret = options.secret === undefined
     ? undefined

@@ -82,3 +82,24 @@ Deno.test("createJwtVerifier() takes HS256 by the secret beside the key set", as
 Deno.test("createJwtVerifier() without any key accepts nothing", async () => {
   assert.equal(await createJwtVerifier({})(await token()), undefined);
 });
+
+Deno.test("createJwtVerifier() goes on with known keys for an hour while the server is down", async () => {
+  let down = false;
+  const realNow = Date.now;
+  const start = realNow();
+  const verify = createJwtVerifier({
+    jwks: URL_OF_KEYS,
+    fetch: () => Promise.resolve(down ? new Response("no", { status: 500 }) : Response.json(KEYS)),
+  });
+  try {
+    assert.ok(await verify(await token()));
+    down = true;
+    Date.now = () => start + 11 * 60_000; // jose's cache has ended
+    assert.ok(await verify(await token()));
+    assert.equal(await verify(await token({ kid: "x1" })), undefined);
+    Date.now = () => start + 90 * 60_000;
+    await assert.rejects(verify(await token()), KeysUnavailable);
+  } finally {
+    Date.now = realNow;
+  }
+});

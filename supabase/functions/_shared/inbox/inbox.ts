@@ -119,6 +119,7 @@ export interface FinishedDelivery {
   readonly attempts: number;
   /** ISO instant. */
   readonly nextAttemptAt: string | null;
+  readonly result: StoredJson | null;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { AnswerError } from "../errors.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
-import type { Inbox, NewDelivery, ReceivedDelivery } from "./inbox.ts";
+import type { Inbox, NewDelivery } from "./inbox.ts";
+import { readKeptAnswer } from "./read_kept_answer.ts";
 import { type InlineImportDeps, runInlineImport, type SyncAnswer } from "./run_inline_import.ts";
 
 /** What {@linkcode receiveDelivery} works with. */
@@ -43,7 +44,12 @@ export async function receiveDelivery(
   if (outcome === "unknown_organization") return { kind: "unknown_organization", deliveryId };
   if (outcome === "duplicate") {
     const original = row.duplicateOf ?? deliveryId;
-    return { kind: "stored", deliveryId: original, duplicate: true, sync: readOriginal(row) };
+    return {
+      kind: "stored",
+      deliveryId: original,
+      duplicate: true,
+      sync: readKeptAnswer(row, row.reason ?? "busy"),
+    };
   }
   if (outcome === "deferred") {
     const sync = { reason: row.reason ?? "busy", nextAttemptAt: row.nextAttemptAt };
@@ -69,18 +75,4 @@ export function notConfigured(): AnswerError {
     "Cannot accept the delivery: no enabled connection takes it.",
     { retryAfterSeconds: 60 },
   );
-}
-
-/** The first delivery's answer, read from what the inbox keeps of it. */
-function readOriginal(row: ReceivedDelivery): SyncAnswer {
-  if (row.status === "pending" || row.status === "processing") {
-    return { kind: "deferred", reason: row.reason ?? "busy", nextAttemptAt: row.nextAttemptAt };
-  }
-  const { outcome, changes, error } = row.result ?? {};
-  return {
-    kind: "ended",
-    outcome: typeof outcome === "string" ? outcome : row.status,
-    ...(changes === undefined || changes === null ? {} : { changes }),
-    ...(error === undefined ? {} : { error: error as never }),
-  };
 }

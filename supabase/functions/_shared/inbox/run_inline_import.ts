@@ -4,10 +4,10 @@ import type { FinishedDelivery, Inbox } from "./inbox.ts";
 import {
   type ImportAnswer,
   type Importer,
-  type ImportError,
   ImporterUnavailable,
   type ImportOrder,
 } from "./importer.ts";
+import { readKeptAnswer } from "./read_kept_answer.ts";
 import type { Slots } from "./slots.ts";
 
 /** What {@linkcode runInlineImport} works with. */
@@ -27,7 +27,8 @@ export type SyncAnswer =
     readonly kind: "ended";
     readonly outcome: string;
     readonly changes?: unknown;
-    readonly error?: ImportError;
+    /** `{ code, message, status, details }` of the import. */
+    readonly error?: unknown;
   }
   | {
     readonly kind: "deferred";
@@ -110,14 +111,18 @@ async function giveBack(
         deliveryId: order.deliveryId,
         leaseToken: order.leaseToken,
         status: "pending",
-        lastError: { code: why.code, message: "The import did not end in time.", details: [] },
+        lastError: {
+          code: why.code,
+          message: "It was given back before it was imported.",
+          details: [],
+        },
         retryAfterMs: why.retryAfterMs ?? null,
       }, { signal }));
   } catch {
     deps.log.warn("delivery not given back", idsOf(order));
   }
-  if (state?.status === "dead") return { kind: "ended", outcome: "dead" };
-  return { kind: "deferred", reason: why.code, nextAttemptAt: state?.nextAttemptAt ?? null };
+  if (state === undefined) return { kind: "deferred", reason: why.code, nextAttemptAt: null };
+  return readKeptAnswer(state, why.code); // it may have ended after all, or used its attempts up
 }
 
 function idsOf(order: ImportOrder): Readonly<Record<string, string>> {

@@ -23,14 +23,14 @@ export type CallRpc = (
   signal: AbortSignal,
 ) => Promise<RpcResponse>;
 
-/** Makes the one thing that the adapters need of supabase-js: rpc, without a session or a retry. */
+/** Makes the one thing that the adapters need of supabase-js: rpc, without a session. */
 export function createRpc(options: DatabaseOptions): CallRpc {
   const client = createClient(options.supabaseUrl.href, options.serviceKeys[0], {
     auth: { autoRefreshToken: false, detectSessionInUrl: false, persistSession: false },
     global: { fetch: fetchWithKeys(options.serviceKeys, options.fetch ?? fetch) },
   });
   return async (name, args, signal) => {
-    const { data, error, status } = await client.rpc(name, args).retry(false).abortSignal(signal);
+    const { data, error, status } = await client.rpc(name, args).abortSignal(signal);
     return { data, error, status };
   };
 }

@@ -51,6 +51,7 @@ const finishedRow = z.object({
   status: z.enum(DELIVERY_STATUSES),
   attempts: z.int(),
   next_attempt_at: instant.nullable(),
+  result: jsonObject,
 });
 
 /** The inbox in Postgres: each method is one rpc, one transaction, one checked row. */
@@ -120,6 +121,7 @@ export function createPostgresInbox(rpc: CallRpc): Inbox {
         status: row.status,
         attempts: row.attempts,
         nextAttemptAt: row.next_attempt_at,
+        result: row.result,
       };
     },
   };

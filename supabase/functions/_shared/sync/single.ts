@@ -1,11 +1,19 @@
 import type { BookingSource, SingleAnswer } from "../booking/source.ts";
 import { SourceError } from "../booking/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
-import { AnswerError, type ErrorDetail } from "../errors.ts";
+import { AnswerError } from "../errors.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
-import type { DeliveryEnd, Inbox } from "../inbox/inbox.ts";
+import type { Inbox } from "../inbox/inbox.ts";
 import { TimeUp, within } from "../within.ts";
-import type { BookingStore, Verdict } from "./booking_store.ts";
+import type { BookingStore } from "./booking_store.ts";
+import {
+  type Failure,
+  notFound,
+  refuseVerdict,
+  sourceFailed,
+  sourceNotConfigured,
+  sourceTooSlow,
+} from "./failures.ts";
 
 /** What {@linkcode importSingle} works with. */
 export interface SingleDeps {
@@ -34,15 +42,6 @@ export interface SingleResult {
   readonly warnings: readonly unknown[];
 }
 
-/** How a failure is answered, and what becomes of the delivery that asked for it. */
-interface Failure {
-  readonly error: AnswerError;
-  /** Undefined: the delivery is not ours to finish (any more). */
-  readonly end: Pick<DeliveryEnd, "status" | "retryAfterMs"> | undefined;
-  /** What a webhook's `sync.outcome` says of it when it is over for good. */
-  readonly outcome?: string;
-}
-
 /**
  * Reads one booking from its source and applies what it says, before `deadline` (milliseconds of
  * `now()`). A failure throws an `AnswerError` (design §4.3) after the delivery, if there is one, has
@@ -60,7 +59,7 @@ export async function importSingle(
     (options) => deps.bookings.applySnapshots({ ...order, snapshots: [answer.snapshot] }, options),
   );
   if (verdict === undefined) throw new TypeError("Cannot import: no verdict for the snapshot.");
-  const failure = refuse(verdict);
+  const failure = refuseVerdict(verdict);
   if (failure) throw await settle(deps, order, failure, deadline);
   return {
     outcome: order.dryRun ? "dry_run" : verdict.verdict as SingleResult["outcome"],
@@ -76,15 +75,7 @@ async function read(
   deadline: number,
 ): Promise<Exclude<SingleAnswer, { kind: "absent" }> | Failure> {
   const source = deps.sources[order.source];
-  if (!source) {
-    const error = new AnswerError(
-      503,
-      "not_configured",
-      `Cannot import: no API key for ${order.source} is configured.`,
-      { retryAfterSeconds: 60 },
-    );
-    return { error, end: { status: "pending" } };
-  }
+  if (!source) return sourceNotConfigured(order.source);
   const left = deadline - deps.now();
   try {
     const answer = await within(left - Math.min(2_000, left / 4), (signal) =>
@@ -96,90 +87,8 @@ async function read(
     return answer.kind === "absent" ? notFound(answer.reason) : answer;
   } catch (error) {
     if (error instanceof SourceError) return sourceFailed(error);
-    if (error instanceof TimeUp) return tooSlow(error);
+    if (error instanceof TimeUp) return sourceTooSlow(error);
     throw error;
-  }
-}
-
-/** The source says in words that it has no such booking; that changes nothing (invariant 6). */
-function notFound(reason: string): Failure {
-  const error = new AnswerError(
-    404,
-    "booking_not_found",
-    "Cannot import: the source has no such booking.",
-    {
-      details: [{ field: "booking_id", code: reason, message: `The source answered: ${reason}.` }],
-    },
-  );
-  return { error, end: { status: "succeeded" }, outcome: "not_found" };
-}
-
-function sourceFailed(cause: SourceError): Failure {
-  const contradiction = cause.code === "source_contradiction";
-  const error = new AnswerError(contradiction ? 409 : 502, cause.code, cause.message, {
-    cause,
-    details: cause.details.map((detail): ErrorDetail => ({ ...detail })),
-    ...(cause.retryAfterMs === undefined ? {} : { retryAfterSeconds: cause.retryAfterMs / 1_000 }),
-  });
-  if (cause.retryable) {
-    return { error, end: { status: "pending", retryAfterMs: cause.retryAfterMs ?? null } };
-  }
-  return { error, end: { status: "dead" }, outcome: contradiction ? "contradiction" : "dead" };
-}
-
-function tooSlow(cause: TimeUp): Failure {
-  const error = new AnswerError(
-    502,
-    "source_unavailable",
-    "Cannot import: the source did not answer in time.",
-    { cause, details: [{ code: "timeout", message: "The time budget of the read is over." }] },
-  );
-  return { error, end: { status: "pending" } };
-}
-
-/** Verdicts that are no outcome. `apply_snapshots` has finished the delivery of an invalid one. */
-function refuse(verdict: Verdict): Failure | undefined {
-  switch (verdict.verdict) {
-    case "created":
-    case "updated":
-    case "unchanged":
-    case "stale":
-    case "held":
-      return undefined;
-    case "paused":
-      return {
-        error: new AnswerError(503, "sync_paused", "Cannot import: the connection is paused.", {
-          retryAfterSeconds: 60,
-        }),
-        end: { status: "pending" },
-      };
-    case "lease_lost":
-      return {
-        error: new AnswerError(503, "lease_lost", "Cannot import: another worker has taken over.", {
-          retryAfterSeconds: 1,
-        }),
-        end: undefined,
-      };
-    case "unknown_organization":
-      return {
-        error: new AnswerError(400, "invalid_body", "Cannot accept the body: see details.", {
-          details: [{
-            field: "organization_id",
-            code: "unknown_organization",
-            message: "Names no organization that exists.",
-          }],
-        }),
-        end: { status: "dead" },
-      };
-    case "invalid":
-    case "duplicate_in_page":
-      return {
-        error: new AnswerError(502, "source_invalid", "Cannot import: the booking is not valid.", {
-          details: [detailOf(verdict.error)],
-        }),
-        end: { status: "dead" },
-        outcome: "dead",
-      };
   }
 }
 
@@ -225,13 +134,4 @@ async function settle(
 /** What was kept for the database; a second at least, so that a slow read still ends in writing. */
 function databaseTime(deps: SingleDeps, deadline: number): number {
   return Math.min(INBOX_TIMEOUT_MS, Math.max(deadline - deps.now(), 1_000));
-}
-
-function detailOf(error: unknown): ErrorDetail {
-  const { code, message, field } = Object(error) as Record<string, unknown>;
-  return {
-    code: typeof code === "string" ? code : "invalid",
-    message: typeof message === "string" ? message : "The database refused the booking.",
-    ...(typeof field === "string" ? { field } : {}),
-  };
 }

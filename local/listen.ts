@@ -1,0 +1,30 @@
+import { messageOf, OperatorError } from "./errors.ts";
+import { jsonResponse } from "./json_response.ts";
+
+/**
+ * Listens on 127.0.0.1, never beyond this machine; 0 is any free port. A taken port is an
+ * `OperatorError` that names the variable to change. What the handler throws is logged and is 500.
+ */
+export function listen(
+  port: number,
+  handle: (request: Request, peerAddress: string) => Promise<Response>,
+  log: (line: string) => void,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve({
+      hostname: "127.0.0.1",
+      port,
+      onListen: () => {},
+      onError(error): Response {
+        log(`the gateway failed: ${messageOf(error)}`);
+        return jsonResponse({ message: "The local gateway failed; its terminal says why" }, 500);
+      },
+    }, (request, info) => handle(request, info.remoteAddr.hostname));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    throw new OperatorError(
+      `Cannot listen on 127.0.0.1:${port}: the port is taken. Set PORT to another one.`,
+      { cause: error },
+    );
+  }
+}

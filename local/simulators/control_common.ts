@@ -1,0 +1,65 @@
+import { jsonResponse } from "../json_response.ts";
+import type { Faults } from "./faults.ts";
+import type { RequestLog } from "./request_log.ts";
+import { readControlBody } from "./simulator.ts";
+
+/** What every control API steers. */
+export interface CommonControl {
+  readonly faults: Faults;
+  readonly log: RequestLog;
+  readonly store: { reset(): void };
+}
+
+/** The control requests that all simulators share: log, faults, reset. Undefined for any other. */
+export async function commonControl(
+  request: Request,
+  path: string,
+  control: CommonControl,
+): Promise<Response | undefined> {
+  const { faults, log, store } = control;
+  switch (`${request.method} ${path}`) {
+    case "GET requests":
+      return jsonResponse(log.report());
+    case "DELETE requests":
+      return done(() => log.reset());
+    case "GET faults":
+      return jsonResponse(faults.list());
+    case "POST faults":
+      return jsonResponse(faults.add(await readControlBody(request)), 201);
+    case "DELETE faults":
+      return done(() => faults.reset());
+    case "POST reset":
+      return done(() => [store, faults, log].forEach((part) => part.reset()));
+    default:
+      return undefined;
+  }
+}
+
+/** Does it, and says so. */
+export function done(work: () => void): Response {
+  work();
+  return jsonResponse({ ok: true });
+}
+
+/** What the control API takes; also what an unknown request is answered with. */
+export function controlHelp(
+  path: string,
+  modes: readonly string[],
+  more: readonly string[],
+): Response {
+  return jsonResponse({
+    ...(path === "" ? {} : { message: `There is no _control/${path}` }),
+    requests: [
+      "GET bookings",
+      "POST bookings {fields}",
+      "GET|PUT|PATCH|DELETE bookings/:id",
+      "POST bookings/:id/cancel",
+      "POST bookings/:id/send-webhook",
+      ...more,
+      "GET|POST|DELETE faults {mode, count?, booking_id?, status?, seconds?, retry_after?}",
+      "GET|DELETE requests",
+      "POST reset",
+    ],
+    modes,
+  }, path === "" ? 200 : 404);
+}

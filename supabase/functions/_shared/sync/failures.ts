@@ -1,0 +1,119 @@
+import type { SourceError } from "../booking/source_error.ts";
+import type { BookingSourceName } from "../booking/status.ts";
+import { AnswerError, type ErrorDetail } from "../errors.ts";
+import type { DeliveryEnd } from "../inbox/inbox.ts";
+import type { TimeUp } from "../within.ts";
+import type { Verdict } from "./booking_store.ts";
+
+/** How a failure is answered, and what becomes of the delivery that asked for it. */
+export interface Failure {
+  readonly error: AnswerError;
+  /** Undefined: the delivery is not ours to finish (any more). */
+  readonly end: Pick<DeliveryEnd, "status" | "retryAfterMs"> | undefined;
+  /** What a webhook's `sync.outcome` says of it when it is over for good. */
+  readonly outcome?: string;
+}
+
+/** The source has no API key here, so nobody can ask it. */
+export function sourceNotConfigured(source: BookingSourceName): Failure {
+  const error = new AnswerError(
+    503,
+    "not_configured",
+    `Cannot import: no API key for ${source} is configured.`,
+    { retryAfterSeconds: 60 },
+  );
+  return { error, end: { status: "pending" } };
+}
+
+/** The source says in words that it has no such booking; that changes nothing (invariant 6). */
+export function notFound(reason: string): Failure {
+  const error = new AnswerError(
+    404,
+    "booking_not_found",
+    "Cannot import: the source has no such booking.",
+    {
+      details: [{ field: "booking_id", code: reason, message: `The source answered: ${reason}.` }],
+    },
+  );
+  return { error, end: { status: "succeeded" }, outcome: "not_found" };
+}
+
+/** The source gave no statement: worth asking again, or not. */
+export function sourceFailed(cause: SourceError): Failure {
+  const contradiction = cause.code === "source_contradiction";
+  const error = new AnswerError(contradiction ? 409 : 502, cause.code, cause.message, {
+    cause,
+    details: cause.details.map((detail): ErrorDetail => ({ ...detail })),
+    ...(cause.retryAfterMs === undefined ? {} : { retryAfterSeconds: cause.retryAfterMs / 1_000 }),
+  });
+  if (cause.retryable) {
+    return { error, end: { status: "pending", retryAfterMs: cause.retryAfterMs ?? null } };
+  }
+  return { error, end: { status: "dead" }, outcome: contradiction ? "contradiction" : "dead" };
+}
+
+/** The source's share of the time budget is over. */
+export function sourceTooSlow(cause: TimeUp): Failure {
+  const error = new AnswerError(
+    502,
+    "source_unavailable",
+    "Cannot import: the source did not answer in time.",
+    { cause, details: [{ code: "timeout", message: "The time budget of the read is over." }] },
+  );
+  return { error, end: { status: "pending" } };
+}
+
+/** Verdicts that are no outcome; undefined for those that are. `apply_snapshots` has finished the delivery of an invalid one. */
+export function refuseVerdict(verdict: Verdict): Failure | undefined {
+  switch (verdict.verdict) {
+    case "created":
+    case "updated":
+    case "unchanged":
+    case "stale":
+    case "held":
+      return undefined;
+    case "paused":
+      return {
+        error: new AnswerError(503, "sync_paused", "Cannot import: the connection is paused.", {
+          retryAfterSeconds: 60,
+        }),
+        end: { status: "pending" },
+      };
+    case "lease_lost":
+      return {
+        error: new AnswerError(503, "lease_lost", "Cannot import: another worker has taken over.", {
+          retryAfterSeconds: 1,
+        }),
+        end: undefined,
+      };
+    case "unknown_organization":
+      return {
+        error: new AnswerError(400, "invalid_body", "Cannot accept the body: see details.", {
+          details: [{
+            field: "organization_id",
+            code: "unknown_organization",
+            message: "Names no organization that exists.",
+          }],
+        }),
+        end: { status: "dead" },
+      };
+    case "invalid":
+    case "duplicate_in_page":
+      return {
+        error: new AnswerError(502, "source_invalid", "Cannot import: the booking is not valid.", {
+          details: [detailOf(verdict.error)],
+        }),
+        end: { status: "dead" },
+        outcome: "dead",
+      };
+  }
+}
+
+function detailOf(error: unknown): ErrorDetail {
+  const { code, message, field } = Object(error) as Record<string, unknown>;
+  return {
+    code: typeof code === "string" ? code : "invalid",
+    message: typeof message === "string" ? message : "The database refused the booking.",
+    ...(typeof field === "string" ? { field } : {}),
+  };
+}
