@@ -117,8 +117,8 @@ begin
   select c.paused_at is not null or not c.enabled into paused
   from sync.connections c where c.id = delivery.connection_id;
   -- The source's own Retry-After wins, and a day is the most that it may ask for.
-  delay := coalesce(least(p_retry_after_ms, 86400000) * interval '1 millisecond',
-    sync.retry_delay(greatest(delivery.attempts, 1)));
+  delay := case when p_retry_after_ms is null then sync.retry_delay(greatest(delivery.attempts, 1))
+    else least(p_retry_after_ms, 86400000) * interval '1 millisecond' end;
   if paused then
     -- Pausing costs no attempt (invariant 14).
     update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
