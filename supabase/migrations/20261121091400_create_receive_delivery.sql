@@ -22,7 +22,7 @@ comment on function sync.resolve_connection(uuid, public.booking_source) is
 
 -- Puts a stored delivery into its booking's lane: claims it if the lane is free, else says why not.
 create function sync.enter_lane(
-  delivery_id uuid, connection sync.connections,
+  delivery_id uuid, connection sync.connections, claim boolean,
   out lease_token uuid, out reason text, out next_attempt_at timestamptz
 )
 language plpgsql
@@ -53,6 +53,8 @@ begin
                 where d.connection_id = enter_lane.connection.id and d.external_id = lane_external_id
                   and d.status = 'processing') then
     enter_lane.reason := 'busy';
+  elsif not enter_lane.claim then
+    enter_lane.reason := 'burst';
   end if;
 
   if enter_lane.reason is null then
@@ -73,13 +75,13 @@ begin
 end;
 $$;
 
-comment on function sync.enter_lane(uuid, sync.connections) is
-  'Numbers a delivery within its booking and leases it for 60 s if nobody works on that booking; else reason is paused or busy and it is due at once.';
+comment on function sync.enter_lane(uuid, sync.connections, boolean) is
+  'Numbers a delivery within its booking and leases it for 60 s if nobody works on that booking; else reason is paused, busy or burst (the caller has its hands full) and it is due at once.';
 
 create function sync.receive(
   p_function text, p_organization_id uuid, p_source public.booking_source, p_external_id text,
   p_event_type text, p_event_timestamp text, p_headers jsonb, p_body jsonb, p_dedupe_key text,
-  p_status text, p_last_error jsonb,
+  p_status text, p_last_error jsonb, p_claim boolean,
   out delivery_id uuid, out outcome text, out organization_id uuid, out lease_token uuid,
   out reason text, out next_attempt_at timestamptz, out duplicate_of uuid
 )
@@ -133,13 +135,13 @@ begin
   else
     select l.lease_token, l.reason, l.next_attempt_at
     into receive.lease_token, receive.reason, receive.next_attempt_at
-    from sync.enter_lane(receive.delivery_id, connection) l;
+    from sync.enter_lane(receive.delivery_id, connection, p_claim) l;
     receive.outcome := case when receive.lease_token is null then 'deferred' else 'claimed' end;
   end if;
 end;
 $$;
 
-comment on function sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb) is
+comment on function sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean) is
   'The work of receive_delivery.';
 
 -- A read that nobody sent a valid delivery for, as a delivery of its own, so that it has a lane,
@@ -182,7 +184,8 @@ create function public.receive_delivery(
   body jsonb default null,
   dedupe_key text default null,
   status text default 'pending',
-  last_error jsonb default null
+  last_error jsonb default null,
+  claim boolean default true
 ) returns table (
   delivery_id uuid, outcome text, organization_id uuid, lease_token uuid, reason text,
   next_attempt_at timestamptz, duplicate_of uuid, status text, result jsonb, last_error jsonb
@@ -192,22 +195,22 @@ set search_path = ''
 as $$
   select r.delivery_id, r.outcome, r.organization_id, r.lease_token, r.reason, r.next_attempt_at,
     r.duplicate_of, d.status, d.result, d.last_error
-  from sync.receive($1, $3, $2, $4, $5, $6, $7, $8, $9, $10, $11) r
+  from sync.receive($1, $3, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12) r
   left join lateral sync.delivery_now(coalesce(r.duplicate_of, r.delivery_id)) d on true
 $$;
 
-comment on function public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb) is
-  'Stores one delivery. outcome: claimed (leased for 60 s, process it now), deferred (stored, reason paused or busy), duplicate (status and result are the first one''s), invalid, unknown_organization, not_configured (Headout, no organization to be told; nothing stored).';
+comment on function public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean) is
+  'Stores one delivery. outcome: claimed (leased for 60 s, process it now), deferred (stored, reason paused, busy, or burst if claim is false), duplicate (status and result are the first one''s), invalid, unknown_organization, not_configured (Headout, no organization to be told; nothing stored).';
 
 revoke all on function sync.resolve_connection(uuid, public.booking_source),
-  sync.enter_lane(uuid, sync.connections),
-  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb),
+  sync.enter_lane(uuid, sync.connections, boolean),
+  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean),
   sync.request_refetch(uuid, sync.connections, text, text),
-  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb)
+  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean)
   from public, anon, authenticated;
 grant execute on function sync.resolve_connection(uuid, public.booking_source),
-  sync.enter_lane(uuid, sync.connections),
-  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb),
+  sync.enter_lane(uuid, sync.connections, boolean),
+  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean),
   sync.request_refetch(uuid, sync.connections, text, text),
-  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb)
+  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean)
   to service_role;

@@ -139,7 +139,7 @@ begin
 
   if refetch then
     select l.lease_token into apply_event.lease_token
-    from sync.enter_lane(apply_event.delivery_id, connection) l;
+    from sync.enter_lane(apply_event.delivery_id, connection, true) l;
   end if;
 
   update sync.deliveries d set result = jsonb_build_object(
