@@ -97,7 +97,7 @@ async function advisors(checks: SupabaseChecks): Promise<readonly string[]> {
 async function supabase(checks: SupabaseChecks, args: readonly string[]): Promise<Ran> {
   return await runTool(
     checks.cli,
-    [...args, `--remote=${checks.url}`, "--workdir", checks.paths.root, "--agent", "no"],
+    [...args, `--remote=${checks.url}`, "--workdir", checks.paths.root],
     { cwd: checks.paths.root, signal: checks.signal },
   );
 }

@@ -1,6 +1,6 @@
 import { contentHash } from "./content_hash.ts";
 import { BookingRefusal } from "./refusal.ts";
-import { type Snapshot, snapshotSchema } from "./snapshot.ts";
+import { sealedSnapshotSchema, type Snapshot } from "./snapshot.ts";
 import { assertStorable } from "./storable.ts";
 
 /**
@@ -14,7 +14,7 @@ export function sealSnapshot(draft: Omit<Snapshot, "content_hash">): Snapshot {
   assertStorable(draft.products?.items, "products");
   assertStorable(draft.attachments?.items, "attachments");
   const sealed = { ...draft, content_hash: contentHash(draft) };
-  const result = snapshotSchema.safeParse(sealed);
+  const result = sealedSnapshotSchema.safeParse(sealed);
   if (result.success) return sealed;
   const issue = result.error.issues[0];
   const path = (issue?.path ?? []).filter((part) => part !== "booking" && part !== "items");

@@ -149,6 +149,29 @@ export const snapshotSchema = z.strictObject({
   warnings: z.array(warningSchema).exactOptional(),
 });
 
+/**
+ * The schema with product rows only looked at for what a decoder's types cannot promise: the length
+ * of keys and tags. Rows are nine tenths of a page, and checking each field of theirs again costs as
+ * much as decoding them.
+ */
+export const sealedSnapshotSchema = snapshotSchema.extend({
+  products: z.strictObject({
+    complete: z.boolean(),
+    items: z.array(z.custom<SnapshotProduct>(
+      (row) => isWithinLimits(row as SnapshotProduct),
+      `must have keys of 1 to ${SNAPSHOT_LIMITS.childKey} characters and few tags`,
+    )).max(SNAPSHOT_LIMITS.products),
+  }).exactOptional(),
+});
+
+function isWithinLimits(row: SnapshotProduct): boolean {
+  const { external_id: key, parent_external_id: parent, tags } = row;
+  return key.length > 0 && key.length <= SNAPSHOT_LIMITS.childKey &&
+    (parent === undefined || parent === null ||
+      parent.length > 0 && parent.length <= SNAPSHOT_LIMITS.childKey) &&
+    (tags === undefined || tags.length <= SNAPSHOT_LIMITS.tags);
+}
+
 /** A source's present statement about one booking. */
 export type Snapshot = z.infer<typeof snapshotSchema>;
 /** The booking's own columns within a snapshot. */

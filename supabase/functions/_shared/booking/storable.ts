@@ -7,7 +7,12 @@ import { SNAPSHOT_LIMITS } from "./snapshot.ts";
  * (`text_too_long`), a number that JSON cannot carry (`unstorable_number`) or nesting over 64
  * levels (`too_deep`). Cutting or dropping it would change what the source said.
  */
-export function assertStorable(value: unknown, path = "", depth = 0): void {
+export function assertStorable(value: unknown, path = ""): void {
+  // Nearly every value can be kept: only one that cannot is worth the spelling of its path.
+  if (!isStorable(value)) refuse(value, path, 0);
+}
+
+function refuse(value: unknown, path: string, depth: number): void {
   if (typeof value === "string") return assertStorableText(value, path);
   if (typeof value === "number") {
     if (Number.isFinite(value)) return;
@@ -19,26 +24,33 @@ export function assertStorable(value: unknown, path = "", depth = 0): void {
   }
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
-      assertStorable(value[index], `${path}[${index}]`, depth + 1);
+      refuse(value[index], `${path}[${index}]`, depth + 1);
     }
     return;
   }
   for (const key of Object.keys(value)) {
     const field = path === "" ? key : `${path}.${key}`;
     assertStorableText(key, path === "" ? "a field's name" : path);
-    assertStorable((value as Record<string, unknown>)[key], field, depth + 1);
+    refuse((value as Record<string, unknown>)[key], field, depth + 1);
   }
 }
 
 /** Whether Postgres can keep a value as it is; see `assertStorable`. */
-export function isStorable(value: unknown): boolean {
-  try {
-    assertStorable(value);
-    return true;
-  } catch (error) {
-    if (error instanceof BookingRefusal) return false;
-    throw error;
+export function isStorable(value: unknown, depth = 0): boolean {
+  if (typeof value === "string") return isStorableText(value);
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return true;
+  if (depth >= SNAPSHOT_LIMITS.depth) return false;
+  if (Array.isArray(value)) return value.every((member) => isStorable(member, depth + 1));
+  for (const key of Object.keys(value)) {
+    if (!isStorableText(key)) return false;
+    if (!isStorable((value as Record<string, unknown>)[key], depth + 1)) return false;
   }
+  return true;
+}
+
+function isStorableText(text: string): boolean {
+  return text.length <= SNAPSHOT_LIMITS.text && !text.includes("\0") && text.isWellFormed();
 }
 
 function assertStorableText(text: string, path: string): void {
