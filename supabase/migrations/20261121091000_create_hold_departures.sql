@@ -18,11 +18,10 @@ begin
   return greatest(0, budget - (
     select count(*)::integer
     from public.booking_history h
-    join public.bookings b on b.id = h.booking_id
     where h.organization_id = remaining_cancel_budget.organization_id
       and h.at > now() - interval '60 minutes'
       and (h.changes -> 'bookings.status' ->> 0) = 'CONFIRMED'
-      and b.source = remaining_cancel_budget.source
+      and remaining_cancel_budget.source = (select b.source from public.bookings b where b.id = h.booking_id)
   ));
 end;
 $$;

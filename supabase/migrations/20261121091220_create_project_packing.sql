@@ -7,23 +7,30 @@ returns table (booking_id bigint, product_id bigint, quantity numeric)
 language sql stable
 set search_path = ''
 as $$
+  with products as materialized (
+    select p.id, p.booking_id, p.parent_id, p.quantity, p.is_package_component, p.source_missing_since
+    from public.booking_products p
+    where p.booking_id = any (packed_quantities.booking_ids)
+  )
   -- A package header with components is not packed itself, its components are, times the header's
   -- quantity; packages within packages multiply too. Only components multiply.
   select p.booking_id, p.id, p.quantity
     * case when p.is_package_component then coalesce(q.quantity, 1) else 1 end
     * case when p.is_package_component and q.is_package_component then coalesce(r.quantity, 1) else 1 end
-  from public.booking_products p
-  left join public.booking_products q on q.id = p.parent_id
-  left join public.booking_products r on r.id = q.parent_id
-  where p.booking_id = any (packed_quantities.booking_ids) and p.source_missing_since is null
+  from products p
+  left join products q on q.id = p.parent_id
+  left join products r on r.id = q.parent_id
+  where p.source_missing_since is null
     and not exists (
-      select from public.booking_products c
+      select from products c
       where c.parent_id = p.id and c.is_package_component and c.source_missing_since is null)
 $$;
 
 comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row.';
 
-create function sync.project_packing(booking_ids bigint[], detailed boolean) returns setof sync.row_change
+-- known_project_ids: the projects that these bookings have before this call.
+create function sync.project_packing(booking_ids bigint[], known_project_ids bigint[], detailed boolean)
+returns setof sync.row_change
 language sql
 set search_path = ''
 as $$
@@ -46,13 +53,17 @@ as $$
       on r.booking_organization_id = b.organization_id and r.booking_source = b.source
     left join days d on d.booking_id = b.id
     where b.id = any (project_packing.booking_ids) and b.status = 'CONFIRMED'
+  ), stored as materialized (
+    select p as old from public.packing_projects p where p.id = any (project_packing.known_project_ids)
+  ), stored_tasks as materialized (
+    select t as old from public.packing_tasks t where t.packing_project_id = any (project_packing.known_project_ids)
   ), projects as materialized (
-    select w.*, p as old, coalesce(p.id, nextval('public.packing_projects_id_seq')) as project_id,
-      jsonb_populate_record(p, jsonb_build_object('name', w.name, 'client_name', w.client_name,
+    select w.*, s.old, coalesce((s.old).id, nextval('public.packing_projects_id_seq')) as project_id,
+      jsonb_populate_record(s.old, jsonb_build_object('name', w.name, 'client_name', w.client_name,
         'starts_on', w.starts_on, 'ends_on', w.ends_on, 'delivery_address', w.delivery_address,
         'notes', w.source_notes, 'active', true)) as new
     from wanted w
-    left join public.packing_projects p on p.booking_id = w.booking_id
+    left join stored s on (s.old).booking_id = w.booking_id
   ), inserted as (
     insert into public.packing_projects (id, organization_id, booking_id, name, client_name, starts_on, ends_on, delivery_address, notes)
     overriding system value
@@ -62,25 +73,27 @@ as $$
     update public.packing_projects t set name = (p.new).name, client_name = (p.new).client_name,
       starts_on = (p.new).starts_on, ends_on = (p.new).ends_on,
       delivery_address = (p.new).delivery_address, notes = (p.new).notes, active = true, updated_at = now()
-    from projects p where t.id = (p.old).id and p.new is distinct from p.old
+    from projects p
+    where t.id = (p.old).id and t.id = any (project_packing.known_project_ids) and p.new is distinct from p.old
   ), left_out as (
     update public.packing_projects t set active = false, updated_at = now()
-    where t.booking_id = any (project_packing.booking_ids) and t.active
+    where t.id = any (project_packing.known_project_ids) and t.active
       and not exists (select from wanted w where w.booking_id = t.booking_id)
     returning t.booking_id, t.name
   ), wanted_tasks as materialized (
-    select p.project_id, p.organization_id, p.booking_id, r.kind, r.title_template as title, r.sort_order, t as old,
+    select p.project_id, p.organization_id, p.booking_id, r.kind, r.title_template as title, r.sort_order, t.old,
       case r.which when 'last'
         then case r.anchor when 'rig' then d.last_rig when 'event' then d.last_event else d.last_rigdown end
         else case r.anchor when 'rig' then d.first_rig when 'event' then d.first_event else d.first_rigdown end
       end + r.day_offset as due_on,
       -- A person's date stays: set as adjusted, or simply standing elsewhere than we put it.
-      coalesce(t.completed_at is not null or t.adjusted_at is not null or t.due_on is distinct from t.derived_due_on, false) as kept
+      coalesce((t.old).completed_at is not null or (t.old).adjusted_at is not null
+        or (t.old).due_on is distinct from (t.old).derived_due_on, false) as kept
     from projects p
     join sync.effective_rules(project_packing.booking_ids, 'packing_task') r
       on r.booking_organization_id = p.organization_id and r.booking_source = p.source
     left join days d on d.booking_id = p.booking_id
-    left join public.packing_tasks t on t.packing_project_id = (p.old).id and t.kind = r.kind
+    left join stored_tasks t on (t.old).packing_project_id = (p.old).id and (t.old).kind = r.kind
   ), changed_tasks as materialized (
     select w.*, case when w.kept then (w.old).due_on else w.due_on end as new_due_on
     from wanted_tasks w
@@ -93,7 +106,8 @@ as $$
   ), updated_tasks as (
     update public.packing_tasks t set title = c.title, sort_order = c.sort_order, due_on = c.new_due_on,
       derived_due_on = c.due_on, updated_at = now()
-    from changed_tasks c where t.id = (c.old).id
+    from changed_tasks c
+    where t.id = (c.old).id and t.packing_project_id = any (project_packing.known_project_ids)
   )
   select p.booking_id, 'packing_projects', p.name, case when p.old is null then 'created' else 'updated' end,
     case when not detailed then null
@@ -116,30 +130,39 @@ as $$
   from changed_tasks c
 $$;
 
-comment on function sync.project_packing(bigint[], boolean) is 'Writes the packing projects and tasks of some bookings.';
+comment on function sync.project_packing(bigint[], bigint[], boolean) is 'Writes the packing projects and tasks of some bookings.';
 
--- new_project_ids: projects that this very call has created.
-create function sync.project_packing_items(booking_ids bigint[], new_project_ids bigint[], detailed boolean)
-returns setof sync.row_change
+-- project_ids: the projects of these bookings; new_project_ids: those that this very call has created.
+create function sync.project_packing_items(
+  booking_ids bigint[], project_ids bigint[], new_project_ids bigint[], detailed boolean
+) returns setof sync.row_change
 language sql
 set search_path = ''
 as $$
-  with projects as materialized (
+  with items as materialized (
+    select i as old from public.packing_items i
+    where i.packing_project_id = any (project_packing_items.project_ids) and i.booking_product_id is not null
+  ), started as materialized (
+    select distinct i.packing_project_id from public.packing_items i
+    where i.packing_project_id = any (project_packing_items.project_ids) and (i.quantity_packed > 0 or i.packed_at is not null)
+  ), requests as materialized (
+    select r.* from public.packing_change_requests r
+    where r.packing_project_id = any (project_packing_items.project_ids)
+  ), projects as materialized (
     select p.id, p.organization_id, p.booking_id,
       coalesce(p.starts_on - (now() at time zone o.time_zone)::date < 14, false) as short_notice,
       p.id <> all (project_packing_items.new_project_ids) and (
         p.status <> 'planning'
         or coalesce(p.starts_on - (now() at time zone o.time_zone)::date < 14, false)
-        or exists (select from public.packing_items i
-          where i.packing_project_id = p.id and (i.quantity_packed > 0 or i.packed_at is not null))
+        or exists (select from started i where i.packing_project_id = p.id)
       ) as frozen
     from public.packing_projects p
     join public.organizations o on o.id = p.organization_id
-    where p.booking_id = any (project_packing_items.booking_ids) and p.active
+    where p.id = any (project_packing_items.project_ids) and p.active
   ), stored as materialized (
-    select i as old, i.packing_project_id, i.booking_product_id
+    select i.old, (i.old).packing_project_id, (i.old).booking_product_id
     from projects p
-    join public.packing_items i on i.packing_project_id = p.id and i.booking_product_id is not null
+    join items i on (i.old).packing_project_id = p.id
   ), wanted as materialized (
     select p.id as packing_project_id, q.product_id, q.quantity
     from projects p
@@ -163,16 +186,17 @@ as $$
   ), updated as (
     update public.packing_items i set active = d.quantity is not null,
       quantity_to_pack = coalesce(d.quantity, i.quantity_to_pack), updated_at = now()
-    from differences d where not d.frozen and i.id = (d.old).id
+    from differences d
+    where not d.frozen and i.id = (d.old).id and i.packing_project_id = any (project_packing_items.project_ids)
   ), asked as materialized (
     -- A person's no stands: a dismissed request does not come back for the same quantity.
     select d.*, r.id as pending_id
     from differences d
-    left join public.packing_change_requests r on r.packing_project_id = d.packing_project_id
+    left join requests r on r.packing_project_id = d.packing_project_id
       and r.booking_product_id = d.product_id and r.change_type = d.change_type and r.status = 'pending'
     where d.frozen and (r.id is null or r.new_quantity is distinct from d.quantity)
       and not exists (
-        select from public.packing_change_requests n
+        select from requests n
         where n.packing_project_id = d.packing_project_id and n.booking_product_id = d.product_id
           and n.change_type = d.change_type and n.status = 'dismissed'
           and n.resolved_by is distinct from 'system' and n.new_quantity is not distinct from d.quantity)
@@ -185,13 +209,15 @@ as $$
   ), restated as (
     update public.packing_change_requests r set old_quantity = a.old_quantity, new_quantity = a.quantity,
       urgency = case when a.short_notice then 'short_notice' else 'normal' end, updated_at = now()
-    from asked a where r.id = a.pending_id
+    from asked a
+    where r.id = a.pending_id and r.packing_project_id = any (project_packing_items.project_ids)
   ), withdrawn as (
     -- The cause has gone: the system takes its question back.
     update public.packing_change_requests r set status = 'dismissed', resolved_at = now(),
       resolved_by = 'system', updated_at = now()
     from projects p
-    where r.packing_project_id = p.id and r.status = 'pending'
+    where r.packing_project_id = p.id and r.packing_project_id = any (project_packing_items.project_ids)
+      and r.status = 'pending'
       and not exists (select from differences d
         where d.frozen and d.packing_project_id = r.packing_project_id
           and d.product_id = r.booking_product_id and d.change_type = r.change_type)
@@ -211,10 +237,10 @@ as $$
   from withdrawn w join projects p on p.id = w.packing_project_id
 $$;
 
-comment on function sync.project_packing_items(bigint[], bigint[], boolean) is
+comment on function sync.project_packing_items(bigint[], bigint[], bigint[], boolean) is
   'Writes the items of some bookings'' packing projects, or asks a person where a project is frozen. Manual items are never touched.';
 
-create function sync.review_packing(booking_ids bigint[]) returns void
+create function sync.review_packing(project_ids bigint[]) returns void
 language sql
 set search_path = ''
 as $$
@@ -223,21 +249,24 @@ as $$
       when 1 then '1 change of the booking waits for a decision'
       else count(r.id) || ' changes of the booking wait for a decision' end as reason
     from public.packing_projects p
-    left join public.packing_change_requests r on r.packing_project_id = p.id and r.status = 'pending'
-    where p.booking_id = any (review_packing.booking_ids)
+    left join (
+      select q.id, q.packing_project_id from public.packing_change_requests q
+      where q.packing_project_id = any (review_packing.project_ids) and q.status = 'pending'
+    ) r on r.packing_project_id = p.id
+    where p.id = any (review_packing.project_ids)
     group by p.id
   )
   update public.packing_projects p
   set needs_review = n.reason is not null, review_reason = n.reason, updated_at = now()
   from reasons n
-  where p.id = n.id and p.booking_id = any (review_packing.booking_ids)
+  where p.id = n.id and p.id = any (review_packing.project_ids)
     and p.review_reason is distinct from n.reason
 $$;
 
 comment on function sync.review_packing(bigint[]) is 'Says on each packing project whether changes wait for a person.';
 
-revoke all on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], boolean),
-  sync.project_packing_items(bigint[], bigint[], boolean), sync.review_packing(bigint[])
+revoke all on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
+  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[])
   from public, anon, authenticated;
-grant execute on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], boolean),
-  sync.project_packing_items(bigint[], bigint[], boolean), sync.review_packing(bigint[]) to service_role;
+grant execute on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
+  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[]) to service_role;

@@ -9,21 +9,21 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  known_projects bigint[];
-  new_projects bigint[];
+  known_ids bigint[];
+  project_ids bigint[];
 begin
   if cardinality(event_ids) > 0 then
     return query select * from sync.project_events(event_ids, 'calendar', detailed);
     return query select * from sync.project_events(event_ids, 'warehouse', detailed);
   end if;
   if cardinality(packing_ids) > 0 then
-    known_projects := array(select p.id from public.packing_projects p where p.booking_id = any (packing_ids));
-    return query select * from sync.project_packing(packing_ids, detailed);
-    new_projects := array(select p.id from public.packing_projects p
-      where p.booking_id = any (packing_ids) and p.id <> all (known_projects));
-    return query select * from sync.project_packing_items(packing_ids, new_projects, detailed);
-    if cardinality(known_projects) > 0 then
-      perform sync.review_packing(packing_ids);
+    known_ids := array(select p.id from public.packing_projects p where p.booking_id = any (packing_ids));
+    return query select * from sync.project_packing(packing_ids, known_ids, detailed);
+    project_ids := array(select p.id from public.packing_projects p where p.booking_id = any (packing_ids));
+    return query select * from sync.project_packing_items(packing_ids, project_ids,
+      array(select p.id from unnest(project_ids) p (id) where p.id <> all (known_ids)), detailed);
+    if cardinality(known_ids) > 0 then
+      perform sync.review_packing(known_ids);
     end if;
   end if;
 end;

@@ -54,9 +54,8 @@ begin
       and d.status = 'pending' and d.seq <= covered;
 
   update sync.source_states s set processed_seq = covered, updated_at = now()
-  from sync.connections c
-  where c.id = delivery.connection_id
-    and s.organization_id = c.organization_id and s.source = c.source
+  where s.organization_id = (select c.organization_id from sync.connections c where c.id = delivery.connection_id)
+    and s.source = (select c.source from sync.connections c where c.id = delivery.connection_id)
     and s.external_id = delivery.external_id and s.processed_seq < covered;
 end;
 $$;

@@ -106,12 +106,15 @@ begin
       dismissed_at = case when h.released_at is null then now() end,
       settled_at = case when h.released_at is not null then now() end,
       by = coalesce(h.by, 'system')
-    from unnest(plan) p, public.bookings b
-    where p.verdict in ('apply', 'unchanged', 'revision')
-      and b.organization_id = apply_page.organization_id and b.source = apply_page.source
-      and b.external_id = p.external_id
-      and h.booking_id = b.id and h.organization_id = apply_page.organization_id
-      and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
+    from (
+      select o.id, b.external_id, b.source
+      from sync.held_changes o
+      cross join lateral (select k.external_id, k.source from public.bookings k where k.id = o.booking_id offset 0) b
+      where o.organization_id = apply_page.organization_id and o.dismissed_at is null
+        and (o.released_at is null or o.settled_at is null)
+    ) o, unnest(plan) p
+    where h.id = o.id and o.source = apply_page.source and o.external_id = p.external_id
+      and p.verdict in ('apply', 'unchanged', 'revision')
       and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now());
   end if;
 

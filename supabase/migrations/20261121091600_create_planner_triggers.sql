@@ -96,8 +96,7 @@ begin
       and i.packing_project_id = new.packing_project_id and i.booking_product_id = new.booking_product_id;
   end if;
   if new.status <> old.status then
-    perform sync.review_packing(array[p.booking_id])
-    from public.packing_projects p where p.id = new.packing_project_id;
+    perform sync.review_packing(array[new.packing_project_id]);
   end if;
   return null;
 end;

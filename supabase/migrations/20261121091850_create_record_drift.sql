@@ -73,7 +73,7 @@ begin
     select v.external_id, v.booking_id, 'bookings.status', e.snapshot #> '{booking,status}', to_jsonb(b.status), 'held'
     from unnest(verdicts) v
     join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    join public.bookings b on b.id = v.booking_id
+    cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
     where v.verdict = 'held'
     union all
     select v.external_id, p.booking_id, p.table_name || '[' || p.key || '].' || f.key, f.value -> 1, f.value -> 0, 'projection'
