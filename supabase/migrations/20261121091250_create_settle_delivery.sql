@@ -22,7 +22,8 @@ as $$
     and case when hold_lease.lease_token is null
       -- A call by hand: only what nobody is working on.
       then d.status = 'pending' or d.status = 'processing' and d.leased_until < now()
-      else d.status = 'processing' and d.lease_token = hold_lease.lease_token end
+      -- Over is over, also if nobody has taken over yet: whoever does must not wait for us.
+      else d.status = 'processing' and d.lease_token = hold_lease.lease_token and d.leased_until > now() end
   for update
 $$;
 
@@ -118,10 +119,11 @@ begin
   -- The source's own Retry-After wins, and a day is the most that it may ask for.
   delay := case when p_retry_after_ms is null then sync.retry_delay(greatest(delivery.attempts, 1))
     else least(p_retry_after_ms, 86400000) * interval '1 millisecond' end;
-  if paused then
-    -- Pausing costs no attempt (invariant 14).
+  if paused or p_last_error is null then
+    -- Pausing costs no attempt (invariant 14), and neither does a lease that was never used.
     update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
-      next_attempt_at = now(), leased_until = null, lease_token = null, last_error = error
+      next_attempt_at = now() + case when paused or p_retry_after_ms is null then interval '0' else delay end,
+      leased_until = null, lease_token = null, last_error = coalesce(error, d.last_error)
     where d.id = delivery.id;
   elsif delivery.attempts > 8 or delay is null then
     perform sync.settle_delivery(delivery, 'dead', coalesce(p_result, '{}'), error);
@@ -169,7 +171,7 @@ as $$
 $$;
 
 comment on function public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) is
-  'Ends a leased delivery (succeeded, stale, held, dead) or gives it back (pending) to be tried again after a backoff, retry_after_ms if given; dead once the attempts are used up. finished is false if the lease was lost; the row shows the present state either way.';
+  'Ends a leased delivery (succeeded, stale, held, dead) or gives it back (pending) to be tried again after a backoff, retry_after_ms if given; dead once the attempts are used up. Given back without a last_error it was not tried: it is due at once or after retry_after_ms, and no attempt is counted. finished is false if the lease was lost; the row shows the present state either way.';
 
 revoke all on function sync.mark_missing(sync.deliveries), sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
   sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),

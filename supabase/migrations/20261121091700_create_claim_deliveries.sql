@@ -7,8 +7,10 @@ create type sync.stored_lane as (
 
 comment on type sync.stored_lane is 'A booking as the inbox sees it: its deliveries are worked on one at a time.';
 
-create function public.claim_deliveries(max_deliveries integer default 20)
-returns table (
+create function public.claim_deliveries(
+  max_deliveries integer default 20,
+  source public.booking_source default null
+) returns table (
   delivery_id uuid, organization_id uuid, source public.booking_source, external_id text,
   lease_token uuid, attempts integer, function text, event_type text
 )
@@ -50,6 +52,9 @@ begin
         from (
           select e.external_id, e.next_attempt_at from sync.deliveries e
           where e.connection_id = c.id and e.status = 'pending' and e.next_attempt_at <= now()
+            -- What waits behind a lane at work is due as well, and would crowd out free lanes.
+            and not exists (select from sync.deliveries b where b.connection_id = e.connection_id
+              and b.external_id = e.external_id and b.status = 'processing')
           order by e.next_attempt_at
           limit 10 * claim_deliveries.max_deliveries
         ) n
@@ -58,6 +63,7 @@ begin
         limit 2 * claim_deliveries.max_deliveries
       ) d
       where c.enabled and c.paused_at is null
+        and (claim_deliveries.source is null or c.source = claim_deliveries.source)
     ) q
     join sync.source_states s on s.organization_id = q.organization_id and s.source = q.source
       and s.external_id = q.external_id
@@ -88,8 +94,8 @@ begin
 end;
 $$;
 
-comment on function public.claim_deliveries(integer) is
-  'Leases up to max_deliveries due deliveries for 60 s, one per booking: the newest, which stands for the older ones. Ends the leases of dead workers first.';
+comment on function public.claim_deliveries(integer, public.booking_source) is
+  'Leases up to max_deliveries due deliveries of any source, or of one, for 60 s, one per booking: the newest, which stands for the older ones. Ends the leases of dead workers first.';
 
-revoke all on function public.claim_deliveries(integer) from public, anon, authenticated;
-grant execute on function public.claim_deliveries(integer) to service_role;
+revoke all on function public.claim_deliveries(integer, public.booking_source) from public, anon, authenticated;
+grant execute on function public.claim_deliveries(integer, public.booking_source) to service_role;

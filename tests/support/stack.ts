@@ -3,6 +3,7 @@ import { openTestDatabase } from "../../local/database/test_database.ts";
 import { signUserToken } from "../../local/keys.ts";
 import { projectPaths } from "../../local/paths.ts";
 import { type Stack, type StackOptions, startStack } from "../../local/stack.ts";
+import { findLeaks, personsOf, secretsOf } from "./leaks.ts";
 
 /** What a function answered, its body as JSON where it is JSON. */
 export interface Answer {
@@ -32,6 +33,8 @@ export interface TestStack extends Stack {
   postHeadout(body: unknown, organizationId?: string): Promise<Answer>;
   /** A call of import-bookings with the service role key. */
   postImport(body: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  /** Every line that the functions and the stack have written, `name: line`. */
+  lines(): readonly string[];
 }
 
 /**
@@ -64,31 +67,44 @@ export function useStack(
   };
 }
 
-/** Starts a stack for tests; whoever starts it stops it. */
+/**
+ * Starts a stack for tests; whoever starts it stops it. Stopping it throws if any line of its
+ * output has a secret or personal data in it (invariant 18).
+ */
 export async function startTestStack(options: StackOptions = {}): Promise<TestStack> {
   const paths = options.paths ?? projectPaths();
   const databaseUrl = Deno.env.get("DATABASE_URL")?.trim() ?? "";
   const database = options.database ??
     (databaseUrl === "" ? undefined : await openTestDatabase(databaseUrl, paths));
   const own = options.database === undefined ? database : undefined;
+  const lines: string[] = [];
   let stack: Stack;
   try {
     stack = await startStack({
       ...options,
       paths,
       ...(database === undefined ? {} : { database }),
+      log(name, line): void {
+        lines.push(`${name}: ${line}`);
+        options.log?.(name, line);
+      },
     });
   } catch (error) {
     await own?.close();
     throw error;
   }
-  return addHelpers(stack, async () => {
-    await stack.stop();
-    await own?.close();
-  });
+  async function stop(): Promise<void> {
+    const persons = await personsOf(stack.database).finally(async () => {
+      await stack.stop();
+      await own?.close();
+    });
+    const leaks = findLeaks(lines, [...secretsOf(stack.environment), ...persons]);
+    if (leaks.length > 0) throw new Error(`The log has what it must not:\n${leaks.join("\n")}`);
+  }
+  return addHelpers(stack, { stop, lines: () => [...lines] });
 }
 
-function addHelpers(stack: Stack, stop: () => Promise<void>): TestStack {
+function addHelpers(stack: Stack, own: Pick<TestStack, "stop" | "lines">): TestStack {
   const { environment, keys, url } = stack;
   const client = (key: string, authorization?: string) =>
     createClient(url, key, {
@@ -112,8 +128,8 @@ function addHelpers(stack: Stack, stop: () => Promise<void>): TestStack {
 
   return {
     ...stack,
+    ...own,
     service: client(keys.serviceRoleKey),
-    stop,
     post,
     postEventflow: (body, headers = {}) =>
       post("receive-booking", body, { "x-api-key": environment.WEBHOOK_SECRET ?? "", ...headers }),

@@ -917,7 +917,10 @@ export type Database = {
         }[];
       };
       "claim_deliveries": {
-        Args: { "max_deliveries"?: number };
+        Args: {
+          "max_deliveries"?: number;
+          "source"?: Database["public"]["Enums"]["booking_source"];
+        };
         Returns: {
           "attempts": number;
           "delivery_id": string;
