@@ -82,21 +82,28 @@ export async function startFunctionProcess(
     return false;
   }
 
+  /** Ends early when the keeper is told to stop. */
+  function pauseFor(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wakeUp = () => (clearTimeout(timer), resolve());
+    });
+  }
+
   async function keep(): Promise<void> {
     let pause = 0;
     while (!stopping) {
       const since = Date.now();
-      await child?.status;
+      const status = await child?.status;
       ready = false;
+      // Ctrl+C reaches the whole terminal group; ours is on its way, and then this is no death.
+      if (status?.signal === "SIGINT") await pauseFor(300);
       if (stopping) return;
       if (Date.now() - since > 10_000) pause = 0;
       options.notice(
         `${options.name} has ended; starting it again${pause ? ` in ${pause} ms` : ""}`,
       );
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, pause);
-        wakeUp = () => (clearTimeout(timer), resolve());
-      });
+      await pauseFor(pause);
       if (stopping) return;
       pause = Math.min(longestPause, pause === 0 ? 250 : pause * 2);
       child = spawn();
