@@ -26,7 +26,7 @@ comment on column sync.connections.cursor is 'Proven synced up to here: our cloc
 comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED let through per rolling hour (invariant 7).';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this are left to history.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
-comment on column sync.connections.last_success_at is 'When a statement of this source was last applied, to within ten seconds.';
+comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
 
 create function sync.create_connections() returns trigger
 language plpgsql

@@ -23,7 +23,7 @@ create type sync.planned_snapshot as (
 );
 
 comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held or invalid.';
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid.';
 
 -- Structure that the writers rely on. Finer checks are the decoder's (zod); what slips through both
 -- fails as a constraint or a cast, and then only that snapshot is refused.
@@ -80,6 +80,7 @@ as $$
 declare
   heads sync.planned_snapshot[];
   planned sync.planned_snapshot[];
+  first_day date;
 begin
   -- One pass over the page. Most of a re-import ends here: the same content and no newer revision,
   -- so there is nothing to lock and nothing to write.
@@ -87,17 +88,18 @@ begin
       h.ord, h.external_id, h.verdict, null,
       case when h.verdict is null then h.snapshot end,
       h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
-      null, null, null, null)::sync.planned_snapshot order by h.ord)
+      h.booking_id, null, null, null)::sync.planned_snapshot order by h.ord)
   into heads
   from (
     select r.ord, r.external_id, r.snapshot, r.content_hash, r.fetched_at, r.source_updated_at, r.source_version,
+      b.id as booking_id,
       case
         when s.content_hash = r.content_hash and not plan_snapshots.force
           and coalesce(r.source_version, -1) <= coalesce(s.source_version, -1)
           and coalesce(r.source_updated_at, '-infinity') <= coalesce(s.source_updated_at, '-infinity')
           then 'unchanged'
         -- Of two snapshots of one booking the newer wins.
-        when row_number() over (partition by r.external_id order by r.source_version desc nulls last,
+        when r.external_id is not null and row_number() over (partition by r.external_id order by r.source_version desc nulls last,
           r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc) > 1 then 'stale'
       end as verdict
     from (
@@ -121,6 +123,12 @@ begin
         and t.external_id = r.external_id
       offset 0
     ) s on true
+    left join lateral (
+      select k.id from public.bookings k
+      where k.organization_id = plan_snapshots.organization_id and k.source = plan_snapshots.source
+        and k.external_id = r.external_id
+      offset 0
+    ) b on true
   ) h;
 
   if not exists (select from unnest(heads) h where h.verdict is null) then
@@ -153,6 +161,9 @@ begin
     for update
   ) locked;
 
+  select c.not_before into first_day from sync.connections c
+  where c.organization_id = plan_snapshots.organization_id and c.source = plan_snapshots.source;
+
   -- A new statement, so it sees what was committed while we waited for the locks.
   select array_agg(row(
       h.ord, h.external_id,
@@ -161,10 +172,16 @@ begin
         when (plan_snapshots.force or not o.newer) and h.fetched_at < s.fetched_at then 'stale'
         when not plan_snapshots.force and s.content_hash = h.content_hash
           then case when o.newer then 'revision' else 'unchanged' end
-        -- A tombstone of a booking that we never had says nothing to keep.
+        -- A tombstone of a booking that we never had makes no row, but what was said before it is
+        -- older from now on. A booking of which only another status is known is one.
         when b.id is null and (h.snapshot ? 'deleted'
-          or not h.snapshot ?| array['dates', 'products', 'attachments']
-            and (h.snapshot -> 'booking') - array['status', 'source_status'] = '{}') then 'unchanged'
+          or h.snapshot #>> '{booking,status}' = 'CANCELLED'
+            and not h.snapshot ?| array['dates', 'products', 'attachments']
+            and (h.snapshot -> 'booking') - array['status', 'source_status'] = '{}') then 'revision'
+        -- Over before the connection's first day, and never stored: left to history.
+        when b.id is null and first_day is not null and first_day > (
+          select max((i.item ->> 'day')::date)
+          from jsonb_array_elements(h.snapshot #> '{dates,items}') i (item)) then 'skipped'
         else 'apply' end),
       h.error, h.snapshot, h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
       b.id, b.id is null, b.status,
@@ -190,9 +207,10 @@ begin
         else h.source_updated_at < s.source_updated_at end, false),
       coalesce(case when h.source_version <> s.source_version then h.source_version > s.source_version
         else h.source_updated_at > s.source_updated_at end, false)
-        -- A first revision is news even if the content is known.
-        or s.source_version is null and h.source_version is not null
-        or s.source_updated_at is null and h.source_updated_at is not null
+        -- A first revision is news, if it was not read before what is known.
+        or (s.source_version is null and h.source_version is not null
+          or s.source_updated_at is null and h.source_updated_at is not null)
+          and h.fetched_at >= coalesce(s.fetched_at, '-infinity')
   ) as o (older, newer);
 
   return planned;

@@ -176,7 +176,8 @@ as $$
     -- The parent stands in the same list, or is known from before.
     select i.*, case when (i.new).parent_external_id is not null then coalesce(
         q.id, (select k.id from public.booking_products k
-          where k.booking_id = i.booking_id and k.external_id = (i.new).parent_external_id)) end as parent_id
+          where k.booking_id = i.booking_id and k.external_id = (i.new).parent_external_id
+            and k.external_id <> i.external_id)) end as parent_id
     from items i
     left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
       and q.external_id <> i.external_id

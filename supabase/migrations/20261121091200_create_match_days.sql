@@ -40,7 +40,7 @@ as $$
     join sync.projection_rules r on r.projection = effective_rules.projection
       and (r.organization_id is null or r.organization_id = o.organization_id)
       and (r.source is null or r.source = o.source)
-    order by o.organization_id, o.source, r.kind, r.organization_id nulls last, r.source nulls last
+    order by o.organization_id, o.source, r.kind, r.source nulls last, r.organization_id nulls last
   ) e
   where (e.rule).enabled
 $$;
@@ -51,9 +51,11 @@ create function sync.fill_title(template text, title text, client text, day text
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  -- A missing client leaves no dangling dash.
-  select btrim(replace(replace(replace(template, '{day}', coalesce(day, '')),
-    '{client}', coalesce(client, '')), '{title}', coalesce(title, '')), ' –-')
+  -- Placeholders become single characters first, so that a client called "{title}" stays one. A
+  -- missing client leaves no dangling dash.
+  select btrim(replace(replace(replace(
+      replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
+    chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, '')), ' –-')
 $$;
 
 comment on function sync.fill_title(text, text, text, text) is 'A title from its template.';
@@ -107,7 +109,8 @@ comment on function sync.desired_events(bigint[], text) is
 -- Which stored row stands for which desired day. As many old days as new ones: the n-th old day
 -- becomes the n-th new one. Else rows keep their day where they can (a list that flickers between
 -- one day and the range loses no team), and the n-th of the rest becomes the n-th of the rest.
--- Old days are the active ones; without any (a booking that comes back) all of them. An inactive
+-- Old days are the active ones; without any (a booking that comes back) all of them, each on its day
+-- where it can be. An inactive
 -- row that stands where another must go takes a day that became free.
 create function sync.match_days(stored sync.stored_day[], desired sync.desired_event[])
 returns table (row_id bigint, booking_id bigint, kind text, day date, wanted boolean)
@@ -115,16 +118,16 @@ language sql immutable
 set search_path = ''
 as $$
   with groups as (
-    select g.booking_id, g.kind, sum(g.wanted) as wanted, sum(g.active) as active, sum(g.stored) as stored
+    select g.booking_id, g.kind, sum(g.wanted) as wanted, sum(g.active) as active
     from (
-      select d.booking_id, d.kind, 1 as wanted, 0 as active, 0 as stored from unnest(match_days.desired) d
+      select d.booking_id, d.kind, 1 as wanted, 0 as active from unnest(match_days.desired) d
       union all
-      select s.booking_id, s.kind, 0, s.active::integer, 1 from unnest(match_days.stored) s
+      select s.booking_id, s.kind, 0, s.active::integer from unnest(match_days.stored) s
     ) g
     group by g.booking_id, g.kind
   ), old as materialized (
     select s.row_id, s.booking_id, s.kind, s.day, s.active or g.active = 0 as counts,
-      g.wanted = case when g.active > 0 then g.active else g.stored end as shift
+      g.wanted = g.active as shift
     from unnest(match_days.stored) s
     join groups g on g.booking_id = s.booking_id and g.kind = s.kind
     where g.wanted > 0

@@ -7,23 +7,28 @@ returns table (booking_id bigint, product_id bigint, quantity numeric)
 language sql stable
 set search_path = ''
 as $$
-  with products as materialized (
+  with recursive products as materialized (
     select p.id, p.booking_id, p.parent_id, p.quantity, p.is_package_component, p.source_missing_since
     from public.booking_products p
     where p.booking_id = any (packed_quantities.booking_ids)
+  ), pieces as (
+    -- From the rows that stand for themselves down through their components, package by package.
+    select p.id, p.quantity from products p
+    where not p.is_package_component or p.parent_id is null
+    union all
+    select c.id, c.quantity * p.quantity
+    from pieces p
+    join products c on c.parent_id = p.id and c.is_package_component
   )
   -- A package header with components is not packed itself, its components are, times the header's
-  -- quantity; packages within packages multiply too. Only components multiply.
-  select p.booking_id, p.id, p.quantity
-    * case when p.is_package_component then coalesce(q.quantity, 1) else 1 end
-    * case when p.is_package_component and q.is_package_component then coalesce(r.quantity, 1) else 1 end
+  -- quantity. Only components multiply; rows that are each other's parents count for themselves.
+  select p.booking_id, p.id, coalesce(n.quantity, p.quantity)
   from products p
-  left join products q on q.id = p.parent_id
-  left join products r on r.id = q.parent_id
+  left join pieces n on n.id = p.id
   where p.source_missing_since is null
     and not exists (
       select from products c
-      where c.parent_id = p.id and c.is_package_component and c.source_missing_since is null)
+      where c.parent_id = p.id and c.id <> p.id and c.is_package_component and c.source_missing_since is null)
 $$;
 
 comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row.';
@@ -188,18 +193,20 @@ as $$
       quantity_to_pack = coalesce(d.quantity, i.quantity_to_pack), updated_at = now()
     from differences d
     where not d.frozen and i.id = (d.old).id and i.packing_project_id = any (project_packing_items.project_ids)
-  ), asked as materialized (
+  ), undecided as materialized (
     -- A person's no stands: a dismissed request does not come back for the same quantity.
+    select d.* from differences d
+    where d.frozen and not exists (
+      select from requests n
+      where n.packing_project_id = d.packing_project_id and n.booking_product_id = d.product_id
+        and n.change_type = d.change_type and n.status = 'dismissed'
+        and n.resolved_by is distinct from 'system' and n.new_quantity is not distinct from d.quantity)
+  ), asked as materialized (
     select d.*, r.id as pending_id
-    from differences d
+    from undecided d
     left join requests r on r.packing_project_id = d.packing_project_id
       and r.booking_product_id = d.product_id and r.change_type = d.change_type and r.status = 'pending'
-    where d.frozen and (r.id is null or r.new_quantity is distinct from d.quantity)
-      and not exists (
-        select from requests n
-        where n.packing_project_id = d.packing_project_id and n.booking_product_id = d.product_id
-          and n.change_type = d.change_type and n.status = 'dismissed'
-          and n.resolved_by is distinct from 'system' and n.new_quantity is not distinct from d.quantity)
+    where r.id is null or r.new_quantity is distinct from d.quantity
   ), requested as (
     insert into public.packing_change_requests (organization_id, packing_project_id,
       booking_product_id, change_type, old_quantity, new_quantity, urgency)
@@ -218,8 +225,8 @@ as $$
     from projects p
     where r.packing_project_id = p.id and r.packing_project_id = any (project_packing_items.project_ids)
       and r.status = 'pending'
-      and not exists (select from differences d
-        where d.frozen and d.packing_project_id = r.packing_project_id
+      and not exists (select from undecided d
+        where d.packing_project_id = r.packing_project_id
           and d.product_id = r.booking_product_id and d.change_type = r.change_type)
     returning r.packing_project_id, r.booking_product_id, r.change_type
   )

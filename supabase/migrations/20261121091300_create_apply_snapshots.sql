@@ -326,7 +326,7 @@ begin
 
     update sync.connections c set last_success_at = now()
     where c.id = connection.id
-      and exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated', 'unchanged'))
+      and exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated'))
       and (c.last_success_at is null or c.last_success_at < now() - interval '10 seconds');
 
     perform sync.settle_delivery(d,
@@ -349,7 +349,7 @@ end;
 $$;
 
 comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb) is
-  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. dry_run rolls back and returns the exact row changes.';
+  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, skipped (over before connections.not_before and never stored), invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. dry_run rolls back and returns the exact row changes.';
 
 revoke all on function sync.find_bad_field(jsonb),
   sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),

@@ -34,7 +34,7 @@ begin
     values (p_organization_id, p_source, p_mode, coalesce(p_parameters, '{}'), gen_random_uuid())
     returning * into run;
   elsif open_run.outcome = 'resumed' then
-    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = now()
+    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = clock_timestamp()
     where r.id = run.id returning * into run;
   end if;
   open_run.run_id := run.id;
@@ -62,13 +62,39 @@ as $$
   select r.* from sync.open_run($1, $2, $3, $4) r
 $$;
 
+-- What a page's verdicts add to the counters of its run. In SQL, so that a run that dies right after
+-- its checkpoint has counted the page that it applied.
+create function sync.count_verdicts(counters jsonb, verdicts sync.snapshot_verdict[]) returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+  select counters || jsonb_build_object(
+    'verdicts', coalesce(counters -> 'verdicts', '{}') || coalesce((
+      select jsonb_object_agg(n.verdict, n.count + coalesce((counters #>> array['verdicts', n.verdict])::bigint, 0))
+      from (select v.verdict, count(*) as count from unnest(verdicts) v group by v.verdict) n), '{}'),
+    'refused', coalesce((
+      select jsonb_agg(r.item order by r.place)
+      from (
+        select e.item, e.place from jsonb_array_elements(coalesce(counters -> 'refused', '[]')) with ordinality e (item, place)
+        union all
+        select jsonb_build_object('external_id', v.external_id, 'code', v.error ->> 'code', 'field', v.error ->> 'field'),
+          1000000 + v.ord
+        from unnest(verdicts) v where v.verdict = 'invalid'
+        order by 2 limit 50
+      ) r), '[]'))
+$$;
+
+comment on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]) is
+  'The counters of a run with the verdicts of a page added: how many of each, and the first 50 bookings that were refused.';
+
 create function public.checkpoint_run(
   run_id uuid,
   lease_token uuid,
   checkpoint jsonb,
   counters jsonb,
   snapshots jsonb default '[]',
-  force boolean default false
+  force boolean default false,
+  sighted_ids jsonb default '[]'
 ) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
 language plpgsql
 set search_path = ''
@@ -76,26 +102,43 @@ as $$
 #variable_conflict use_column
 declare
   run sync.runs;
+  verdicts sync.snapshot_verdict[];
 begin
   select * into run from sync.runs r where r.id = checkpoint_run.run_id for update;
   if run.id is null or run.status <> 'running' or run.lease_token is distinct from checkpoint_run.lease_token then
     raise exception 'Cannot checkpoint run %: another worker has taken it over', checkpoint_run.run_id
       using errcode = 'BSRUN';
   end if;
+  -- A paused connection takes no page, so the run must not get past one (invariant 14).
+  if exists (select from sync.connections c
+             where c.organization_id = run.organization_id and c.source = run.source
+               and (c.paused_at is not null or not c.enabled)) then
+    raise exception 'Cannot checkpoint run %: its connection is paused', checkpoint_run.run_id
+      using errcode = 'BSPAU';
+  end if;
   -- One transaction with the page: a run that dies goes on exactly after what it applied.
   if run.mode = 'reconcile' then
+    -- Also what could not be taken was there: only what was not listed at all is missing.
+    insert into sync.sightings (run_id, external_id)
+    select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
+    on conflict do nothing;
     perform sync.record_drift(run, checkpoint_run.snapshots);
   end if;
   if run.mode <> 'reconcile' or run.parameters -> 'repair' = 'true' then
-    return query select * from public.apply_snapshots(run.organization_id, run.source,
-      checkpoint_run.snapshots, run_id => run.id,
-      force => checkpoint_run.force or run.mode = 'reconcile');
+    verdicts := array(
+      select row((row_number() over ())::integer, a.external_id, a.verdict, a.booking_id, a.changes, a.error)::sync.snapshot_verdict
+      from public.apply_snapshots(run.organization_id, run.source,
+        checkpoint_run.snapshots, run_id => run.id,
+        force => checkpoint_run.force or run.mode = 'reconcile') a);
   end if;
   if run.mode = 'reconcile' and run.parameters -> 'repair' = 'true' then
     perform sync.repair_projections(run, checkpoint_run.snapshots);
   end if;
-  update sync.runs r set checkpoint = checkpoint_run.checkpoint, counters = checkpoint_run.counters, heartbeat_at = now()
+  -- The clock, not the transaction's begin: a page that took a minute is a sign of life.
+  update sync.runs r set checkpoint = checkpoint_run.checkpoint,
+    counters = sync.count_verdicts(checkpoint_run.counters, verdicts), heartbeat_at = clock_timestamp()
   where r.id = run.id;
+  return query select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v order by v.ord;
 end;
 $$;
 
@@ -106,7 +149,7 @@ create function public.finish_run(
   checkpoint jsonb default null,
   counters jsonb default null,
   error jsonb default null
-) returns boolean
+) returns table (finished boolean)
 language plpgsql
 set search_path = ''
 as $$
@@ -125,7 +168,8 @@ begin
   where r.id = finish_run.run_id and r.status = 'running' and r.lease_token = finish_run.lease_token
   returning * into run;
   if run.id is null then
-    return false;
+    return query select false;
+    return;
   end if;
   if run.mode = 'reconcile' and run.status <> 'stopped' then
     if run.status = 'completed' and not run.parameters ?| array['start_date', 'end_date', 'since'] then
@@ -143,23 +187,25 @@ begin
       and (run.mode = 'full' or not run.parameters ? 'since'
         or coalesce((run.parameters ->> 'since')::timestamptz <= c.cursor, false));
   end if;
-  return true;
+  return query select true;
 end;
 $$;
 
 comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is 'The work of begin_run.';
 comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
   'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker is at it), paused, unknown_organization.';
-comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean) is
-  'Applies a page of a run and saves how far it got, in one transaction. Fails with BSRUN if another worker has taken the run over.';
+comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb) is
+  'Applies a page of a run and saves how far it got, in one transaction; without snapshots a sign of life. counters are those before the page, whose verdicts are added. sighted_ids are all ids of the page, the refused ones too. Fails with BSRUN if another worker has taken the run over, with BSPAU if the connection is paused.';
 comment on function public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) is
-  'Ends a run (completed, failed) or lays it down (stopped) for another worker; false if the lease was lost. A completed one moves the cursor.';
+  'Ends a run (completed, failed) or lays it down (stopped) for another worker; finished is false if the lease was lost. A completed one moves the cursor.';
 
-revoke all on function sync.open_run(uuid, public.booking_source, text, jsonb),
+revoke all on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]),
+  sync.open_run(uuid, public.booking_source, text, jsonb),
   public.begin_run(uuid, public.booking_source, text, jsonb),
-  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean),
+  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb),
   public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) from public, anon, authenticated;
-grant execute on function sync.open_run(uuid, public.booking_source, text, jsonb),
+grant execute on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]),
+  sync.open_run(uuid, public.booking_source, text, jsonb),
   public.begin_run(uuid, public.booking_source, text, jsonb),
-  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean),
+  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb),
   public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) to service_role;
