@@ -22,6 +22,8 @@ export const functionVariables = [
   "HEADOUT_JWT_SECRET",
   "SYNC_BUDGET_MS",
   "IMPORT_BUDGET_MS",
+  "IMPORT_CPU_MS",
+  "INLINE_SYNC_LIMIT",
   "LOG_LEVEL",
 ] as const;
 
@@ -77,6 +79,8 @@ export function functionEnvironment(
     HEADOUT_API_URL: `${url}/simulators/headout`,
     HEADOUT_API_KEY: keys.headoutApiKey,
     HEADOUT_WEBHOOK_KEY: keys.headoutWebhookKey,
+    // Nobody counts the CPU here.
+    IMPORT_CPU_MS: "0",
     ...overrides,
   };
 }

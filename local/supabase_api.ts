@@ -1,6 +1,7 @@
 import { App } from "@supabase/lite";
 import { withApiErrors } from "./api_errors.ts";
 import type { Database } from "./database/database.ts";
+import { messageOf } from "./errors.ts";
 import type { LocalKeys } from "./keys.ts";
 
 /** The Supabase-compatible API (`/rest/v1`, `/auth/v1`) and its studio over a database. */
@@ -52,8 +53,22 @@ export function createSupabaseApi(options: SupabaseApiOptions): SupabaseApi {
       },
     },
   });
+  let warmedUp: Promise<void> | undefined;
+
+  /** The schema is read at the first request; many first requests would each read it, for minutes. */
+  async function warmUp(): Promise<void> {
+    const request = new Request(`${options.url}/rest/v1/organizations?limit=0`, {
+      headers: { apikey: keys.secretKey },
+    });
+    const answer = await database.exclusive(() =>
+      withApiErrors(options.log, () => app.fetch(request, { peerAddress: "127.0.0.1" }))
+    );
+    await answer.body?.cancel();
+  }
+
   return {
     async fetch(request, peerAddress): Promise<Response> {
+      await (warmedUp ??= warmUp().catch((error) => options.log(messageOf(error))));
       // The whole body first: an embedded database has one session, which must not wait for it.
       const body = request.body === null ? null : await request.arrayBuffer();
       const whole = new Request(request.url, {

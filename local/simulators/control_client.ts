@@ -1,3 +1,5 @@
+import type { BurstReport } from "./burst.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Simulator } from "./simulator.ts";
 
 /** Steers a simulator from the same process, through the requests that its control API takes. */
@@ -21,6 +23,12 @@ export interface ControlClient {
     id: string,
     options?: Record<string, unknown>,
   ): Promise<{ readonly status: number; readonly body: unknown }>;
+  /** Sends many webhooks within some seconds: `{ webhooks?, seconds?, booking_ids? }`. */
+  burst(options: Record<string, unknown>): Promise<BurstReport>;
+  /** What was sent after webhook number `after`, and how many are still to come. */
+  webhooks(after?: number): Promise<ReturnType<Outbox["report"]>>;
+  /** Sends now what `reorder` holds back. */
+  flush(): Promise<unknown>;
   setFault(fault: Record<string, unknown>): Promise<unknown>;
   clearFaults(): Promise<unknown>;
   requests(): Promise<{
@@ -61,6 +69,9 @@ export function createControlClient(simulator: Simulator, mount: string): Contro
     cancel: (id) => request("POST", `${booking(id)}/cancel`),
     delete: (id) => request("DELETE", booking(id)),
     sendWebhook: (id, options = {}) => request("POST", `${booking(id)}/send-webhook`, options),
+    burst: (options) => request("POST", "/burst", options),
+    webhooks: (after = 0) => request("GET", `/webhooks?after=${after}`),
+    flush: () => request("POST", "/flush"),
     setFault: (fault) => request("POST", "/faults", fault),
     clearFaults: () => request("DELETE", "/faults"),
     requests: () => request("GET", "/requests"),

@@ -1,5 +1,7 @@
 import { jsonResponse } from "../json_response.ts";
+import { type BurstReport, sendBurst } from "./burst.ts";
 import type { Faults } from "./faults.ts";
+import type { Outbox } from "./outbox.ts";
 import type { RequestLog } from "./request_log.ts";
 import { readControlBody } from "./simulator.ts";
 
@@ -7,16 +9,17 @@ import { readControlBody } from "./simulator.ts";
 export interface CommonControl {
   readonly faults: Faults;
   readonly log: RequestLog;
+  readonly outbox: Outbox;
   readonly store: { reset(): void };
 }
 
-/** The control requests that all simulators share: log, faults, reset. Undefined for any other. */
+/** The control requests that all simulators share: logs, faults, reset. Undefined for any other. */
 export async function commonControl(
   request: Request,
   path: string,
   control: CommonControl,
 ): Promise<Response | undefined> {
-  const { faults, log, store } = control;
+  const { faults, log, outbox, store } = control;
   switch (`${request.method} ${path}`) {
     case "GET requests":
       return jsonResponse(log.report());
@@ -28,11 +31,36 @@ export async function commonControl(
       return jsonResponse(faults.add(await readControlBody(request)), 201);
     case "DELETE faults":
       return done(() => faults.reset());
+    case "GET webhooks": {
+      const after = Number(new URL(request.url).searchParams.get("after") ?? 0);
+      return jsonResponse(outbox.report(after));
+    }
+    case "POST flush":
+      await outbox.flush();
+      return done(() => {});
     case "POST reset":
-      return done(() => [store, faults, log].forEach((part) => part.reset()));
+      return done(() => [store, faults, log, outbox].forEach((part) => part.reset()));
     default:
       return undefined;
   }
+}
+
+/** `POST burst`: `{ webhooks?, seconds?, booking_ids? }` and what every webhook is to say. */
+export async function burst(
+  request: Request,
+  options: {
+    readonly bookingIds: () => readonly string[];
+    readonly send: (id: string, body: Record<string, unknown>) => Promise<unknown>;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<Response> {
+  const { webhooks, seconds, booking_ids, ...body } = await readControlBody(request);
+  const report: BurstReport = await sendBurst({ webhooks, seconds, booking_ids }, {
+    bookingIds: options.bookingIds,
+    send: (id) => options.send(id, body),
+    signal: options.signal ?? new AbortController().signal,
+  });
+  return jsonResponse(report);
 }
 
 /** Does it, and says so. */
@@ -57,6 +85,9 @@ export function controlHelp(
       "POST bookings/:id/send-webhook",
       ...more,
       "GET|POST|DELETE faults {mode, count?, booking_id?, status?, seconds?, retry_after?}",
+      "POST burst {webhooks?, seconds?, booking_ids?}",
+      "GET webhooks?after=0",
+      "POST flush",
       "GET|DELETE requests",
       "POST reset",
     ],

@@ -118,7 +118,13 @@ as $$
     (select count(*) from sync.held_changes h join public.bookings b on b.id = h.booking_id
      where h.organization_id = c.organization_id and b.source = c.source
        and h.released_at is null and h.dismissed_at is null),
-    c.last_delivery_at, c.last_success_at,
+    c.last_delivery_at,
+    -- What changed nothing is a success too.
+    greatest(c.last_success_at,
+      (select d.finished_at from sync.deliveries d where d.connection_id = c.id and d.status = 'succeeded'
+       order by d.received_at desc limit 1),
+      (select max(r.finished_at) from sync.runs r
+       where r.organization_id = c.organization_id and r.source = c.source and r.status = 'completed')),
     (select count(*) from sync.deliveries d
      where d.connection_id = c.id and d.received_at > now() - interval '1 hour'),
     -- The same hour of the last four weeks: silence shows.

@@ -1,6 +1,5 @@
 import { jsonResponse } from "../../json_response.ts";
-import { type CommonControl, commonControl, controlHelp, done } from "../control_common.ts";
-import { pause } from "../faults.ts";
+import { burst, type CommonControl, commonControl, controlHelp, done } from "../control_common.ts";
 import { readControlBody, sendWebhook, type SimulatorOptions } from "../simulator.ts";
 import type { EventflowBooking } from "./booking.ts";
 import type { EventflowStore } from "./store.ts";
@@ -10,9 +9,6 @@ export interface EventflowControlOptions extends SimulatorOptions, CommonControl
   readonly store: EventflowStore;
   readonly modes: readonly string[];
 }
-
-/** Faults of the webhooks: lost, sent twice, sent late. */
-export const webhookModes = ["drop", "duplicate", "delay"] as const;
 
 /** The control API under `_control`: changes EventFlow's data and its manners. */
 export async function controlEventflow(
@@ -30,6 +26,13 @@ export async function controlEventflow(
     controlHelp(path, options.modes, [
       "PATCH …?bump=false leaves the revision, ?remove=a,b drops keys",
     ]);
+  if (path === "burst" && method === "POST") {
+    return await burst(request, {
+      bookingIds: () => [...store.visible(undefined)].map((listed) => listed.load().id),
+      send: (id, body) => webhook(id, body, options),
+      signal: options.signal,
+    });
+  }
   if (collection !== "bookings") return notFound();
 
   const instant = () => new Date(now()).toISOString();
@@ -49,7 +52,7 @@ export async function controlEventflow(
     return jsonResponse(booking);
   }
   if (action === "send-webhook" && method === "POST") {
-    return await webhook(id, await readControlBody(request), options);
+    return jsonResponse(await webhook(id, await readControlBody(request), options));
   }
   if (stored === undefined) return notFound();
   if (action === undefined && method === "GET") return jsonResponse(stored.booking);
@@ -92,15 +95,13 @@ function bump(
   return revised as EventflowBooking;
 }
 
-async function webhook(
+function webhook(
   id: string,
   body: Record<string, unknown>,
   options: EventflowControlOptions,
-): Promise<Response> {
+): Promise<unknown> {
   const { headers, url, key, ...fields } = body;
-  const fault = options.faults.take(webhookModes, id);
-  if (fault?.mode === "drop") return jsonResponse({ status: 0, body: { dropped: true } });
-  const send = () =>
+  return options.outbox.send(id, () =>
     sendWebhook(
       options.fetch ?? fetch,
       typeof url === "string" ? url : options.webhookUrl,
@@ -110,17 +111,7 @@ async function webhook(
       },
       { booking_id: id, event_type: "updated", ...fields },
       options.signal,
-    );
-  if (fault?.mode === "delay") {
-    const signal = options.signal ?? new AbortController().signal;
-    void pause((fault.seconds ?? 1) * 1000, signal).then(() => signal.aborted ? null : send());
-    return jsonResponse({ status: 0, body: { delayed: true } });
-  }
-  const answer = await send();
-  if (fault?.mode === "duplicate") {
-    return jsonResponse({ ...await send(), first: answer });
-  }
-  return jsonResponse(answer);
+    ));
 }
 
 function listBookings(url: URL, store: EventflowStore): Response {

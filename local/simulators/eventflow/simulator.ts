@@ -1,9 +1,10 @@
 import { jsonResponse } from "../../json_response.ts";
 import { commonModes, createFaults } from "../faults.ts";
 import { firstDayOfNextMonth } from "../random.ts";
+import { createOutbox, webhookModes } from "../outbox.ts";
 import { createRequestLog } from "../request_log.ts";
 import type { Simulator, SimulatorOptions } from "../simulator.ts";
-import { controlEventflow, webhookModes } from "./control.ts";
+import { controlEventflow } from "./control.ts";
 import { eventflowModes, exportBookings } from "./export_bookings.ts";
 import type { EventflowSeed } from "./seed.ts";
 import { createEventflowStore } from "./store.ts";
@@ -28,6 +29,11 @@ export function createEventflowSimulator(options: EventflowSimulatorOptions): Si
   const modes = [...commonModes, ...eventflowModes, ...webhookModes];
   const faults = createFaults(modes);
   const log = createRequestLog();
+  const outbox = createOutbox({
+    faults,
+    now,
+    signal: options.signal ?? new AbortController().signal,
+  });
 
   return async function eventflow(request): Promise<Response> {
     const url = new URL(request.url);
@@ -35,7 +41,14 @@ export function createEventflowSimulator(options: EventflowSimulatorOptions): Si
     if (/^_control(\/|$)/.test(path)) {
       try {
         const control = path.slice("_control/".length);
-        return await controlEventflow(request, control, { ...options, modes, store, faults, log });
+        return await controlEventflow(request, control, {
+          ...options,
+          modes,
+          store,
+          faults,
+          log,
+          outbox,
+        });
       } catch (error) {
         return jsonResponse(
           { message: error instanceof Error ? error.message : String(error) },

@@ -178,6 +178,34 @@ Deno.test("createEventflowSimulator() loses and repeats webhooks as told", async
   assert.equal(received.length, 2);
 });
 
+Deno.test("createEventflowSimulator() sends a webhook after the one that follows it as told", async () => {
+  const { control } = setUp();
+  await control.setFault({ mode: "reorder", booking_id: seedId(7) });
+  await control.sendWebhook(seedId(7));
+  assert.equal((await control.webhooks()).pending, 1);
+  await control.sendWebhook(seedId(8));
+  const { pending, webhooks } = await control.webhooks();
+  assert.equal(pending, 0);
+  assert.deepEqual(webhooks.map((each) => [each.booking_id, each.status]), [
+    [seedId(8), 202],
+    [seedId(7), 202],
+  ]);
+});
+
+Deno.test("createEventflowSimulator() sends a burst, one booking after the other", async () => {
+  const { control } = setUp();
+  const { webhooks, statuses } = await control.burst({
+    webhooks: 5,
+    seconds: 0.1,
+    booking_ids: [seedId(1), seedId(2)],
+    organization_id: organization,
+  });
+  assert.deepEqual([webhooks, statuses], [5, { 202: 5 }]);
+  const bodies = await Promise.all(received.map((request) => request.json()));
+  assert.deepEqual(bodies.map((body) => body.booking_id), [1, 2, 1, 2, 1].map(seedId));
+  assert.equal(bodies[0].organization_id, organization);
+});
+
 Deno.test("createEventflowSimulator() counts what it was asked", async () => {
   const { read, control } = setUp();
   await read("");

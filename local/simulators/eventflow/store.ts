@@ -6,7 +6,7 @@ export type StoredBooking =
   | { readonly state: "present"; readonly booking: EventflowBooking }
   | { readonly state: "deleted"; readonly booking: EventflowBooking };
 
-/** A booking in a list; `load` computes it, so that skipping one is cheap. */
+/** A booking in a list; both members are computed when asked for, so that skipping one is cheap. */
 export interface ListedBooking {
   readonly updatedAt: unknown;
   load(): EventflowBooking;
@@ -49,7 +49,12 @@ export function createEventflowStore(seed: EventflowSeed): EventflowStore {
         const stored = changed.size === 0 ? undefined : changed.get(seedId(index));
         if (stored?.state === "present") yield listed(stored.booking);
         if (stored !== undefined) continue;
-        yield { updatedAt: seedUpdatedAt(seed, index), load: () => seedBooking(seed, index) };
+        yield {
+          get updatedAt() {
+            return seedUpdatedAt(seed, index);
+          },
+          load: () => seedBooking(seed, index),
+        };
       }
       for (const id of own.length > 0 ? own : added) {
         const stored = changed.get(id);

@@ -1,5 +1,5 @@
 import { jsonResponse } from "../../json_response.ts";
-import { type CommonControl, commonControl, controlHelp, done } from "../control_common.ts";
+import { burst, type CommonControl, commonControl, controlHelp, done } from "../control_common.ts";
 import { readControlBody, type SimulatorOptions } from "../simulator.ts";
 import type { WebhookConfiguration } from "./partner_api.ts";
 import type { HeadoutBooking } from "./seed.ts";
@@ -28,6 +28,13 @@ export async function controlHeadout(
   const [collection, rawId, action] = path.split("/");
   const notFound = () =>
     controlHelp(path, options.modes, ["POST bookings/:id/reschedule {startDateTime}"]);
+  if (path === "burst" && method === "POST") {
+    return await burst(request, {
+      bookingIds: store.all,
+      send: (id, body) => sendEvent(id, body, options),
+      signal: options.signal,
+    });
+  }
   if (collection !== "bookings") return notFound();
   if (rawId === undefined || rawId === "") {
     if (method === "GET") return jsonResponse(store.all().map((id) => store.get(id)));

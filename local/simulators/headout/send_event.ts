@@ -1,9 +1,5 @@
-import { pause } from "../faults.ts";
 import type { HeadoutControlOptions } from "./control.ts";
 import { deliverEvent } from "./deliver_event.ts";
-
-/** Faults of the webhooks: lost, sent twice, sent late. */
-export const headoutWebhookModes = ["drop", "duplicate", "delay"] as const;
 
 /** Sends a booking's status event as the control request says, and returns what became of it. */
 export async function sendEvent(
@@ -13,8 +9,6 @@ export async function sendEvent(
 ): Promise<unknown> {
   const { status, eventTimestamp, url, organization_id, headers, scale, body } = request;
   if (!options.webhook.enabled) return { status: 0, body: { disabled: true }, attempts: [] };
-  const fault = options.faults.take(headoutWebhookModes, id);
-  if (fault?.mode === "drop") return { status: 0, body: { dropped: true }, attempts: [] };
   const target = new URL(typeof url === "string" ? url : options.webhook.url);
   if (typeof organization_id === "string") {
     target.searchParams.set("organization_id", organization_id);
@@ -25,19 +19,13 @@ export async function sendEvent(
     status: status ?? options.store.get(id)?.status ?? "COMPLETED",
     eventTimestamp: eventTimestamp ?? localTime((options.now ?? Date.now)()),
   };
-  const send = () =>
+  return await options.outbox.send(id, () =>
     deliverEvent(target.href, event, {
       fetch: options.fetch ?? fetch,
       scale: typeof scale === "number" ? scale : options.retryScale ?? 1,
       headers: headers as Record<string, string> | undefined ?? {},
       signal,
-    });
-  if (fault?.mode === "delay") {
-    void pause((fault.seconds ?? 1) * 1000, signal).then(() => signal.aborted ? null : send());
-    return { status: 0, body: { delayed: true }, attempts: [] };
-  }
-  const delivery = await send();
-  return fault?.mode === "duplicate" ? { ...await send(), first: delivery } : delivery;
+    }));
 }
 
 /** Headout's "local time": no zone, one-second resolution. */

@@ -1,12 +1,12 @@
 import { jsonResponse } from "../../json_response.ts";
 import { commonModes, createFaults, spoil } from "../faults.ts";
 import { firstDayOfNextMonth } from "../random.ts";
+import { createOutbox, webhookModes } from "../outbox.ts";
 import { createRequestLog } from "../request_log.ts";
 import type { Simulator, SimulatorOptions } from "../simulator.ts";
 import { controlHeadout } from "./control.ts";
 import { failure, partnerApi, type WebhookConfiguration } from "./partner_api.ts";
 import type { HeadoutSeed } from "./seed.ts";
-import { headoutWebhookModes } from "./send_event.ts";
 import { createHeadoutStore } from "./store.ts";
 
 /** Which bookings the simulator begins with, and how patient its webhooks are. */
@@ -29,9 +29,14 @@ export function createHeadoutSimulator(options: HeadoutSimulatorOptions): Simula
     firstDay: firstDayOfNextMonth(now()),
     ...options.seed,
   });
-  const modes = [...commonModes, "other_booking", ...headoutWebhookModes];
+  const modes = [...commonModes, "other_booking", ...webhookModes];
   const faults = createFaults(modes);
   const log = createRequestLog();
+  const outbox = createOutbox({
+    faults,
+    now,
+    signal: options.signal ?? new AbortController().signal,
+  });
   const webhook: WebhookConfiguration = {
     url: `${options.webhookUrl}?key=${encodeURIComponent(options.webhookKey)}`,
     enabled: true,
@@ -49,6 +54,7 @@ export function createHeadoutSimulator(options: HeadoutSimulatorOptions): Simula
           store,
           faults,
           log,
+          outbox,
           webhook,
         });
       } catch (error) {

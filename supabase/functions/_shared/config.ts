@@ -48,6 +48,8 @@ export interface ImportBookingsConfig extends CommonConfig {
   readonly eventflow: SourceConfig | undefined;
   readonly headout: SourceConfig | undefined;
   readonly importBudgetMs: number;
+  /** CPU that a request may use for runs; undefined for no limit. */
+  readonly importCpuMs: number | undefined;
 }
 
 /** The only place that reads `Deno.env` (design §1). */
@@ -73,7 +75,7 @@ export function loadReceiveBookingConfig(env: Environment): ReceiveBookingConfig
   const config = {
     webhookSecrets: present(secrets),
     signingSecret: reader.take("WEBHOOK_SIGNING_SECRET"),
-    inlineSyncLimit: reader.take("INLINE_SYNC_LIMIT") ?? 20,
+    inlineSyncLimit: reader.take("INLINE_SYNC_LIMIT") ?? 8,
     ...readCommon(reader),
   };
   return reader.finish(config);
@@ -92,7 +94,7 @@ export function loadHeadoutWebhookConfig(env: Environment): HeadoutWebhookConfig
     jwtSecret: reader.take("HEADOUT_JWT_SECRET"),
     jwtIssuer: reader.take("HEADOUT_JWT_ISSUER"),
     jwtAudience: reader.take("HEADOUT_JWT_AUDIENCE"),
-    inlineSyncLimit: reader.take("INLINE_SYNC_LIMIT") ?? 20,
+    inlineSyncLimit: reader.take("INLINE_SYNC_LIMIT") ?? 8,
     ...readCommon(reader),
   };
   const { webhookKey, jwksUrl, jwtSecret, webhookSecrets } = config;
@@ -120,6 +122,7 @@ export function loadImportBookingsConfig(env: Environment): ImportBookingsConfig
     eventflow: readSource(reader, "EVENTFLOW_API_URL", "EVENTFLOW_API_KEY"),
     headout: readSource(reader, "HEADOUT_API_URL", "HEADOUT_API_KEY"),
     importBudgetMs: reader.take("IMPORT_BUDGET_MS") ?? 110_000,
+    importCpuMs: (reader.take("IMPORT_CPU_MS") ?? 1_500) || undefined,
     ...readCommon(reader),
   };
   if (!config.eventflow && !config.headout) {

@@ -33,7 +33,7 @@ function problemOf(load: (env: Environment) => unknown, changes: Environment): C
 Deno.test("loadReceiveBookingConfig() takes the defaults of the design", () => {
   const config = loadReceiveBookingConfig(GOOD);
   assert.equal(config.syncBudgetMs, 20_000);
-  assert.equal(config.inlineSyncLimit, 20);
+  assert.equal(config.inlineSyncLimit, 8);
   assert.equal(config.logLevel, "info");
   assert.equal(config.organizationId, undefined);
   assert.deepEqual(config.webhookSecrets, ["webhook-secret"]);

@@ -120,13 +120,15 @@ export function fakeImporter(
     Promise.resolve({ kind: "imported", outcome: "updated", changes: {} }),
 ) {
   const orders: ImportOrder[] = [];
+  const drains: number[] = [];
   const importer: Importer = {
+    drain: () => Promise.resolve(void drains.push(Date.now())),
     importBooking(order, signal) {
       orders.push(order);
       return answer(order, signal);
     },
   };
-  return { ...importer, orders };
+  return { ...importer, orders, drains };
 }
 
 /** A promise that never settles, for whoever must be outlived. */

@@ -18,13 +18,15 @@ import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
 import type { Importer, ImportOrder } from "../_shared/inbox/importer.ts";
 import type { HeadoutOutcome, Inbox } from "../_shared/inbox/inbox.ts";
+import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
 import { normalizeEventTimestamp } from "../_shared/inbox/normalize_event_timestamp.ts";
 import { notConfigured } from "../_shared/inbox/receive_delivery.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
-import { runInlineImport } from "../_shared/inbox/run_inline_import.ts";
+import { returnUntried, runInlineImport } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots } from "../_shared/inbox/slots.ts";
 import type { Log } from "../_shared/log.ts";
+import { createHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 
 /** What {@linkcode createHandler} composes; at least one credential must be given. */
 export interface HeadoutWebhookDeps {
@@ -47,6 +49,10 @@ export interface HeadoutWebhookDeps {
 }
 
 const NAME = "headout-webhook";
+/** For how long a burst of re-fetches is left to drain, in milliseconds. */
+const BURST_MS = 5_000;
+/** Outcomes that a re-fetch follows. */
+const REFETCHED = new Set<HeadoutOutcome>(["applied", "stub_created", "conflict"]);
 
 const bookingIdSchema = z.union([
   z.int().positive(),
@@ -87,14 +93,17 @@ export function createHandler({
   verifyJwt,
   organizationId,
   syncBudgetMs = 20_000,
-  inlineSyncLimit = 20,
+  inlineSyncLimit = 8,
   background = createBackground(),
   now = Date.now,
 }: HeadoutWebhookDeps): (request: Request) => Promise<Response> {
   if (webhookSecrets.length === 0 && webhookKey === undefined && verifyJwt === undefined) {
     throw new TypeError("Cannot create the handler: no credential is configured");
   }
-  const deps = { inbox, importer, slots: createSlots(inlineSyncLimit), log, now };
+  const deps = { inbox, importer, log, now };
+  const slots = createSlots(inlineSyncLimit, { restMs: BURST_MS, now });
+  const kickDrain = createDrainKick({ importer, background, now });
+  const alarm = createHoldAlarm({ log, now });
 
   async function authenticate(
     headers: Headers,
@@ -110,8 +119,13 @@ export function createHandler({
   }
 
   function refetch(order: ImportOrder): void {
+    const release = slots.take();
+    if (!release) {
+      background.run(() => returnUntried(deps, order));
+      return kickDrain();
+    }
     background.run(async () => {
-      const sync = await runInlineImport(deps, order, now() + syncBudgetMs);
+      const sync = await runInlineImport(deps, order, now() + syncBudgetMs).finally(release);
       log.debug("re-fetch", {
         request_id: order.requestId,
         delivery_id: order.deliveryId,
@@ -162,6 +176,9 @@ export function createHandler({
     if (leaseToken !== null) {
       const order = { externalId: bookingId, organizationId: applied.organizationId };
       refetch({ ...order, source: "headout", deliveryId, leaseToken, requestId });
+    } else if (REFETCHED.has(outcome)) kickDrain(); // the booking is being read: once more after that
+    if (outcome === "held") {
+      alarm({ organizationId: applied.organizationId, source: "headout", bookings: 1 });
     }
     return respondJson(200, {
       success: true,

@@ -15,7 +15,13 @@ import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import type { Log } from "../_shared/log.ts";
+import type { DeliveryQueue } from "../_shared/sync/delivery_queue.ts";
+import { createHoldAlarm, withHoldAlarm } from "../_shared/sync/hold_alarm.ts";
+import { resumeRuns } from "../_shared/sync/resume_runs.ts";
 import { importSingle, type SingleDeps } from "../_shared/sync/single.ts";
+import type { RunStore } from "../_shared/sync/run_store.ts";
+import { createDrainMode } from "./drain_mode.ts";
+import { createRunModes } from "./run_modes.ts";
 
 /** What {@linkcode createHandler} composes; the rest has defaults. */
 export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
@@ -26,8 +32,16 @@ export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
   readonly verifyJwt?: VerifyJwt | undefined;
   /** Only the default here: a body may name another organization (design §9). */
   readonly organizationId?: string | undefined;
+  /** The deliveries that are due; without it the mode `drain` is not supported. */
+  readonly queue?: DeliveryQueue;
+  /** The runs; without them there is `single` and `drain` alone. */
+  readonly runs?: RunStore;
   /** Within how long a single import is answered, in milliseconds. */
   readonly syncBudgetMs?: number;
+  /** After how long a run stops at its checkpoint, in milliseconds. */
+  readonly importBudgetMs?: number;
+  /** After how much CPU a run stops likewise, in milliseconds; absent: no matter how much. */
+  readonly importCpuMs?: number | undefined;
   /** Milliseconds. */
   readonly now?: () => number;
 }
@@ -67,13 +81,32 @@ export function createHandler({
   serviceKeys,
   verifyJwt,
   organizationId,
+  queue,
+  runs,
   syncBudgetMs = 20_000,
+  importBudgetMs = 110_000,
+  importCpuMs,
   now = Date.now,
 }: ImportBookingsDeps): (request: Request) => Promise<Response> {
-  const deps = { sources, bookings, inbox, now };
+  const alarm = createHoldAlarm({ log, now });
+  const deps = { sources, bookings: withHoldAlarm(bookings, alarm), inbox, log, now };
+
+  const runDeps = runs && { ...deps, alarm, runs, cpuBudgetMs: importCpuMs };
 
   // A mode that is not in the table yet answers 400 `unsupported_sync_mode`.
-  const modes: Readonly<Partial<Record<SyncMode, Mode>>> = { single };
+  const modes: Readonly<Partial<Record<SyncMode, Mode>>> = {
+    single,
+    ...(queue
+      ? {
+        drain: createDrainMode(
+          { ...deps, queue },
+          importBudgetMs,
+          runDeps && ((deadline) => resumeRuns(runDeps, deadline)),
+        ),
+      }
+      : {}),
+    ...(runDeps ? createRunModes(runDeps, { budgetMs: importBudgetMs, organizationId }) : {}),
+  };
 
   async function single(body: Body, { startedAt, note }: Call): Promise<Body> {
     const parsed = singleSchema.safeParse(body);

@@ -5,7 +5,9 @@ import { createJwtVerifier } from "../_shared/http/jwt.ts";
 import { createLog } from "../_shared/log.ts";
 import { createPostgresBookings } from "../_shared/postgres/bookings.ts";
 import { createRpc } from "../_shared/postgres/client.ts";
+import { createPostgresDeliveryQueue } from "../_shared/postgres/delivery_queue.ts";
 import { createPostgresInbox } from "../_shared/postgres/inbox.ts";
+import { createPostgresRuns } from "../_shared/postgres/runs.ts";
 import { createHandler } from "./handler.ts";
 
 const config = loadOrExit(loadImportBookingsConfig);
@@ -26,9 +28,13 @@ Deno.serve(createHandler({
   },
   bookings: createPostgresBookings(rpc),
   inbox: createPostgresInbox(rpc),
+  runs: createPostgresRuns(rpc),
+  queue: createPostgresDeliveryQueue(rpc),
   log,
   serviceKeys: config.serviceKeys,
   verifyJwt: jwks || jwtSecret ? createJwtVerifier({ jwks, secret: jwtSecret }) : undefined,
   organizationId: config.organizationId,
   syncBudgetMs: config.syncBudgetMs,
+  importBudgetMs: config.importBudgetMs,
+  importCpuMs: config.importCpuMs,
 }));

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AnswerError, InvalidBody } from "../_shared/errors.ts";
 import { checkSignature } from "../_shared/http/check_signature.ts";
 import { checkSecret, combineOutcomes, readBearer } from "../_shared/http/credentials.ts";
+import { type Background, createBackground } from "../_shared/http/background.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
@@ -13,6 +14,7 @@ import type { Importer } from "../_shared/inbox/importer.ts";
 import type { Inbox } from "../_shared/inbox/inbox.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
 import { normalizeEventType } from "../_shared/inbox/normalize_event_type.ts";
+import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { readDedupeKey } from "../_shared/inbox/read_dedupe_key.ts";
 import { notConfigured, receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
@@ -35,6 +37,8 @@ export interface ReceiveBookingDeps {
   readonly syncBudgetMs?: number;
   /** How many imports run at once; further deliveries are stored and left to drain. */
   readonly inlineSyncLimit?: number;
+  /** What goes on after the response. */
+  readonly background?: Background;
   /** How many requests are in hand at once before 429; bounds the memory for bodies. */
   readonly requestLimit?: number;
   /** Milliseconds. */
@@ -42,6 +46,10 @@ export interface ReceiveBookingDeps {
 }
 
 const NAME = "receive-booking";
+/** For how long a burst is only stored, in milliseconds, before places are given out again. */
+const BURST_MS = 5_000;
+/** Deferred because of what was going on at that moment: worth a drain soon. */
+const MOMENTARY = new Set(["busy", "burst"]);
 
 const bookingIdSchema = z.union(
   [z.string().trim().min(1).max(200), z.int().nonnegative().transform(String)],
@@ -64,12 +72,14 @@ export function createHandler({
   signingSecret,
   organizationId,
   syncBudgetMs = 20_000,
-  inlineSyncLimit = 20,
+  inlineSyncLimit = 8,
+  background = createBackground(),
   requestLimit = 1_000,
   now = Date.now,
 }: ReceiveBookingDeps): (request: Request) => Promise<Response> {
   const requests = createSlots(requestLimit);
-  const slots = createSlots(inlineSyncLimit);
+  const slots = createSlots(inlineSyncLimit, { restMs: BURST_MS, now });
+  const kickDrain = createDrainKick({ importer, background, now });
   const deps = { inbox, importer, slots, log, now };
 
   async function answer({ request, requestId, startedAt, note }: Call): Promise<Response> {
@@ -127,6 +137,7 @@ export function createHandler({
     const sync = describeSync(stored.sync);
     note({ outcome: sync["outcome"], reason: sync["reason"], duplicate: stored.duplicate });
     const accepted = stored.sync.kind === "deferred";
+    if (stored.sync.kind === "deferred" && MOMENTARY.has(stored.sync.reason)) kickDrain();
     return respondJson(accepted ? 202 : 200, {
       success: true,
       ...(accepted ? { accepted: true } : {}),

@@ -73,6 +73,7 @@ Deno.test("createHandler() stores the delivery, imports it and answers 200", asy
     dedupeKey: null,
     status: "pending",
     lastError: null,
+    claim: true,
   }]);
   assert.deepEqual(importer.orders, [{
     externalId: "b-1",
@@ -392,13 +393,51 @@ Deno.test("createHandler() answers within its budget and a second when nothing e
   assert.ok(aborted);
 });
 
-Deno.test("createHandler() stores without importing when its places are taken", async () => {
-  const inbox = fakeInbox({ finish: () => finished() });
-  const { handler, importer } = build({ inbox, inlineSyncLimit: 0 });
-  const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
-  assert.deepEqual([status, body.sync.reason], [202, "busy"]);
+Deno.test("createHandler() stores without claiming when its places are taken, and has it drained", async () => {
+  const inbox = fakeInbox({
+    receive: ({ claim }) => received(claim ? {} : { outcome: "deferred", reason: "burst" }),
+  });
+  const tasks: (() => Promise<void>)[] = [];
+  const background = { run: (task: () => Promise<void>) => void tasks.push(task) };
+  const { handler, importer } = build({
+    inbox,
+    inlineSyncLimit: 0,
+    background: { ...background, settled: () => Promise.resolve() },
+  });
+  for (let webhook = 0; webhook < 2; webhook++) {
+    const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
+    assert.deepEqual([status, body.sync.reason], [202, "burst"]);
+  }
   assert.equal(importer.orders.length, 0);
-  assert.equal(inbox.ends[0]?.status, "pending");
+  assert.equal(inbox.ends.length, 0); // one call of the database each
+  assert.equal(tasks.length, 1); // one drain for both
+});
+
+Deno.test("createHandler() leaves a burst to drain until its own imports have had a rest", async () => {
+  let time = NOW;
+  const inbox = fakeInbox({
+    receive: ({ claim }) => received(claim ? {} : { outcome: "deferred", reason: "burst" }),
+  });
+  let release = () => {};
+  const importer = fakeImporter(() =>
+    new Promise((resolve) => {
+      release = () => resolve({ kind: "imported", outcome: "updated", changes: {} });
+    })
+  );
+  const background = { run: () => {}, settled: () => Promise.resolve() };
+  const { handler } = build({ inbox, importer, background, inlineSyncLimit: 1, now: () => time });
+  const send = async () => (await handler(post(BODY, { headers: RIGHT }))).status;
+  const first = send();
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(await send(), 202);
+  release();
+  assert.equal(await first, 200);
+  assert.equal(await send(), 202); // the place is free again, but the burst may not be over
+  time += 5_000;
+  const later = send();
+  await new Promise((resolve) => setTimeout(resolve));
+  release();
+  assert.equal(await later, 200);
 });
 
 Deno.test("createHandler() answers 429 beyond the requests it can hold, and recovers", async () => {

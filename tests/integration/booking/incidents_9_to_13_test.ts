@@ -150,6 +150,16 @@ test("incident 12: a changed package changes what is packed of its components", 
   assert.deepEqual(await packedPieces(db, tenant), { "level-1": 12 });
 });
 
+test("incident 12: a component whose package has gone counts alike, whatever was known before", async (db) => {
+  const orphan = { ...chain(4, 3)[1], external_id: "orphan", parent_external_id: "level-0" };
+  const alone = buildSnapshot({ products: complete(products(orphan)) });
+  const [fresh, knowing] = [await db.tenant(), await db.tenant()];
+  await fresh.applyOne(alone);
+  await knowing.applyOne(buildSnapshot({ products: complete(products(...chain(4, 3))) }));
+  await knowing.applyOne(reread(alone));
+  assert.deepEqual(await packedPieces(db, knowing), await packedPieces(db, fresh));
+});
+
 test("incident 13: a product that left a complete list is marked, and stays so", async (db) => {
   const tenant = await db.tenant();
   const tent = { external_id: "tent", quantity: 2 };

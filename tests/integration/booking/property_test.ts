@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Snapshot } from "../../../supabase/functions/_shared/booking/snapshot.ts";
-import { type BookingDatabase, useDatabase } from "../../support/booking_database.ts";
+import { type BookingDatabase, pgArray, useDatabase } from "../../support/booking_database.ts";
+import { historyGaps } from "../../support/history_gaps.ts";
 import { liveRows } from "../../support/live_rows.ts";
 import { editAsPlanner, lostEdits, type Written } from "../../support/planner_edits.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type Statement,
   type Step,
 } from "../../support/random_bookings.ts";
+import type { Tenant, Verdict } from "../../support/tenant.ts";
 
 const test = useDatabase();
 
@@ -35,12 +37,15 @@ async function replay(db: BookingDatabase, batch: readonly (readonly Step[])[]):
       snapshots.push(stated(`booking-${index}`, step.says, now));
       return [];
     });
+    const foreseen = await tenant.apply(snapshots, { dry_run: true });
     const verdicts = await tenant.apply(snapshots);
+    assert.deepEqual(foreseen.map(countChanges), verdicts.map(countChanges), "the dry run differs");
     const bad = verdicts.filter(({ verdict }) => verdict === "invalid" || verdict === "held");
     assert.deepEqual(bad, []);
 
     const mark = await db.mark();
     await tenant.apply(snapshots);
+    assert.deepEqual(await project(db, tenant), [], "a second projection differs from the first");
     assert.deepEqual(await db.writtenSince(mark), {}, "applied a second time it wrote");
     // Not by the hash: compared with the rows it must come to the same.
     const landed = snapshots.filter((_, index) =>
@@ -54,7 +59,28 @@ async function replay(db: BookingDatabase, batch: readonly (readonly Step[])[]):
 
     await tenant.asPlanner((sql) => editAsPlanner(sql, edits, written));
   }
+  assert.deepEqual(await project(db, tenant), [], "planners' edits call for a projection");
   assert.deepEqual(await lostEdits(db, written), [], "a planner's work was lost");
+  assert.deepEqual(await historyGaps(db, tenant.id), [], "history does not add up");
+}
+
+/** Verdict and counts; a dry run lists its changes one by one and knows no ids of new rows. */
+function countChanges({ external_id, verdict, changes }: Verdict): unknown {
+  if (!Array.isArray(changes)) return [external_id, verdict, changes];
+  const counts: Record<string, Record<string, number>> = {};
+  for (const { table, operation } of changes) {
+    counts[table] ??= { created: 0, updated: 0, marked_missing: 0 };
+    counts[table][operation] = (counts[table][operation] ?? 0) + 1;
+  }
+  return [external_id, verdict, counts];
+}
+
+async function project(db: BookingDatabase, tenant: Tenant): Promise<readonly unknown[]> {
+  const rows = await tenant.select<{ id: number }>("bookings", "id");
+  return await db.rpc("project_bookings", {
+    booking_ids: pgArray(rows.map(({ id }) => id)),
+    detailed: true,
+  });
 }
 
 const revisions = fc.record({

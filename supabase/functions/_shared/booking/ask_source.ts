@@ -1,3 +1,4 @@
+import type { Page } from "./source.ts";
 import { SourceError } from "./source_error.ts";
 import { readSourceJson, sourceErrorFromStatus, unavailable } from "./source_response.ts";
 
@@ -26,6 +27,10 @@ export interface SourceReply {
   readonly body: unknown;
   /** When the attempt that was answered began, ISO (invariant 4). */
   readonly fetchedAt: string;
+  /** Bytes of the answer. */
+  readonly bytes: number;
+  /** Milliseconds that parsing it took. */
+  readonly parseMs: number;
 }
 
 /**
@@ -40,11 +45,13 @@ export async function askSource(options: AskSourceOptions): Promise<SourceReply>
     ? AbortSignal.any([options.signal, deadline.signal])
     : deadline.signal;
   let began = now();
+  let size = { bytes: 0, parseMs: 0 };
   try {
     options.signal?.throwIfAborted();
     const response = await options.send(signal, () => began = now());
-    const body = await readSourceJson(response, { source, maxBytes, signal });
-    return { body, fetchedAt: new Date(began).toISOString() };
+    const onRead = (bytes: number, parseMs: number): void => void (size = { bytes, parseMs });
+    const body = await readSourceJson(response, { source, maxBytes, signal, onRead });
+    return { body, fetchedAt: new Date(began).toISOString(), ...size };
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof SourceError) throw error;
@@ -69,4 +76,14 @@ export async function askSource(options: AskSourceOptions): Promise<SourceReply>
 function responseOf(error: unknown): Response | undefined {
   if (!(error instanceof Error) || !("response" in error)) return undefined;
   return error.response instanceof Response ? error.response : undefined;
+}
+
+/** A decoded page with what its reply weighed and how long it kept the processor busy. */
+export function measured(
+  reply: Pick<SourceReply, "bytes" | "parseMs">,
+  decode: () => Page,
+): Page & { readonly bytes: number; readonly busyMs: number } {
+  const began = performance.now();
+  const page = decode();
+  return { ...page, bytes: reply.bytes, busyMs: reply.parseMs + performance.now() - began };
 }

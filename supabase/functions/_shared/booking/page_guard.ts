@@ -22,7 +22,7 @@ export type PageVerdict =
  * if (verdict.proceed) cursor = verdict.next;
  * ```
  */
-export function guardPage(seen: ReadonlySet<string>, page: Page): PageVerdict {
+export function guardPage(seen: { has(id: string): boolean }, page: Page): PageVerdict {
   const fresh = page.ids.filter((id) => !seen.has(id));
   if (page.ids.length === 0 && page.snapshots.length === 0 && page.invalid.length === 0) {
     return { proceed: false, reason: "empty_page", fresh };

@@ -57,6 +57,23 @@ export interface Page {
   readonly last: boolean;
   /** The next page's cursor; absent on the last page. */
   readonly next?: number;
+  /**
+   * Where a page after the last one would be, for a source that does not say in words where its
+   * list ends: a short page may be a hole.
+   */
+  readonly probe?: number;
+  /** Bookings that were asked for; more than that on a page is the whole of a list without pages. */
+  readonly limit?: number;
+  /**
+   * Ids of the rows right before this page as of this read; those of them that are not on the page
+   * itself have their snapshots here too. Rows shift while paging: if none of them was on the page
+   * before, something lies between the two.
+   */
+  readonly overlap?: readonly string[];
+  /** Bytes of the answers that made this page. */
+  readonly bytes?: number;
+  /** Milliseconds that parsing and decoding them kept the processor busy. */
+  readonly busyMs?: number;
 }
 
 /**
@@ -65,6 +82,8 @@ export interface Page {
  */
 export interface BookingSource {
   readonly name: BookingSourceName;
+  /** Rows that the next page shall repeat, where the cursor is an offset: rows shift meanwhile. */
+  readonly pageOverlap?: number;
   readSingle(args: ReadSingleArgs): Promise<SingleAnswer>;
   readPage(args: ReadPageArgs): Promise<Page>;
 }

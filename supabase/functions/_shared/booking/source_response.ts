@@ -8,6 +8,8 @@ export interface ReadSourceJsonOptions {
   readonly maxBytes: number;
   /** Ends the reading; the answer then counts as truncated. */
   readonly signal?: AbortSignal;
+  /** Told the size of the whole answer, and how many milliseconds it took to parse it. */
+  readonly onRead?: (bytes: number, parseMs: number) => void;
 }
 
 /**
@@ -19,12 +21,15 @@ export async function readSourceJson(
   response: Response,
   options: ReadSourceJsonOptions,
 ): Promise<unknown> {
-  const text = await readBounded(response, options);
+  const { text, bytes } = await readBounded(response, options);
   if (text.trim() === "") {
     throw unavailable(options.source, "empty_body", "answered with an empty body");
   }
   try {
-    return JSON.parse(text);
+    const began = performance.now();
+    const value: unknown = JSON.parse(text);
+    options.onRead?.(bytes, performance.now() - began);
+    return value;
   } catch {
     throw /^\s*</.test(text)
       ? unavailable(options.source, "html_body", "answered with HTML instead of JSON")
@@ -63,7 +68,10 @@ export function parseRetryAfter(value: string | null, now: number): number | und
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 3_600_000) : undefined;
 }
 
-async function readBounded(response: Response, options: ReadSourceJsonOptions): Promise<string> {
+async function readBounded(
+  response: Response,
+  options: ReadSourceJsonOptions,
+): Promise<{ readonly text: string; readonly bytes: number }> {
   const { source, maxBytes } = options;
   const tooLarge = (): SourceError =>
     new SourceError("source_invalid", `${source} answered with more than ${maxBytes} bytes`, {
@@ -73,7 +81,7 @@ async function readBounded(response: Response, options: ReadSourceJsonOptions): 
     await response.body?.cancel();
     throw tooLarge();
   }
-  if (response.body === null) return "";
+  if (response.body === null) return { text: "", bytes: 0 };
   const reader = response.body.getReader();
   const stop = (): void => void reader.cancel().catch(() => undefined);
   options.signal?.addEventListener("abort", stop, { once: true });
@@ -85,7 +93,7 @@ async function readBounded(response: Response, options: ReadSourceJsonOptions): 
       const { done, value } = await reader.read();
       // A cancelled reader says done: half an answer must not pass for a whole one.
       options.signal?.throwIfAborted();
-      if (done) return text + decoder.decode();
+      if (done) return { text: text + decoder.decode(), bytes };
       bytes += value.byteLength;
       if (bytes > maxBytes) {
         stop();

@@ -105,8 +105,8 @@ function assertPage(page: Page, expected: JsonObject): void {
     page.invalid.map(({ external_id, code, field }) => [external_id ?? null, code, field]),
     invalid,
   );
-  const { snapshots: _snapshots, invalid: _invalid, ...got } = page;
-  assert.deepEqual(got, rest);
+  const { ids, last, next } = page;
+  assert.deepEqual({ ids, last, ...(next !== undefined && { next }) }, rest);
 }
 
 async function assertFails(

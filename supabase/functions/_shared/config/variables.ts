@@ -52,6 +52,8 @@ export const VARIABLES = {
   // A delivery's lease lasts 60 s, and its import must end before that.
   SYNC_BUDGET_MS: [milliseconds(100, 55_000), "whole milliseconds from 100 to 55000"],
   IMPORT_BUDGET_MS: [milliseconds(1_000, 145_000), "whole milliseconds from 1000 to 145000"],
+  // The platform ends a request at 2 s of CPU.
+  IMPORT_CPU_MS: [milliseconds(0, 600_000), "whole milliseconds from 0 (no limit) to 600000"],
   INLINE_SYNC_LIMIT: [milliseconds(0, 1_000), "a whole number from 0 to 1000"],
   LOG_LEVEL: [
     z.string().toLowerCase().transform((level) => level === "warn" ? "warning" : level)

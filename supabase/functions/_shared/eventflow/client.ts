@@ -1,5 +1,5 @@
 import ky from "ky";
-import { askSource, type SourceReply } from "../booking/ask_source.ts";
+import { askSource, measured, type SourceReply } from "../booking/ask_source.ts";
 import type {
   BookingSource,
   Page,
@@ -8,11 +8,16 @@ import type {
   SingleAnswer,
 } from "../booking/source.ts";
 import { retryPolicy } from "../booking/retry_policy.ts";
+import { SourceError } from "../booking/source_error.ts";
+import { addOverlap, type MeasuredPage } from "./add_overlap.ts";
 import { decodeList } from "./decode_list.ts";
 import { decodeSingle } from "./decode_single.ts";
 
 /** Bookings per page; EventFlow's own limit (domain/eventflow.md). */
 export const EVENTFLOW_PAGE_LIMIT = 500;
+
+/** Rows before a page that are read once more with it; a divisor of the page's size. */
+export const EVENTFLOW_OVERLAP = 20;
 
 /** Settings of `createEventFlowClient()`; all times in milliseconds, sizes in bytes. */
 export interface EventFlowClientOptions {
@@ -65,6 +70,8 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
     maxPageBytes = 32 * 1024 * 1024,
     pageLimit = EVENTFLOW_PAGE_LIMIT,
   } = options;
+  /** A server with a page size of its own is not asked for smaller ones again. */
+  let obeysLimit = pageLimit % EVENTFLOW_OVERLAP === 0;
   const url = `${baseUrl.replace(/\/+$/, "")}/export_bookings`;
   const headers = {
     authorization: `Bearer ${apiKey}`,
@@ -108,23 +115,51 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
     return decodeSingle(body, { externalId, organizationId, fetchedAt });
   }
 
-  async function readPage(args: ReadPageArgs): Promise<Page> {
-    const { organizationId, cursor: page = 1 } = args;
-    const { body, fetchedAt } = await ask({
+  async function readRows(
+    args: ReadPageArgs,
+    rows: { readonly page: number; readonly limit: number; readonly retries: number },
+  ): Promise<MeasuredPage> {
+    const { organizationId } = args;
+    const reply = await ask({
       query: {
         organization_id: organizationId,
         ...(args.since === undefined ? {} : { since: args.since }),
         ...(args.startDate === undefined ? {} : { start_date: args.startDate }),
         ...(args.endDate === undefined ? {} : { end_date: args.endDate }),
-        page: String(page),
-        limit: String(pageLimit),
+        page: String(rows.page),
+        limit: String(rows.limit),
       },
       timeoutMs: pageTimeoutMs,
-      retries: pageRetries,
+      retries: rows.retries,
       maxBytes: maxPageBytes,
       signal: args.signal,
     });
-    return decodeList(body, { organizationId, fetchedAt, page, limit: pageLimit });
+    const { body, fetchedAt } = reply;
+    return measured(reply, () => decodeList(body, { organizationId, fetchedAt, ...rows }));
+  }
+
+  async function readPage(args: ReadPageArgs): Promise<Page> {
+    const { cursor: page = 1 } = args;
+    const read = await readRows(args, { page, limit: pageLimit, retries: pageRetries });
+    const before = page > 1 && obeysLimit ? await readBefore(args, page) : undefined;
+    return before === undefined ? read : addOverlap(read, before);
+  }
+
+  /**
+   * The last rows before a page, read after it: what a row that left the list has moved up from
+   * this page into the last one is among them. They are asked for as a page of a smaller size.
+   */
+  async function readBefore(args: ReadPageArgs, page: number) {
+    try {
+      const number = (page - 1) * pageLimit / EVENTFLOW_OVERLAP;
+      const rows = await readRows(args, { page: number, limit: EVENTFLOW_OVERLAP, retries: 0 });
+      obeysLimit = rows.ids.length <= EVENTFLOW_OVERLAP;
+      return obeysLimit ? rows : undefined;
+    } catch (error) {
+      // A safeguard, not the page itself; but whoever asks us to wait is heard.
+      if (!(error instanceof SourceError) || error.retryAfterMs !== undefined) throw error;
+      return undefined;
+    }
   }
 
   return { name: "eventflow", readSingle, readPage };

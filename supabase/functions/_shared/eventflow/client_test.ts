@@ -102,17 +102,49 @@ Deno.test("readPage() sends what it was asked for and the page's number", async 
     endDate: "2026-12-31",
   });
   const queries = requests.map(({ url }) => Object.fromEntries(new URL(url).searchParams));
+  const asked = {
+    organization_id: ORGANIZATION,
+    since: "2026-08-04T17:11:00Z",
+    start_date: "2026-01-01",
+    end_date: "2026-12-31",
+  };
   assert.deepEqual(queries, [
     { organization_id: ORGANIZATION, page: "1", limit: "500" },
-    {
-      organization_id: ORGANIZATION,
-      since: "2026-08-04T17:11:00Z",
-      start_date: "2026-01-01",
-      end_date: "2026-12-31",
-      page: "3",
-      limit: "500",
-    },
+    { ...asked, page: "3", limit: "500" },
+    { ...asked, page: "50", limit: "20" }, // the last 20 rows of page 2
   ]);
+});
+
+Deno.test("readPage() brings along the rows before a page that are not on it", async () => {
+  const { client } = setUp([list({ id: "b" }, { id: "c" }), list({ id: "a" }, { id: "b" })]);
+  const page = await client.readPage({ organizationId: ORGANIZATION, cursor: 2 });
+  assert.deepEqual(page.snapshots.map((snapshot) => snapshot.external_id), ["a", "b", "c"]);
+  assert.deepEqual([page.ids, page.overlap], [["b", "c"], ["a", "b"]]);
+});
+
+Deno.test("readPage() asks a server with a page size of its own for no smaller page again", async () => {
+  const whole = list(...Array.from({ length: 21 }, (_, index) => ({ id: `x${index}` })));
+  const { client, requests } = setUp([list({ id: "a" }), whole, list({ id: "b" })]);
+  const first = await client.readPage({ organizationId: ORGANIZATION, cursor: 2 });
+  assert.deepEqual([first.overlap, first.snapshots.length], [undefined, 1]);
+  await client.readPage({ organizationId: ORGANIZATION, cursor: 3 });
+  assert.equal(requests.length, 3);
+});
+
+Deno.test("readPage() does without the rows before, but hears a Retry-After", async () => {
+  const lost = setUp([list({ id: "b" }), status(500)]).client;
+  const page = await lost.readPage({ organizationId: ORGANIZATION, cursor: 2 });
+  assert.deepEqual([page.ids, page.overlap], [["b"], undefined]);
+  const limited = setUp([list({ id: "b" }), status(429, { "retry-after": "60" })]).client;
+  await assert.rejects(limited.readPage({ organizationId: ORGANIZATION, cursor: 2 }), {
+    retryAfterMs: 60_000,
+  });
+});
+
+Deno.test("readPage() says how many bytes it read", async () => {
+  const { client } = setUp([list({ id: "å" })]);
+  const page = await client.readPage({ organizationId: ORGANIZATION });
+  assert.equal(page.bytes, new TextEncoder().encode('{"data":[{"id":"å"}]}').length);
 });
 
 Deno.test("readPage() tries passing faults again and is dated by the attempt that answered", async () => {

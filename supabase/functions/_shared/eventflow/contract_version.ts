@@ -5,7 +5,8 @@ const MAJOR = "1";
 
 /**
  * Accepts any minor version of the contract's major 1, and an answer that names none (legacy).
- * Throws a permanent `source_invalid` for another major (invariant 16, incident 2).
+ * Throws a permanent `source_contradiction` for another major (domain/eventflow.md, invariant 16,
+ * incident 2).
  */
 export function assertContractVersion(frame: JsonObject): void {
   const version = frame["contract_version"];
@@ -14,7 +15,7 @@ export function assertContractVersion(frame: JsonObject): void {
   const major = typeof text === "string" ? /^v?(\d+)(?:\.|$)/.exec(text.trim())?.[1] : undefined;
   if (major === MAJOR) return;
   const message = "EventFlow's contract version has a major that we don't know";
-  throw new SourceError("source_invalid", message, {
+  throw new SourceError("source_contradiction", message, {
     retryable: false,
     details: [{ code: "unknown_contract_major", field: "contract_version", message }],
   });

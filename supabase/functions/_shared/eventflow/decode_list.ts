@@ -33,8 +33,13 @@ export function decodeList(body: unknown, question: ListQuestion): Page {
     if (decoded.ok) snapshots.push(decoded.snapshot);
     else invalid.push(decoded.invalid);
   }
-  const last = rows.length < question.limit;
-  return { snapshots, invalid, ids, last, ...(last ? {} : { next: question.page + 1 }) };
+  const { page, limit } = question;
+  // EventFlow says nowhere how long its list is: a short page is taken for the last.
+  const after = rows.length < limit ? { last: true, probe: page + 1 } : {
+    last: false,
+    next: page + 1,
+  };
+  return { snapshots, invalid, ids, limit, ...after };
 }
 
 /** The list within an answer and the completeness flags around it. */

@@ -1,5 +1,5 @@
 import ky, { HTTPError } from "ky";
-import { askSource, type SourceReply } from "../booking/ask_source.ts";
+import { askSource, measured, type SourceReply } from "../booking/ask_source.ts";
 import type {
   BookingSource,
   Page,
@@ -15,6 +15,9 @@ import { createPacer, type Sleep } from "./pacer.ts";
 
 /** Bookings per page; Headout caps at this without a word (domain/headout.md). */
 export const HEADOUT_PAGE_LIMIT = 20;
+
+/** Rows of a page that the next one repeats: rows shift while paging (domain/headout.md). */
+export const HEADOUT_PAGE_OVERLAP = 2;
 
 /** Settings of `createHeadoutClient()`; all times in milliseconds, sizes in bytes. */
 export interface HeadoutClientOptions {
@@ -119,8 +122,8 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
     const { cursor: offset = 0 } = args;
     const url = `${bookings}?offset=${offset}&limit=${HEADOUT_PAGE_LIMIT}`;
     const reply = await ask(url, pageTimeoutMs, pageRetries, args.signal);
-    return decodeList(reply.body, { fetchedAt: reply.fetchedAt, offset });
+    return measured(reply, () => decodeList(reply.body, { fetchedAt: reply.fetchedAt, offset }));
   }
 
-  return { name: "headout", readSingle, readPage };
+  return { name: "headout", pageOverlap: HEADOUT_PAGE_OVERLAP, readSingle, readPage };
 }

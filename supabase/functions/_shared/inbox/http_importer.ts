@@ -67,6 +67,13 @@ export function createHttpImporter(options: HttpImporterOptions): Importer {
         throw new ImporterUnavailable(0, { cause: error });
       }
     },
+
+    async drain() {
+      try {
+        const response = await client.post(url, { json: { syncMode: "drain" } });
+        await response.body?.cancel();
+      } catch { /* the scheduled drain comes anyway */ }
+    },
   };
 }
 
@@ -87,9 +94,11 @@ function readAnswer(response: Response, text: string): ImportAnswer {
   const { error } = failed.data;
   const delivery = error.details.map((detail) => deliveryDetailSchema.safeParse(detail).data)
     .find((detail) => detail !== undefined);
+  // What is left is what the inbox keeps, so that a duplicate gets the first answer (invariant 2).
+  const details = error.details.filter((detail) => !deliveryDetailSchema.safeParse(detail).success);
   return {
     kind: "failed",
-    error: { ...error, status: response.status },
+    error: { ...error, details, status: response.status },
     delivery: delivery && { status: delivery.code, nextAttemptAt: delivery.next_attempt_at },
   };
 }

@@ -61,11 +61,14 @@ Deno.test("createHttpImporter() reads a failure and what became of the delivery"
   const detail = { field: "delivery_id", code: "pending", message: "m", next_attempt_at };
   const answer = await build(() => failed(502, [{ code: "x", message: "m" }, detail]))
     .importBooking();
-  assert.equal(answer.kind === "failed" && answer.error.code, "source_unavailable");
-  assert.deepEqual(answer.kind === "failed" && answer.delivery, {
+  assert.ok(answer.kind === "failed");
+  assert.equal(answer.error.code, "source_unavailable");
+  assert.deepEqual(answer.delivery, {
     status: "pending",
     nextAttemptAt: next_attempt_at,
   });
+  // The error that the sender sees is the one that the inbox keeps.
+  assert.deepEqual(answer.error.details, [{ code: "x", message: "m" }]);
 });
 
 Deno.test("createHttpImporter() does not retry", async () => {

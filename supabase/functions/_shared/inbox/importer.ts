@@ -35,6 +35,8 @@ export type ImportAnswer =
 export interface Importer {
   /** Throws {@linkcode ImporterUnavailable}, or the signal's reason when aborted. */
   readonly importBooking: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer>;
+  /** Has due deliveries processed; returns when the call has ended, however it ended. */
+  readonly drain: () => Promise<void>;
 }
 
 /** The call could not be made, or what came back is no answer of import-bookings. */

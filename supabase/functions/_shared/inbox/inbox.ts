@@ -26,6 +26,8 @@ export interface NewDelivery {
   readonly dedupeKey: string | null;
   readonly status: "pending" | "invalid";
   readonly lastError: StoredJson | null;
+  /** False: we have our hands full; it is only stored, and due at once. Default true. */
+  readonly claim?: boolean;
 }
 
 /** States of a delivery (design §5, `sync.deliveries.status`). */
@@ -56,7 +58,7 @@ export interface ReceivedDelivery {
     | "not_configured";
   readonly organizationId: string | null;
   readonly leaseToken: string | null;
-  /** Why it was deferred: `paused` or `busy`. */
+  /** Why it was deferred: `paused`, `busy`, or `burst` if it was not to be claimed. */
   readonly reason: string | null;
   /** ISO instant. */
   readonly nextAttemptAt: string | null;
@@ -105,6 +107,7 @@ export interface DeliveryEnd {
   readonly leaseToken: string | null;
   /** `pending` gives it back to be tried again after a backoff. */
   readonly status: "succeeded" | "pending" | "dead" | "stale" | "held";
+  /** Given back without one it was not tried, and no attempt is counted. */
   readonly lastError?: StoredJson | null;
   readonly result?: StoredJson | null;
   /** Wins over the backoff. */

@@ -3,10 +3,13 @@ import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
 import type { Inbox, NewDelivery } from "./inbox.ts";
 import { readKeptAnswer } from "./read_kept_answer.ts";
 import { type InlineImportDeps, runInlineImport, type SyncAnswer } from "./run_inline_import.ts";
+import type { Slots } from "./slots.ts";
 
 /** What {@linkcode receiveDelivery} works with. */
 export interface ReceiveDeliveryDeps extends InlineImportDeps {
   readonly inbox: Pick<Inbox, "finishDelivery" | "receiveDelivery">;
+  /** How many imports this process runs at once. */
+  readonly slots: Slots;
 }
 
 /** A valid delivery, and by when its sender wants an answer. */
@@ -29,16 +32,29 @@ export type ReceiveAnswer =
 
 /**
  * Stores a delivery and, if it is ours to process now, has it imported (invariant 1: nothing is
- * answered before it is stored). Throws `InboxUnavailable` when it could not be stored, and 503
+ * answered before it is stored). Without a free place it is only stored, for drain. Throws `InboxUnavailable` when it could not be stored, and 503
  * `not_configured` when no connection takes it.
  */
 export async function receiveDelivery(
   deps: ReceiveDeliveryDeps,
   order: ReceiveOrder,
 ): Promise<ReceiveAnswer> {
+  const release = deps.slots.take();
+  try {
+    return await storeAndImport(deps, order, release !== undefined);
+  } finally {
+    release?.();
+  }
+}
+
+async function storeAndImport(
+  deps: ReceiveDeliveryDeps,
+  order: ReceiveOrder,
+  claim: boolean,
+): Promise<ReceiveAnswer> {
   const row = await callInbox(
     Math.min(INBOX_TIMEOUT_MS, order.deadline - deps.now()),
-    (options) => deps.inbox.receiveDelivery(order.delivery, options),
+    (options) => deps.inbox.receiveDelivery({ ...order.delivery, claim }, options),
   );
   const { deliveryId, outcome } = row;
   if (outcome === "unknown_organization") return { kind: "unknown_organization", deliveryId };

@@ -1,5 +1,6 @@
 import type { Log } from "../log.ts";
 import { TimeUp, within } from "../within.ts";
+import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
 import type { FinishedDelivery, Inbox } from "./inbox.ts";
 import {
   type ImportAnswer,
@@ -8,14 +9,11 @@ import {
   type ImportOrder,
 } from "./importer.ts";
 import { readKeptAnswer } from "./read_kept_answer.ts";
-import type { Slots } from "./slots.ts";
 
 /** What {@linkcode runInlineImport} works with. */
 export interface InlineImportDeps {
   readonly inbox: Pick<Inbox, "finishDelivery">;
   readonly importer: Importer;
-  /** How many imports this process runs at once. */
-  readonly slots: Slots;
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
@@ -59,8 +57,6 @@ export async function runInlineImport(
   order: ImportOrder,
   deadline: number,
 ): Promise<SyncAnswer> {
-  const release = deps.slots.take();
-  if (!release) return await giveBack(deps, order, deadline, { code: "busy", retryAfterMs: 1_000 });
   try {
     const answer = await within(
       deadline - deps.now(),
@@ -75,8 +71,23 @@ export async function runInlineImport(
     const status = error instanceof ImporterUnavailable ? error.status : undefined;
     deps.log.warn("import call failed", { ...idsOf(order), import_status: status });
     return await giveBack(deps, order, deadline, { code: "import_unavailable", retryAfterMs });
-  } finally {
-    release();
+  }
+}
+
+/** Gives a claimed delivery back that nothing was tried for, which costs no attempt; drain takes it. */
+export async function returnUntried(
+  deps: Pick<InlineImportDeps, "inbox" | "log">,
+  order: ImportOrder,
+): Promise<void> {
+  const { deliveryId, leaseToken } = order;
+  try {
+    await callInbox(
+      INBOX_TIMEOUT_MS,
+      (options) =>
+        deps.inbox.finishDelivery({ deliveryId, leaseToken, status: "pending" }, options),
+    );
+  } catch {
+    deps.log.warn("delivery not given back", idsOf(order));
   }
 }
 

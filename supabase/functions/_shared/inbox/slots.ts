@@ -1,15 +1,33 @@
 /** A bounded number of places; taking one never waits. */
 export interface Slots {
-  /** Gives back the place that was taken, undefined if all are taken. Calling it twice is harmless. */
+  /** Gives back the place that was taken, undefined if there is none. Calling it twice is harmless. */
   readonly take: () => (() => void) | undefined;
 }
 
-/** Makes `limit` places, so that one process never runs more work at once (invariant 11). */
-export function createSlots(limit: number): Slots {
+/** How places behave once they have run out. */
+export interface SlotsOptions {
+  /** For how long none is given out after that, in milliseconds. Default 0. */
+  readonly restMs?: number;
+  /** Milliseconds. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/**
+ * Makes `limit` places, so that one process never runs more work at once (invariant 11). With
+ * `restMs` a burst is left to others as a whole: work on its first part would be done again for the
+ * rest of it.
+ */
+export function createSlots(limit: number, options: SlotsOptions = {}): Slots {
+  const { restMs = 0, now = Date.now } = options;
   let taken = 0;
+  let restsUntil = -Infinity;
   return {
     take() {
-      if (taken >= limit) return undefined;
+      if (now() < restsUntil) return undefined;
+      if (taken >= limit) {
+        restsUntil = now() + restMs;
+        return undefined;
+      }
       taken += 1;
       let held = true;
       return () => {

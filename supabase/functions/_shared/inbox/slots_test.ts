@@ -11,3 +11,16 @@ Deno.test("createSlots() gives out no more places than it has, and takes them ba
   assert.ok(slots.take());
   assert.equal(slots.take(), undefined);
 });
+
+Deno.test("createSlots() rests for a while once its places have run out", () => {
+  let time = 0;
+  const slots = createSlots(1, { restMs: 5_000, now: () => time });
+  const first = slots.take();
+  assert.ok(first);
+  assert.equal(slots.take(), undefined);
+  first();
+  time = 4_999;
+  assert.equal(slots.take(), undefined);
+  time = 5_000;
+  assert.ok(slots.take());
+});

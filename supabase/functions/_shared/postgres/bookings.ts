@@ -1,12 +1,13 @@
 import { z } from "zod";
-import type { BookingStore } from "../sync/booking_store.ts";
+import type { BookingStore, Verdict } from "../sync/booking_store.ts";
 import { callRows } from "./call.ts";
 import type { CallRpc } from "./client.ts";
 
 /** PostgREST's max_rows: beyond it the verdicts, one per snapshot, would be cut off in silence. */
 const MAX_SNAPSHOTS = 1_000;
 
-const verdictRow = z.object({
+/** A row of `apply_snapshots` and of `checkpoint_run`. */
+export const verdictRow = z.object({
   external_id: z.string().nullable(),
   verdict: z.enum([
     "created",
@@ -14,6 +15,7 @@ const verdictRow = z.object({
     "unchanged",
     "stale",
     "held",
+    "skipped",
     "invalid",
     "duplicate_in_page",
     "lease_lost",
@@ -43,14 +45,25 @@ export function createPostgresBookings(rpc: CallRpc): BookingStore {
         run_id: batch.runId ?? null,
         force: batch.force ?? false,
         dry_run: batch.dryRun ?? false,
+        ...(batch.deliveries === undefined ? {} : {
+          deliveries: batch.deliveries.map(({ deliveryId, leaseToken }) => ({
+            delivery_id: deliveryId,
+            lease_token: leaseToken,
+          })),
+        }),
       }, { row: verdictRow, signal: options.signal });
-      return rows.map((row) => ({
-        externalId: row.external_id ?? "",
-        verdict: row.verdict,
-        bookingId: row.booking_id === null ? null : String(row.booking_id),
-        changes: row.changes,
-        error: row.error ?? null,
-      }));
+      return rows.map(toVerdict);
     },
+  };
+}
+
+/** A verdict in our own words. */
+export function toVerdict(row: z.output<typeof verdictRow>): Verdict {
+  return {
+    externalId: row.external_id ?? "",
+    verdict: row.verdict,
+    bookingId: row.booking_id === null ? null : String(row.booking_id),
+    changes: row.changes,
+    error: row.error ?? null,
   };
 }

@@ -12,6 +12,14 @@ const DEFAULT_TIMEOUT_MS = 15_000;
  */
 const PASSING = /^(PGRST00[0-3]|08...|53...|57P0[1-5]|57014|55P03|40001|40P01|25006)$/;
 
+/** What a call returns and how long it may take. */
+export interface CallOptions<T> {
+  readonly row: z.ZodType<T>;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds. Default 15 s. */
+  readonly timeoutMs?: number | undefined;
+}
+
 /**
  * Calls one function and returns its rows, checked. A database that cannot be reached, hangs or is
  * overloaded is `InboxUnavailable`; any other error, and a row that is not what the contract
@@ -21,9 +29,9 @@ export async function callRows<T>(
   rpc: CallRpc,
   name: string,
   args: Readonly<Record<string, unknown>>,
-  options: { readonly row: z.ZodType<T>; readonly signal?: AbortSignal | undefined },
+  options: CallOptions<T>,
 ): Promise<T[]> {
-  const response = await send(rpc, name, args, options.signal);
+  const response = await send(rpc, name, args, options);
   if (response.error) throw toError(name, response);
   const rows = z.array(options.row).safeParse(response.data);
   if (rows.success) return rows.data;
@@ -36,7 +44,7 @@ export async function callRow<T>(
   rpc: CallRpc,
   name: string,
   args: Readonly<Record<string, unknown>>,
-  options: { readonly row: z.ZodType<T>; readonly signal?: AbortSignal | undefined },
+  options: CallOptions<T>,
 ): Promise<T> {
   const [row, ...more] = await callRows(rpc, name, args, options);
   if (row !== undefined && more.length === 0) return row;
@@ -47,11 +55,11 @@ async function send(
   rpc: CallRpc,
   name: string,
   args: Readonly<Record<string, unknown>>,
-  signal: AbortSignal | undefined,
+  { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: Pick<CallOptions<unknown>, "signal" | "timeoutMs">,
 ): Promise<RpcResponse> {
   try {
     return await within(
-      DEFAULT_TIMEOUT_MS,
+      timeoutMs,
       (timeUp) => rpc(name, args, signal ? AbortSignal.any([signal, timeUp]) : timeUp),
     );
   } catch (error) {

@@ -919,7 +919,7 @@ export type Database = {
       "claim_deliveries": {
         Args: {
           "max_deliveries"?: number;
-          "source"?: Database["public"]["Enums"]["booking_source"];
+          "only_source"?: Database["public"]["Enums"]["booking_source"];
         };
         Returns: {
           "attempts": number;

@@ -70,6 +70,7 @@ export function createPostgresInbox(rpc: CallRpc): Inbox {
         dedupe_key: delivery.dedupeKey,
         status: delivery.status,
         last_error: delivery.lastError,
+        claim: delivery.claim ?? true,
       }, { row: receivedRow, signal: options.signal });
       return {
         deliveryId: row.delivery_id ?? "",

@@ -9,6 +9,8 @@ export interface SnapshotBatch {
   /** The delivery that asked for it; it is finished in the same transaction. */
   readonly deliveryId?: string | null;
   readonly leaseToken?: string | null;
+  /** Several of them, when the batch stands for several; each is finished with its booking. */
+  readonly deliveries?: readonly { readonly deliveryId: string; readonly leaseToken: string }[];
   readonly runId?: string | null;
   /** Applies a snapshot even if it is no newer than what is stored. */
   readonly force?: boolean;
@@ -25,6 +27,8 @@ export interface Verdict {
     | "unchanged"
     | "stale"
     | "held"
+    /** Over before `connections.not_before` and never stored: left to history. */
+    | "skipped"
     | "invalid"
     | "duplicate_in_page"
     | "lease_lost"

@@ -71,6 +71,7 @@ export function refuseVerdict(verdict: Verdict): Failure | undefined {
     case "unchanged":
     case "stale":
     case "held":
+    case "skipped":
       return undefined;
     case "paused":
       return {

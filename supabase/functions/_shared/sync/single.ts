@@ -1,23 +1,15 @@
-import type { BookingSource, SingleAnswer } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { AnswerError } from "../errors.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
 import type { Inbox } from "../inbox/inbox.ts";
-import { TimeUp, within } from "../within.ts";
 import type { BookingStore } from "./booking_store.ts";
-import {
-  type Failure,
-  notFound,
-  refuseVerdict,
-  sourceFailed,
-  sourceNotConfigured,
-  sourceTooSlow,
-} from "./failures.ts";
+import { type Failure, refuseVerdict } from "./failures.ts";
+import { finishFailed } from "./finish_failed.ts";
+import { readBooking, type Sources } from "./read_booking.ts";
 
 /** What {@linkcode importSingle} works with. */
 export interface SingleDeps {
-  readonly sources: Readonly<Partial<Record<BookingSourceName, BookingSource>>>;
+  readonly sources: Sources;
   readonly bookings: BookingStore;
   readonly inbox: Pick<Inbox, "finishDelivery">;
   /** Milliseconds. */
@@ -52,7 +44,9 @@ export async function importSingle(
   order: SingleOrder,
   deadline: number,
 ): Promise<SingleResult> {
-  const answer = await read(deps, order, deadline);
+  // The database's share of the time is never the source's to take.
+  const left = deadline - deps.now();
+  const answer = await readBooking(deps.sources, order, left - Math.min(2_000, left / 4));
   if ("error" in answer) throw await settle(deps, order, answer, deadline);
   const [verdict] = await callInbox(
     databaseTime(deps, deadline),
@@ -61,36 +55,21 @@ export async function importSingle(
   if (verdict === undefined) throw new TypeError("Cannot import: no verdict for the snapshot.");
   const failure = refuseVerdict(verdict);
   if (failure) throw await settle(deps, order, failure, deadline);
+  const skipped = verdict.verdict === "skipped";
+  const outcome = skipped ? "unchanged" : verdict.verdict as SingleResult["outcome"];
+  const warnings = ("warnings" in answer ? answer.warnings : answer.snapshot.warnings) ?? [];
   return {
-    outcome: order.dryRun ? "dry_run" : verdict.verdict as SingleResult["outcome"],
+    outcome: order.dryRun ? "dry_run" : outcome,
     changes: verdict.changes ?? (order.dryRun ? [] : {}),
-    warnings: ("warnings" in answer ? answer.warnings : answer.snapshot.warnings) ?? [],
+    warnings: skipped ? [...warnings, BEFORE_THE_FIRST_DAY] : warnings,
   };
 }
 
-/** The source's statement, or why there is none; never takes the database's share of the time. */
-async function read(
-  deps: SingleDeps,
-  order: SingleOrder,
-  deadline: number,
-): Promise<Exclude<SingleAnswer, { kind: "absent" }> | Failure> {
-  const source = deps.sources[order.source];
-  if (!source) return sourceNotConfigured(order.source);
-  const left = deadline - deps.now();
-  try {
-    const answer = await within(left - Math.min(2_000, left / 4), (signal) =>
-      source.readSingle({
-        externalId: order.externalId,
-        organizationId: order.organizationId,
-        signal,
-      }));
-    return answer.kind === "absent" ? notFound(answer.reason) : answer;
-  } catch (error) {
-    if (error instanceof SourceError) return sourceFailed(error);
-    if (error instanceof TimeUp) return sourceTooSlow(error);
-    throw error;
-  }
-}
+const BEFORE_THE_FIRST_DAY = {
+  field: "dates",
+  code: "before_first_day",
+  message: "Over before the connection's first day and never stored, so it is left to history.",
+} as const;
 
 /** Finishes the failed delivery and returns the error that says so. */
 async function settle(
@@ -99,23 +78,12 @@ async function settle(
   failure: Failure,
   deadline: number,
 ): Promise<AnswerError> {
-  const { error, end, outcome } = failure;
-  if (order.deliveryId === null || end === undefined) return error;
+  const { error } = failure;
+  if (order.deliveryId === null) return error;
+  const delivery = { deliveryId: order.deliveryId, leaseToken: order.leaseToken };
+  const state = await finishFailed(deps.inbox, delivery, failure, databaseTime(deps, deadline));
+  if (state === undefined) return error;
   const { code, message, status, details } = error;
-  const deliveryId = order.deliveryId;
-  const state = await callInbox(
-    databaseTime(deps, deadline),
-    (options) =>
-      deps.inbox.finishDelivery({
-        deliveryId,
-        leaseToken: order.leaseToken,
-        ...end,
-        lastError: end.status === "succeeded" ? null : { code, message, details },
-        result: outcome === undefined
-          ? null
-          : { outcome, error: { code, message, status, details } },
-      }, options),
-  );
   return new AnswerError(status, code, message, {
     cause: error.cause,
     headers: error.headers,

@@ -1,0 +1,40 @@
+import type { Importer } from "./importer.ts";
+
+/** What {@linkcode createDrainKick} works with; all times in milliseconds. */
+export interface DrainKickOptions {
+  readonly importer: Pick<Importer, "drain">;
+  /** Keeps the worker alive for the call, which goes on after the response. */
+  readonly background: { readonly run: (task: () => Promise<void>) => void };
+  readonly now: () => number;
+  readonly sleep?: (ms: number) => Promise<void>;
+  /** How long nothing must have been deferred. Default 2 s. */
+  readonly quietMs?: number;
+  /** How long a burst can put it off. Default 15 s. */
+  readonly longestMs?: number;
+}
+
+/**
+ * Has what was stored without being imported (its booking was busy, or there was a burst) drained as
+ * soon as it has become quiet, instead of at the next minute. One call at a time; it is a shortcut
+ * only, and a failure is left to the scheduled drain.
+ */
+export function createDrainKick(options: DrainKickOptions): () => void {
+  const { importer, background, now, quietMs = 2_000, longestMs = 15_000 } = options;
+  const sleep = options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  let waiting = false;
+  let last = 0;
+
+  return () => {
+    last = now();
+    if (waiting) return;
+    waiting = true;
+    const latest = last + longestMs;
+    background.run(async () => {
+      for (let left = quietMs; left > 0; left = Math.min(last + quietMs, latest) - now()) {
+        await sleep(left);
+      }
+      waiting = false; // what is deferred from here on may be too late for this drain
+      await importer.drain();
+    });
+  };
+}

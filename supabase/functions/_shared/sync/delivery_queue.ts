@@ -1,0 +1,34 @@
+import type { BookingSourceName } from "../booking/status.ts";
+
+/** A due delivery that is leased to us for 60 s. */
+export interface ClaimedDelivery {
+  readonly deliveryId: string;
+  readonly leaseToken: string;
+  readonly organizationId: string;
+  readonly source: BookingSourceName;
+  readonly externalId: string;
+  /** Times claimed, this one included. */
+  readonly attempts: number;
+}
+
+/** What to claim. */
+export interface ClaimOrder {
+  readonly source: BookingSourceName;
+  /** At most so many, from 1. */
+  readonly maxDeliveries: number;
+}
+
+/** How long a claimed delivery is ours, in milliseconds; then any worker may take it over. */
+export const LEASE_MS = 60_000;
+
+/** The port to the deliveries that are due. */
+export interface DeliveryQueue {
+  /**
+   * Leases due deliveries, one per booking, fairly between organizations; none if nothing is due.
+   * Throws `InboxUnavailable` like the inbox does.
+   */
+  readonly claimDeliveries: (
+    order: ClaimOrder,
+    options?: { readonly signal?: AbortSignal },
+  ) => Promise<readonly ClaimedDelivery[]>;
+}

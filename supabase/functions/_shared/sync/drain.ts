@@ -1,0 +1,93 @@
+import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
+import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import type { DeliveryQueue } from "./delivery_queue.ts";
+import { drainBatch, type DrainBatchDeps } from "./drain_batch.ts";
+import { createDrainCounters, type DrainCounters } from "./drain_counters.ts";
+
+/** What {@linkcode drain} works with. */
+export interface DrainDeps extends DrainBatchDeps {
+  readonly queue: DeliveryQueue;
+}
+
+/** How much to drain. */
+export interface DrainOrder {
+  /** When the call began, in milliseconds of `now()`. */
+  readonly startedAt: number;
+  readonly budgetMs: number;
+  /** Deliveries at most. */
+  readonly limit?: number | undefined;
+}
+
+/** What a drain did. */
+export interface DrainResult {
+  /** Whether nothing that is due was left. */
+  readonly completed: boolean;
+  readonly counters: Readonly<DrainCounters>;
+}
+
+/** Deliveries in one claim: what fits the lease, the memory and one transaction with ease. */
+const MAX_BATCH = 100;
+/** How long a batch should take, in milliseconds, and when its reads are broken off. */
+const BATCH_MS = 15_000;
+const READS_MS = 30_000;
+/** Kept at the end of the budget for applying the last batch, in milliseconds. */
+const RESERVE_MS = 5_000;
+
+/** Reads at once, and how many milliseconds a delivery is taken to need before one was measured. */
+const HABITS: Readonly<Record<BookingSourceName, { concurrency: number; paceMs: number }>> = {
+  eventflow: { concurrency: 8, paceMs: 150 },
+  headout: { concurrency: 2, paceMs: 700 }, // paced below 90 a minute by its client
+};
+
+/**
+ * Processes deliveries that are due, in batches that end well within their lease, until none is left
+ * or the budget ends (invariant 11). Each source goes at its own pace and by itself: one that is down
+ * or slow holds up no other. Deliveries of a source without an API key are left alone. Throws
+ * `InboxUnavailable` when the database is unreachable; leases that were held then end by themselves.
+ */
+export async function drain(deps: DrainDeps, order: DrainOrder): Promise<DrainResult> {
+  const counters = createDrainCounters();
+  const quota = { left: order.limit ?? Infinity };
+  const sources = BOOKING_SOURCES.filter((source) => deps.sources[source] !== undefined);
+  const lanes = await Promise.allSettled(
+    sources.map((source) => drainSource(deps, order, source, quota, counters)),
+  );
+  const completed = lanes.map((lane) => {
+    if (lane.status === "rejected") throw lane.reason;
+    return lane.value;
+  });
+  return { completed: completed.every(Boolean), counters };
+}
+
+/** True once nothing of this source is due. */
+async function drainSource(
+  deps: DrainDeps,
+  order: DrainOrder,
+  source: BookingSourceName,
+  quota: { left: number },
+  counters: DrainCounters,
+): Promise<boolean> {
+  const { startedAt, budgetMs } = order;
+  const lastRead = startedAt + budgetMs - Math.min(RESERVE_MS, budgetMs / 4);
+  const { concurrency } = HABITS[source];
+  let { paceMs } = HABITS[source];
+  for (;;) {
+    const claimedAt = deps.now();
+    const readsEnd = Math.min(claimedAt + READS_MS, lastRead);
+    const room = Math.floor(Math.min(BATCH_MS, readsEnd - claimedAt) / paceMs);
+    const size = Math.min(MAX_BATCH, room, quota.left);
+    if (size < 1) return false;
+    quota.left -= size; // the lanes share it, and run at the same time
+    const deliveries = await callInbox(
+      INBOX_TIMEOUT_MS,
+      (options) => deps.queue.claimDeliveries({ source, maxDeliveries: size }, options),
+    );
+    quota.left += size - deliveries.length;
+    if (deliveries.length === 0) return true;
+    counters.claimed += deliveries.length;
+    const batch = { deliveries, claimedAt, readsEnd, concurrency };
+    if (!await drainBatch(deps, batch, counters)) return false;
+    const measured = (deps.now() - claimedAt) / deliveries.length;
+    paceMs = Math.min(Math.max(measured, 1), BATCH_MS);
+  }
+}

@@ -1,0 +1,158 @@
+import { AnswerError } from "../errors.ts";
+import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import type { Inbox } from "../inbox/inbox.ts";
+import type { Log } from "../log.ts";
+import type { BookingStore, Verdict } from "./booking_store.ts";
+import { type ClaimedDelivery, LEASE_MS } from "./delivery_queue.ts";
+import { countEnd, type DrainCounters } from "./drain_counters.ts";
+import { type Failure, refuseVerdict } from "./failures.ts";
+import { finishFailed } from "./finish_failed.ts";
+import { forEachBounded } from "./for_each_bounded.ts";
+import { groupStatements, type ReadDelivery } from "./group_statements.ts";
+import { readBooking, type Sources } from "./read_booking.ts";
+import { createSourceBreaker } from "./source_breaker.ts";
+
+/** What {@linkcode drainBatch} works with. */
+export interface DrainBatchDeps {
+  readonly sources: Sources;
+  readonly bookings: BookingStore;
+  readonly inbox: Pick<Inbox, "finishDelivery">;
+  readonly log: Log;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+/** Deliveries of one source, claimed together. */
+export interface Batch {
+  readonly deliveries: readonly ClaimedDelivery[];
+  /** When they were claimed, in milliseconds of `now()`. */
+  readonly claimedAt: number;
+  /** When the last read must have ended, in milliseconds of `now()`. */
+  readonly readsEnd: number;
+  /** Reads at once. */
+  readonly concurrency: number;
+}
+
+/** How long a source may take for one booking here, in milliseconds. */
+const READ_MS = 15_000;
+/** What one call of the database needs at most, kept free at the end of the lease. */
+const LEASE_RESERVE_MS = INBOX_TIMEOUT_MS + 2_000;
+
+/**
+ * Reads the bookings of a batch, applies them in as few calls as their organizations allow, and ends
+ * or gives back every delivery. Returns false when the source is not worth asking at the moment.
+ */
+export async function drainBatch(
+  deps: DrainBatchDeps,
+  batch: Batch,
+  counters: DrainCounters,
+): Promise<boolean> {
+  const breaker = createSourceBreaker();
+  const read: ReadDelivery[] = [];
+  const unread: ClaimedDelivery[] = [];
+
+  await forEachBounded(batch.deliveries, batch.concurrency, async (claimed) => {
+    const left = Math.min(READ_MS, batch.readsEnd - deps.now());
+    if (breaker.isOpen() || left <= 0) return void unread.push(claimed);
+    counters.source_reads += 1;
+    const answer = await readBooking(deps.sources, claimed, left);
+    if ("error" in answer) {
+      breaker.failed(answer);
+      return await end(claimed, answer);
+    }
+    breaker.succeeded();
+    read.push({ claimed, snapshot: answer.snapshot });
+  });
+  await giveBack(unread, breaker.retryAfterMs());
+
+  for (const group of groupStatements(read)) {
+    if (deps.now() > batch.claimedAt + LEASE_MS - LEASE_RESERVE_MS) {
+      await giveBack(group.map(({ claimed }) => claimed));
+    } else await apply(group);
+  }
+  return !breaker.isOpen();
+
+  async function apply(group: readonly ReadDelivery[]): Promise<void> {
+    const { organizationId, source } = group[0]!.claimed;
+    let verdicts: readonly Verdict[];
+    try {
+      counters.applied_calls += 1;
+      verdicts = await callInbox(INBOX_TIMEOUT_MS, (options) =>
+        deps.bookings.applySnapshots({
+          organizationId,
+          source,
+          snapshots: group.map(({ snapshot }) => snapshot),
+          deliveries: group.map(({ claimed }) => claimed),
+        }, options));
+    } catch (error) {
+      // What it did is unknown: a delivery that was settled all the same says so when finished.
+      const failure = applyFailed(error);
+      logFailure(deps.log, error, group.length);
+      await forEachBounded(group, batch.concurrency, ({ claimed }) => end(claimed, failure));
+      return;
+    }
+    const byId = new Map(verdicts.map((verdict) => [verdict.externalId, verdict]));
+    await forEachBounded(group, batch.concurrency, async ({ claimed }) => {
+      const verdict = byId.get(claimed.externalId);
+      if (verdict?.verdict === "paused") await giveBack([claimed]);
+      else if (verdict?.verdict === "unknown_organization") {
+        await end(claimed, refuseVerdict(verdict)!);
+      } else countVerdict(counters, verdict);
+    });
+  }
+
+  /** Ends the delivery of a booking that could not be imported; counts what became of it. */
+  async function end(claimed: ClaimedDelivery, failure: Failure): Promise<void> {
+    const state = await finishFailed(deps.inbox, claimed, failure, INBOX_TIMEOUT_MS);
+    countEnd(counters, state?.status ?? "processing");
+  }
+
+  /** Without an error: it was never tried, which costs no attempt. */
+  async function giveBack(deliveries: readonly ClaimedDelivery[], wait?: number): Promise<void> {
+    await forEachBounded(deliveries, batch.concurrency, async ({ deliveryId, leaseToken }) => {
+      const order = { deliveryId, leaseToken, retryAfterMs: wait ?? null } as const;
+      const state = await callInbox(
+        INBOX_TIMEOUT_MS,
+        (options) => deps.inbox.finishDelivery({ ...order, status: "pending" }, options),
+      );
+      counters[state.finished ? "given_back" : "lost"] += 1;
+    });
+  }
+}
+
+/** `apply_snapshots` has ended these deliveries itself. */
+function countVerdict(counters: DrainCounters, verdict: Verdict | undefined): void {
+  switch (verdict?.verdict) {
+    case "created":
+    case "updated":
+    case "unchanged":
+    case "skipped":
+      counters.succeeded += 1;
+      return;
+    case "stale":
+    case "held":
+      counters[verdict.verdict] += 1;
+      return;
+    case "invalid":
+      counters.dead += 1;
+      return;
+    default:
+      counters.lost += 1;
+  }
+}
+
+function applyFailed(cause: unknown): Failure {
+  const known = cause instanceof AnswerError;
+  const error = new AnswerError(
+    known ? cause.status : 500,
+    known ? cause.code : "internal_error",
+    known ? cause.message : "Cannot import: the database refused the call.",
+    { cause },
+  );
+  return { error, end: { status: "pending" } };
+}
+
+function logFailure(log: Log, error: unknown, deliveries: number): void {
+  const { name, code } = Object(error) as { readonly name?: unknown; readonly code?: unknown };
+  log.error("deliveries not applied", { error: name, error_code: code, deliveries });
+}

@@ -1,0 +1,43 @@
+import type { DeliveryStatus } from "../inbox/inbox.ts";
+
+/** What a drain did, as it is answered; each claimed delivery is counted under one ending. */
+export interface DrainCounters {
+  claimed: number;
+  /** Applied, unchanged, or known to the source as not there. */
+  succeeded: number;
+  stale: number;
+  held: number;
+  /** Given back after a failed attempt, to be tried again. */
+  failed: number;
+  dead: number;
+  /** Not tried: the time, the source or the connection did not allow it; no attempt is counted. */
+  given_back: number;
+  /** Another worker has it now, or its lease will end by itself. */
+  lost: number;
+  source_reads: number;
+  applied_calls: number;
+}
+
+/** All zero. */
+export function createDrainCounters(): DrainCounters {
+  return {
+    claimed: 0,
+    succeeded: 0,
+    stale: 0,
+    held: 0,
+    failed: 0,
+    dead: 0,
+    given_back: 0,
+    lost: 0,
+    source_reads: 0,
+    applied_calls: 0,
+  };
+}
+
+/** Counts a delivery under the state that it is in after our attempt. */
+export function countEnd(counters: DrainCounters, status: DeliveryStatus): void {
+  if (status === "succeeded" || status === "stale" || status === "held" || status === "dead") {
+    counters[status] += 1;
+  } else if (status === "pending") counters.failed += 1;
+  else counters.lost += 1;
+}

@@ -1,0 +1,317 @@
+import assert from "node:assert/strict";
+import type { SingleAnswer } from "../booking/source.ts";
+import { SourceError } from "../booking/source_error.ts";
+import type { BookingSourceName } from "../booking/status.ts";
+import { InboxUnavailable } from "../errors.ts";
+import { captureLog, fakeInbox, finished, never, NOW, ORGANIZATION } from "../testing.ts";
+import { OTHER_ORGANIZATION } from "../testing.ts";
+import type { SnapshotBatch, Verdict } from "./booking_store.ts";
+import type { ClaimedDelivery, ClaimOrder } from "./delivery_queue.ts";
+import { drain, type DrainDeps, type DrainOrder } from "./drain.ts";
+
+/** A due delivery of booking `n`. */
+function due(n: number, changes: Partial<ClaimedDelivery> = {}): ClaimedDelivery {
+  return {
+    deliveryId: `d-${n}`,
+    leaseToken: `l-${n}`,
+    organizationId: ORGANIZATION,
+    source: "eventflow",
+    externalId: `b-${n}`,
+    attempts: 1,
+    ...changes,
+  };
+}
+
+function found(externalId: string): SingleAnswer {
+  const snapshot = {
+    external_id: externalId,
+    fetched_at: "2026-08-04T17:11:00.000Z",
+    content_hash: "0".repeat(64),
+    booking: { title: "Tält" },
+  };
+  return { kind: "found", snapshot, warnings: [] };
+}
+
+/** A drain in its good case over a queue of deliveries; a test breaks one thing. */
+function build(queued: readonly ClaimedDelivery[], changes: {
+  readonly answer?: (externalId: string) => Promise<SingleAnswer>;
+  readonly verdict?: (batch: SnapshotBatch) => Partial<Verdict> | Error;
+  readonly deps?: Partial<DrainDeps>;
+  readonly now?: () => number;
+} = {}) {
+  const { answer = (id: string) => Promise.resolve(found(id)), verdict = () => ({}) } = changes;
+  const waiting = [...queued];
+  const claims: ClaimOrder[] = [];
+  const reads: string[] = [];
+  const calls: SnapshotBatch[] = [];
+  let atOnce = 0;
+  let mostAtOnce = 0;
+  const inbox = fakeInbox({
+    finish: ({ status }) => finished({ status: status === "pending" ? "pending" : status }),
+  });
+  const log = captureLog();
+  function source(name: BookingSourceName) {
+    return {
+      name,
+      async readSingle({ externalId }: { externalId: string }) {
+        reads.push(externalId);
+        mostAtOnce = Math.max(mostAtOnce, ++atOnce);
+        try {
+          return await answer(externalId);
+        } finally {
+          atOnce -= 1;
+        }
+      },
+      readPage: () => never<never>(),
+    };
+  }
+  const deps: DrainDeps = {
+    sources: { eventflow: source("eventflow"), headout: source("headout") },
+    bookings: {
+      applySnapshots(batch) {
+        calls.push(batch);
+        const changed = verdict(batch);
+        if (changed instanceof Error) return Promise.reject(changed);
+        return Promise.resolve(batch.snapshots.map((snapshot) => ({
+          externalId: snapshot.external_id,
+          verdict: "updated",
+          bookingId: "7",
+          changes: {},
+          error: null,
+          ...changed,
+        })));
+      },
+    },
+    queue: {
+      claimDeliveries(order) {
+        claims.push(order);
+        const mine = waiting.filter(({ source }) => source === order.source)
+          .slice(0, order.maxDeliveries);
+        for (const each of mine) waiting.splice(waiting.indexOf(each), 1);
+        return Promise.resolve(mine);
+      },
+    },
+    inbox,
+    log,
+    now: changes.now ?? (() => NOW),
+    ...changes.deps,
+  };
+  const run = (order: Partial<DrainOrder> = {}) =>
+    drain(deps, { startedAt: NOW, budgetMs: 110_000, ...order });
+  return { run, claims, reads, calls, inbox, log, mostAtOnce: () => mostAtOnce, waiting };
+}
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
+
+Deno.test("drain() applies the bookings of each organization and source in one call", async () => {
+  const { run, calls, inbox, reads } = build([
+    due(1),
+    due(2, { organizationId: OTHER_ORGANIZATION }),
+    due(3),
+    due(4, { source: "headout" }),
+  ]);
+  const { completed, counters } = await run();
+  assert.equal(completed, true);
+  assert.deepEqual(reads.toSorted(), ["b-1", "b-2", "b-3", "b-4"]);
+  assert.deepEqual(
+    calls.map(({ organizationId, source, deliveries }) => [
+      organizationId,
+      source,
+      deliveries?.map(({ deliveryId, leaseToken }) => [deliveryId, leaseToken]),
+    ]).toSorted(),
+    [
+      [ORGANIZATION, "eventflow", [["d-1", "l-1"], ["d-3", "l-3"]]],
+      [ORGANIZATION, "headout", [["d-4", "l-4"]]],
+      [OTHER_ORGANIZATION, "eventflow", [["d-2", "l-2"]]],
+    ],
+  );
+  assert.equal(inbox.ends.length, 0); // apply_snapshots has finished them
+  assert.deepEqual(counters, {
+    claimed: 4,
+    succeeded: 4,
+    stale: 0,
+    held: 0,
+    failed: 0,
+    dead: 0,
+    given_back: 0,
+    lost: 0,
+    source_reads: 4,
+    applied_calls: 3,
+  });
+});
+
+Deno.test("drain() goes on until nothing is due, reading eight bookings at once", async () => {
+  const { run, claims, mostAtOnce } = build(numbers(250).map((n) => due(n)), {
+    answer: async (id) => {
+      await new Promise((resolve) => setTimeout(resolve));
+      return found(id);
+    },
+  });
+  const { counters } = await run();
+  assert.equal(counters.succeeded, 250);
+  assert.equal(mostAtOnce(), 8);
+  const claimed = claims.filter(({ source }) => source === "eventflow");
+  assert.ok(claimed.every(({ maxDeliveries }) => maxDeliveries <= 100));
+});
+
+Deno.test("drain() claims no more than its limit", async () => {
+  const { run, waiting } = build([due(1), due(2, { source: "headout" }), due(3), due(4)]);
+  const { completed, counters } = await run({ limit: 2 });
+  assert.deepEqual([completed, counters.claimed, waiting.length], [false, 2, 2]);
+});
+
+Deno.test("drain() stops before its budget and says that more is due", async () => {
+  let time = NOW;
+  const { run, claims } = build(numbers(1_000).map((n) => due(n)), {
+    now: () => time,
+    answer: (id) => {
+      time += 100; // one after the other, since the clock is everybody's
+      return Promise.resolve(found(id));
+    },
+  });
+  const { completed, counters } = await run({ budgetMs: 20_000 });
+  assert.equal(completed, false);
+  assert.ok(time - NOW <= 15_000, `it read for ${time - NOW} ms`);
+  assert.ok(counters.claimed >= 100 && counters.claimed < 200, `${counters.claimed}`);
+  assert.ok(claims.at(-1)!.maxDeliveries <= 50); // what the rest of the time allows
+  assert.equal(counters.succeeded + counters.given_back, counters.claimed);
+});
+
+Deno.test("drain() gives back untouched what it had no time to read", async () => {
+  let time = NOW;
+  const { run, inbox } = build(numbers(20).map((n) => due(n)), {
+    now: () => time,
+    answer: (id) => {
+      time += 10_000;
+      return Promise.resolve(found(id));
+    },
+  });
+  const { counters } = await run();
+  assert.ok(counters.given_back > 0);
+  assert.equal(counters.succeeded + counters.given_back, counters.claimed);
+  for (const end of inbox.ends) {
+    assert.deepEqual([end.status, end.lastError], ["pending", undefined]); // costs no attempt
+  }
+});
+
+const FAILURES: readonly (readonly [string, SourceError, string, string])[] = [
+  ["a passing fault", new SourceError("source_unavailable", "m"), "pending", "failed"],
+  ["an answer that contradicts", new SourceError("source_contradiction", "m"), "dead", "dead"],
+  ["an answer that is no use", new SourceError("source_invalid", "m"), "dead", "dead"],
+];
+
+for (const [what, error, status, counter] of FAILURES) {
+  Deno.test(`drain() finishes the delivery of ${what} as ${status} and goes on`, async () => {
+    const { run, inbox, calls } = build([due(1), due(2)], {
+      answer: (id) => id === "b-1" ? Promise.reject(error) : Promise.resolve(found(id)),
+    });
+    const { completed, counters } = await run();
+    assert.deepEqual(inbox.ends.map((end) => [end.deliveryId, end.leaseToken, end.status]), [
+      ["d-1", "l-1", status],
+    ]);
+    assert.equal(inbox.ends[0]?.lastError?.["code"], error.code);
+    assert.equal(counters[counter as "failed" | "dead"], 1);
+    assert.deepEqual(calls[0]?.snapshots.map((snapshot) => snapshot.external_id), ["b-2"]);
+    assert.equal(completed, true);
+  });
+}
+
+Deno.test("drain() ends the delivery of a booking that the source does not have", async () => {
+  const { run, inbox } = build([due(1)], {
+    answer: () => Promise.resolve({ kind: "absent", reason: "archived" }),
+  });
+  const { counters } = await run();
+  assert.equal(inbox.ends[0]?.status, "succeeded");
+  assert.equal(inbox.ends[0]?.result?.["outcome"], "not_found");
+  assert.equal(counters.succeeded, 1);
+});
+
+Deno.test("drain() stops asking a source that says when to come back", async () => {
+  const error = new SourceError("source_unavailable", "m", { retryAfterMs: 90_000 });
+  const { run, inbox, reads } = build(numbers(50).map((n) => due(n)), {
+    answer: () => Promise.reject(error),
+  });
+  const { completed, counters } = await run();
+  assert.equal(completed, false);
+  assert.ok(reads.length <= 8, `${reads.length} reads`);
+  assert.equal(counters.failed + counters.given_back, 50);
+  assert.ok(inbox.ends.every((end) => end.retryAfterMs === 90_000));
+  const untouched = inbox.ends.filter((end) => end.lastError === undefined);
+  assert.equal(untouched.length, counters.given_back);
+});
+
+Deno.test("drain() stops asking a source that is down, and goes on with the other", async () => {
+  const down = new SourceError("source_unavailable", "m");
+  const { run, reads } = build([
+    ...numbers(50).map((n) => due(n)),
+    due(99, { source: "headout" }),
+  ], {
+    answer: (id) => id === "b-99" ? Promise.resolve(found(id)) : Promise.reject(down),
+  });
+  const { completed, counters } = await run();
+  assert.deepEqual([completed, counters.succeeded], [false, 1]);
+  assert.ok(reads.length <= 17, `${reads.length} reads`);
+});
+
+Deno.test("drain() is not stopped by bookings that always fail", async () => {
+  const error = new SourceError("source_unavailable", "m");
+  const { run } = build(numbers(100).map((n) => due(n)), {
+    answer: (id) => /[1-3]$/.test(id) ? Promise.reject(error) : Promise.resolve(found(id)),
+  });
+  const { completed, counters } = await run();
+  assert.deepEqual([completed, counters.succeeded, counters.failed], [true, 70, 30]);
+});
+
+Deno.test("drain() applies alone what has failed twice, so that it takes no other with it", async () => {
+  const { run, calls, log } = build([due(1), due(2, { attempts: 3 }), due(3)], {
+    verdict: ({ snapshots }) =>
+      snapshots.some((each) => each.external_id === "b-2") ? new InboxUnavailable() : {},
+  });
+  const { counters } = await run();
+  assert.deepEqual(
+    calls.map(({ snapshots }) => snapshots.map((each) => each.external_id)).toSorted(),
+    [["b-1", "b-3"], ["b-2"]],
+  );
+  assert.deepEqual([counters.succeeded, counters.failed], [2, 1]);
+  assert.equal(log.lines[0]?.["error_code"], "inbox_unavailable");
+});
+
+Deno.test("drain() gives the deliveries back when the call that applies them fails", async () => {
+  const { run, inbox } = build([due(1), due(2)], { verdict: () => new TypeError("a fault") });
+  const { counters } = await run();
+  assert.equal(counters.failed, 2);
+  assert.deepEqual(inbox.ends.map((end) => end.lastError?.["code"]), [
+    "internal_error",
+    "internal_error",
+  ]);
+  assert.doesNotMatch(JSON.stringify(inbox.ends), /a fault/);
+});
+
+for (
+  const [verdict, counter, ends] of [
+    ["stale", "stale", 0],
+    ["held", "held", 0],
+    ["invalid", "dead", 0],
+    ["lease_lost", "lost", 0],
+    ["paused", "given_back", 1],
+    ["unknown_organization", "dead", 1],
+  ] as const
+) {
+  Deno.test(`drain() counts the verdict ${verdict} as ${counter}`, async () => {
+    const { run, inbox } = build([due(1)], { verdict: () => ({ verdict }) });
+    const { counters } = await run();
+    assert.deepEqual([counters[counter], inbox.ends.length], [1, ends]);
+  });
+}
+
+Deno.test("drain() leaves the deliveries of a source without a key alone", async () => {
+  const { run, waiting } = build([due(1)], { deps: { sources: {} } });
+  const { counters } = await run();
+  assert.deepEqual([counters.claimed, waiting.length], [0, 1]);
+});
+
+Deno.test("drain() throws when the database is unreachable", async () => {
+  const queue = { claimDeliveries: () => Promise.reject(new InboxUnavailable()) };
+  const { run } = build([], { deps: { queue } });
+  await assert.rejects(run(), InboxUnavailable);
+});

@@ -1,0 +1,44 @@
+import type { Snapshot } from "../booking/snapshot.ts";
+import type { ClaimedDelivery } from "./delivery_queue.ts";
+
+/** A claimed delivery with what its source states. */
+export interface ReadDelivery {
+  readonly claimed: ClaimedDelivery;
+  readonly snapshot: Snapshot;
+}
+
+/** Rows in one transaction: what Postgres writes well within the platform's statement timeout. */
+const MAX_ROWS = 5_000;
+/** From this attempt on a delivery is applied alone: two attempts have failed with others. */
+const ALONE_FROM_ATTEMPT = 3;
+
+/**
+ * Cuts a batch into the calls that apply it: one per organization, more only if a call would be too
+ * large. What has failed before goes alone, so that it cannot take others with it.
+ */
+export function groupStatements(
+  read: readonly ReadDelivery[],
+): readonly (readonly ReadDelivery[])[] {
+  const groups: ReadDelivery[][] = [];
+  const open = new Map<string, { readonly group: ReadDelivery[]; rows: number }>();
+  for (const each of read) {
+    const { organizationId, attempts } = each.claimed;
+    const rows = rowsOf(each.snapshot);
+    const place = open.get(organizationId);
+    if (attempts >= ALONE_FROM_ATTEMPT) groups.push([each]);
+    else if (place !== undefined && place.rows + rows <= MAX_ROWS) {
+      place.group.push(each);
+      place.rows += rows;
+    } else {
+      const group = [each];
+      groups.push(group);
+      open.set(organizationId, { group, rows });
+    }
+  }
+  return groups;
+}
+
+function rowsOf({ dates, products, attachments }: Snapshot): number {
+  const items = [dates, products, attachments].map((list) => list?.items.length ?? 0);
+  return items.reduce((sum, count) => sum + count, 1);
+}

@@ -1,0 +1,57 @@
+import type { BookingSourceName } from "../booking/status.ts";
+import type { Log } from "../log.ts";
+import type { BookingStore } from "./booking_store.ts";
+
+/** Changes that the brake stopped (invariant 7). */
+export interface Hold {
+  readonly organizationId: string;
+  readonly source: BookingSourceName;
+  readonly bookings: number;
+}
+
+/** Says that the brake holds changes, at error level, for whoever is to release or dismiss them. */
+export type HoldAlarm = (hold: Hold) => void;
+
+/** How loud an alarm is. */
+export interface HoldAlarmOptions {
+  readonly log: Log;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** How long a connection that has been told of stays quiet. Default one minute. */
+  readonly quietMs?: number;
+}
+
+/**
+ * One line per connection and minute, however many calls hold something: a mass cancellation is one
+ * event. What was held in silence is counted in the next line; `sync_status()` has the whole number.
+ */
+export function createHoldAlarm(options: HoldAlarmOptions): HoldAlarm {
+  const { log, now, quietMs = 60_000 } = options;
+  const connections = new Map<string, { quietUntil: number; unsaid: number }>();
+  return ({ organizationId, source, bookings }) => {
+    const key = `${organizationId} ${source}`;
+    const before = connections.get(key) ?? { quietUntil: -Infinity, unsaid: 0 };
+    const held = before.unsaid + bookings;
+    if (now() < before.quietUntil) {
+      connections.set(key, { ...before, unsaid: held });
+      return;
+    }
+    connections.set(key, { quietUntil: now() + quietMs, unsaid: 0 });
+    log.error("the brake holds changes", { organization_id: organizationId, source, held });
+  };
+}
+
+/** The same store, which raises the alarm when a call holds anything. */
+export function withHoldAlarm(bookings: BookingStore, alarm: HoldAlarm): BookingStore {
+  return {
+    async applySnapshots(batch, options) {
+      const verdicts = await bookings.applySnapshots(batch, options);
+      const held = verdicts.filter(({ verdict }) => verdict === "held").length;
+      if (held > 0 && !batch.dryRun) {
+        const { organizationId, source } = batch;
+        alarm({ organizationId, source, bookings: held });
+      }
+      return verdicts;
+    },
+  };
+}

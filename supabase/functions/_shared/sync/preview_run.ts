@@ -1,0 +1,76 @@
+import type { BookingSource } from "../booking/source.ts";
+import { callInbox } from "../inbox/call_inbox.ts";
+import { TimeUp, within } from "../within.ts";
+import type { BookingStore } from "./booking_store.ts";
+import type { RunDeps } from "./execute_run.ts";
+import { NO_CHECKPOINT, passPage } from "./run_checkpoint.ts";
+import { countPage, countVerdicts, NO_COUNTERS, type RunCounters } from "./run_counters.ts";
+import { createPageReader } from "./run_pages.ts";
+import { sleepFor } from "./run_patience.ts";
+import type { ListedConnection } from "./run_store.ts";
+import { splitPage } from "./split_page.ts";
+import type { RunOrder } from "./start_runs.ts";
+
+/** What a run would write. */
+export interface RunPreview {
+  /** False: the time was over before the end. */
+  readonly completed: boolean;
+  readonly counters: RunCounters;
+  /** The first 100 row changes. */
+  readonly changes: readonly unknown[];
+}
+
+const MAX_CHANGES = 100;
+const APPLY_MS = 60_000;
+
+/**
+ * The same path as a run, rolled back page by page: no run, no checkpoint, no cursor. The brake's
+ * budget is that of the moment for each page, since nothing of the page before is there.
+ */
+export async function previewRun(
+  deps: RunDeps & { readonly bookings: BookingStore },
+  order: RunOrder,
+  connection: ListedConnection,
+  source: BookingSource,
+  deadline: number,
+): Promise<RunPreview> {
+  const { organizationId } = connection;
+  const ended = new AbortController();
+  const { now, sleep = sleepFor } = deps;
+  const { mode, parameters } = order;
+  const options = { source, connection, mode, parameters, deadline, now, sleep };
+  const read = createPageReader({ ...options, signal: ended.signal });
+  const since = parameters.since ?? (mode === "incremental" ? connection.cursor : null);
+  let checkpoint = { ...NO_CHECKPOINT, since };
+  let counters: RunCounters = { ...NO_COUNTERS, calls: 1 };
+  const changes: unknown[] = [];
+  try {
+    while (!checkpoint.done) {
+      const began = now();
+      const turn = await within(deadline - began, () => read(checkpoint));
+      counters = countPage(counters, turn.page, now() - began);
+      const applied = now();
+      for (const snapshots of splitPage(turn.page.snapshots)) {
+        const batch = { organizationId, source: connection.source, snapshots, dryRun: true };
+        const verdicts = await callInbox(
+          APPLY_MS,
+          (call) => deps.bookings.applySnapshots(batch, call),
+        );
+        counters = countVerdicts(counters, verdicts);
+        for (const { externalId, changes: rows } of verdicts) {
+          if (changes.length >= MAX_CHANGES || !Array.isArray(rows)) continue;
+          const named = rows.map((row) => ({ external_id: externalId, ...Object(row) }));
+          changes.push(...named.slice(0, MAX_CHANGES - changes.length));
+        }
+      }
+      counters = { ...counters, database_ms: counters.database_ms + Math.round(now() - applied) };
+      checkpoint = passPage(checkpoint, turn);
+    }
+    return { completed: true, counters, changes };
+  } catch (error) {
+    if (!(error instanceof TimeUp) || counters.pages === 0) throw error;
+    return { completed: false, counters, changes };
+  } finally {
+    ended.abort();
+  }
+}

@@ -1,0 +1,46 @@
+import type { BookingSource, SingleAnswer } from "../booking/source.ts";
+import { SourceError } from "../booking/source_error.ts";
+import type { BookingSourceName } from "../booking/status.ts";
+import { TimeUp, within } from "../within.ts";
+import {
+  type Failure,
+  notFound,
+  sourceFailed,
+  sourceNotConfigured,
+  sourceTooSlow,
+} from "./failures.ts";
+
+/** The sources that have an API key here. */
+export type Sources = Readonly<Partial<Record<BookingSourceName, BookingSource>>>;
+
+/** Which booking to read. */
+export interface BookingToRead {
+  readonly source: BookingSourceName;
+  readonly externalId: string;
+  readonly organizationId: string;
+}
+
+/** What a source states about a booking: something to apply. */
+export type Statement = Exclude<SingleAnswer, { kind: "absent" }>;
+
+/** The source's statement, or why there is none, within `milliseconds`. */
+export async function readBooking(
+  sources: Sources,
+  booking: BookingToRead,
+  milliseconds: number,
+): Promise<Statement | Failure> {
+  const { externalId, organizationId } = booking;
+  const source = sources[booking.source];
+  if (!source) return sourceNotConfigured(booking.source);
+  try {
+    const answer = await within(
+      milliseconds,
+      (signal) => source.readSingle({ externalId, organizationId, signal }),
+    );
+    return answer.kind === "absent" ? notFound(answer.reason) : answer;
+  } catch (error) {
+    if (error instanceof SourceError) return sourceFailed(error);
+    if (error instanceof TimeUp) return sourceTooSlow(error);
+    throw error;
+  }
+}

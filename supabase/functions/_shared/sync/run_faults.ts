@@ -1,0 +1,36 @@
+import { SourceError } from "../booking/source_error.ts";
+import { AnswerError } from "../errors.ts";
+import { TimeUp } from "../within.ts";
+import { sourceFailed, sourceTooSlow } from "./failures.ts";
+
+/** Why a run could not go on. */
+export interface RunFault {
+  /** Whether going on later can help. */
+  readonly passing: boolean;
+  /** What the source asked for. */
+  readonly retryAfterMs?: number;
+  /** What `sync.runs.error` keeps. */
+  readonly note: Readonly<Record<string, unknown>>;
+  readonly error: AnswerError;
+}
+
+/** The fault in an error of a source; undefined for an error of ours. */
+export function readFault(error: unknown): RunFault | undefined {
+  if (error instanceof SourceError) {
+    const { retryable, retryAfterMs } = error;
+    const answer = sourceFailed(error).error;
+    return {
+      passing: retryable,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      note: noteOf(answer),
+      error: answer,
+    };
+  }
+  if (!(error instanceof TimeUp)) return undefined;
+  const { error: answer } = sourceTooSlow(error);
+  return { passing: true, note: noteOf(answer), error: answer };
+}
+
+function noteOf({ code, message, details }: AnswerError): Readonly<Record<string, unknown>> {
+  return { code, message, details };
+}

@@ -1,0 +1,132 @@
+import { guardPage, type PageVerdict } from "../booking/page_guard.ts";
+import type { BookingSource, Page } from "../booking/source.ts";
+import { SourceError } from "../booking/source_error.ts";
+import { fingerprint, type PassedPage, type RunCheckpoint } from "./run_checkpoint.ts";
+import type { Connection, RunMode, RunParameters } from "./run_store.ts";
+import { readPatiently, type Sleep } from "./run_patience.ts";
+
+/** A page to apply, and where the run goes on from it. */
+export interface PageTurn extends PassedPage {
+  readonly page: Page;
+}
+
+/** What pages are read. */
+export interface PageReaderOptions {
+  readonly source: BookingSource;
+  readonly connection: Connection;
+  readonly mode: RunMode;
+  readonly parameters: RunParameters;
+  /** Milliseconds of `now()` after which there is no use in waiting. */
+  readonly deadline: number;
+  readonly now: () => number;
+  readonly sleep: Sleep;
+  readonly signal: AbortSignal;
+}
+
+/** Reads the page that comes after a checkpoint; one call at a time. */
+export type PageReader = (checkpoint: RunCheckpoint) => Promise<PageTurn>;
+
+/** Reads of a page that looks like an end and is none. */
+const DOUBTS = 3;
+
+/**
+ * The pages of a run, none skipped and without an endless loop, whatever the source does with
+ * `page` (domain/eventflow.md). An end is believed when the page after it brings nothing new either;
+ * a page that repeats an earlier one, or is empty before others, is read again and then given up
+ * with an error that passes. A source that only ever sends its first page gets a permanent one.
+ * Rows that moved up between two reads show in the overlap: then the page before is read again.
+ */
+export function createPageReader(options: PageReaderOptions): PageReader {
+  const { source, connection, parameters, mode } = options;
+  const seen = new Set<string>();
+  /** Content of the last page: what an overlap repeats need not be applied again. */
+  let applied = new Map<string, string>();
+
+  function read(cursor: number | null, since: string | null): Promise<Page> {
+    return readPatiently(options, () =>
+      source.readPage({
+        organizationId: connection.organizationId,
+        ...(cursor === null ? {} : { cursor }),
+        ...(since === null ? {} : { since }),
+        ...(parameters.start_date === undefined ? {} : { startDate: parameters.start_date }),
+        ...(parameters.end_date === undefined ? {} : { endDate: parameters.end_date }),
+        signal: options.signal,
+      }));
+  }
+
+  function take(cursor: number | null, page: Page, next?: number, steppedBack = false): PageTurn {
+    const snapshots = page.snapshots.filter(({ external_id, content_hash }) =>
+      applied.get(external_id) !== content_hash
+    );
+    applied = new Map(page.snapshots.map((each) => [each.external_id, each.content_hash]));
+    const ids = page.ids;
+    for (const id of ids) seen.add(id);
+    for (const id of page.overlap ?? []) seen.add(id);
+    return { cursor, ids, page: { ...page, snapshots }, next: moveBack(cursor, next), steppedBack };
+  }
+
+  function moveBack(cursor: number | null, next: number | undefined): number | undefined {
+    return next === undefined
+      ? undefined
+      : Math.max((cursor ?? 0) + 1, next - (source.pageOverlap ?? 0));
+  }
+
+  function judge(page: Page, checkpoint: RunCheckpoint): PageVerdict {
+    const verdict = guardPage(seen, page);
+    const repeated = verdict.proceed && checkpoint.pages.includes(fingerprint(page.ids));
+    return repeated ? { proceed: false, reason: "nothing_new", fresh: [] } : verdict;
+  }
+
+  return async function readNext(checkpoint): Promise<PageTurn> {
+    const { cursor, since, tail } = checkpoint;
+    let shorter: string | undefined;
+    for (let doubt = 1;; doubt++) {
+      const page = await read(cursor, since);
+      const overlap = page.overlap ??
+        (cursor === null ? [] : page.ids.slice(0, source.pageOverlap ?? 0));
+      const joins = overlap.length === 0 || tail.length === 0 || checkpoint.stepped_back ||
+        overlap.some((id) => seen.has(id) || tail.includes(id));
+      if (!joins) {
+        const before = await read(checkpoint.previous, since);
+        return take(checkpoint.previous, before, cursor ?? undefined, true);
+      }
+      const verdict = judge(page, checkpoint);
+      if (verdict.proceed) return take(cursor, page, verdict.next);
+
+      const repeats = verdict.reason === "nothing_new";
+      const beyond = repeats ? page.next ?? page.probe : page.probe;
+      const first = cursor === null && mode === "incremental" && !repeats;
+      if (beyond === undefined || first) return take(cursor, page);
+      const known = new Set(page.ids);
+      const after = await read(beyond, since);
+      const more = after.ids.some((id) => !known.has(id) && !seen.has(id));
+      if (!more && (!repeats || isWhole(page, checkpoint))) return take(cursor, page);
+      // A source that leaves rows out after paging has short pages anywhere: twice the same.
+      const short = verdict.reason === "last_page" ? fingerprint(page.ids) : undefined;
+      if (more && short !== undefined && short === shorter) return take(cursor, page, beyond);
+      shorter = short;
+      if (doubt === DOUBTS) throw more ? hole(source) : ignoresPage(source);
+      await options.sleep(250 * 2 ** doubt, options.signal);
+    }
+  };
+}
+
+/** Whether a repeated page is the end of the list: paging has worked before, or has no limit. */
+function isWhole(page: Page, checkpoint: RunCheckpoint): boolean {
+  return new Set(checkpoint.pages).size > 1 || page.ids.length > (page.limit ?? Infinity);
+}
+
+function hole(source: BookingSource): SourceError {
+  const message = `${source.name} withholds a page: it repeats an earlier one or is empty`;
+  return new SourceError("source_invalid", message, {
+    retryable: true,
+    details: [{ code: "page_withheld", message }],
+  });
+}
+
+function ignoresPage(source: BookingSource): SourceError {
+  const message = `${source.name} sends its first page whichever is asked for`;
+  return new SourceError("source_invalid", message, {
+    details: [{ code: "page_ignored", message }],
+  });
+}

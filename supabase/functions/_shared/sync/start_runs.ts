@@ -1,0 +1,156 @@
+import type { BookingSource } from "../booking/source.ts";
+import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
+import { AnswerError, InvalidBody } from "../errors.ts";
+import { executeRun, type RunDeps, type RunResult } from "./execute_run.ts";
+import { sourceNotConfigured } from "./failures.ts";
+import { readCheckpoint } from "./run_checkpoint.ts";
+import { readCounters } from "./run_counters.ts";
+import {
+  type Connection,
+  type ListedConnection,
+  type OpenRun,
+  type RunMode,
+  type RunParameters,
+  RunPaused,
+} from "./run_store.ts";
+
+/** What to run. */
+export interface RunOrder {
+  readonly mode: RunMode;
+  /** Every organization, if absent. */
+  readonly organizationId?: string | undefined;
+  /** Every source that has an API key, if absent. */
+  readonly source?: BookingSourceName | undefined;
+  readonly parameters: RunParameters;
+}
+
+/** What became of one connection's run. */
+export interface StartedRun extends Connection, Omit<RunResult, "run" | "stopped"> {
+  /** Null if there is none: the time was over before, or the connection was paused. */
+  readonly runId: string | null;
+  readonly parameters: RunParameters;
+  readonly stopped?: RunResult["stopped"] | "waiting";
+}
+
+/** Time that a run must have, or it is not begun, in milliseconds. */
+export const LEAST_MS = 500;
+
+/**
+ * Begins or takes up the runs of all connections that are meant, those first whose last run lies
+ * furthest back, one after the other for each source and the sources side by side, as far as the
+ * time goes. Throws an `AnswerError` if the order names a connection that cannot be run.
+ */
+export async function startRuns(
+  deps: RunDeps,
+  order: RunOrder,
+  deadline: number,
+): Promise<readonly StartedRun[]> {
+  const connections = await listRunnable(deps, order);
+  const lanes = await Promise.allSettled(
+    BOOKING_SOURCES.map(async (name) => {
+      const results: StartedRun[] = [];
+      for (const connection of connections.filter(({ source }) => source === name)) {
+        const source = deps.sources[name];
+        if (source) results.push(await startRun(deps, order, connection, source, deadline));
+      }
+      return results;
+    }),
+  );
+  return lanes.flatMap((lane) => {
+    if (lane.status === "rejected") throw lane.reason;
+    return lane.value;
+  });
+}
+
+/** The connections that an order means and that can be asked now. */
+export async function listRunnable(
+  deps: Pick<RunDeps, "runs" | "sources">,
+  order: Pick<RunOrder, "mode" | "organizationId" | "source">,
+): Promise<readonly ListedConnection[]> {
+  const { mode, organizationId, source } = order;
+  const meant = await deps.runs.listConnections({ organizationId, source }, mode);
+  if (source !== undefined && !deps.sources[source]) throw sourceNotConfigured(source).error;
+  if (organizationId === undefined) return meant.filter((each) => isRunnable(deps, each));
+  if (meant.length === 0) throw unknownOrganization();
+  const runnable = meant.filter((each) => isRunnable(deps, each));
+  if (runnable.length > 0) return runnable;
+  const asked = meant.filter((each) => deps.sources[each.source]);
+  throw asked.length === 0 ? sourceNotConfigured(meant[0]!.source).error : paused();
+}
+
+async function startRun(
+  deps: RunDeps,
+  order: RunOrder,
+  connection: Connection,
+  source: BookingSource,
+  deadline: number,
+): Promise<StartedRun> {
+  const { mode, parameters } = order;
+  const { organizationId, source: name } = connection;
+  const nothing = {
+    ...{ organizationId, source: name, parameters, runId: null },
+    completed: false,
+    counters: readCounters({}),
+  };
+  for (;;) {
+    if (deps.now() + LEAST_MS >= deadline) return { ...nothing, stopped: "waiting" };
+    const begun = await deps.runs.beginRun(connection, mode, parameters);
+    switch (begun.outcome) {
+      case "unknown_organization":
+        throw unknownOrganization();
+      case "paused":
+        return { ...nothing, stopped: "paused" };
+      case "busy": {
+        const counters = readCounters(begun.counters);
+        return { ...nothing, runId: begun.runId, counters, stopped: "running" };
+      }
+    }
+    const result = await continueRun(deps, begun.run, source, deadline);
+    // A run of the same kind was open and asked for something else: now the one that was meant.
+    if (!result.completed || sameParameters(begun.run.parameters, parameters)) return result;
+  }
+}
+
+/** Takes a run up, unless its source has asked to be left alone for longer. */
+export async function continueRun(
+  deps: RunDeps,
+  run: OpenRun,
+  source: BookingSource,
+  deadline: number,
+): Promise<StartedRun> {
+  const { organizationId, runId, parameters } = run;
+  const { retry_at: retryAt } = readCheckpoint(run.checkpoint);
+  const names = { organizationId, source: run.source, runId, parameters };
+  if (retryAt !== null && Date.parse(retryAt) > deps.now()) {
+    const message = "The source has asked not to be asked before this instant.";
+    const error = { code: "retry_later", message, retry_at: retryAt };
+    await deps.runs.finishRun({ ...run, status: "stopped", error });
+    return { ...names, completed: false, counters: readCounters(run.counters), stopped: "waiting" };
+  }
+  const { run: _run, ...result } = await executeRun(deps, run, source, deadline);
+  return { ...names, ...result };
+}
+
+function isRunnable(deps: Pick<RunDeps, "sources">, connection: ListedConnection): boolean {
+  return connection.enabled && !connection.paused && deps.sources[connection.source] !== undefined;
+}
+
+function sameParameters(a: RunParameters, b: RunParameters): boolean {
+  return (["since", "start_date", "end_date", "repair"] as const)
+    .every((name) => (a[name] ?? null) === (b[name] ?? null));
+}
+
+function paused(): AnswerError {
+  return new AnswerError(503, "sync_paused", "Cannot run: the connection is paused.", {
+    retryAfterSeconds: 60,
+    cause: new RunPaused("The connection is paused."),
+  });
+}
+
+function unknownOrganization(): AnswerError {
+  return new InvalidBody([{
+    field: "organization_id",
+    code: "unknown_organization",
+    message: "Names no organization that exists.",
+  }]);
+}

@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { InvalidBody } from "../_shared/errors.ts";
+import { describeIssues } from "../_shared/http/describe_issues.ts";
+import type { Call } from "../_shared/http/serve_call.ts";
+import { drain, type DrainDeps } from "../_shared/sync/drain.ts";
+import type { StartedRun } from "../_shared/sync/start_runs.ts";
+import { describeRun } from "./answer_runs.ts";
+
+/** How long runs are gone on with in one call, in milliseconds. */
+const RUNS_MS = 40_000;
+
+type Body = Readonly<Record<string, unknown>>;
+
+/** The body of `syncMode: "drain"`. */
+export const drainSchema = z.object({
+  limit: z.int("Expected a whole number from 1.").min(1, "Expected a whole number from 1.")
+    .nullish(),
+});
+
+/**
+ * The mode `drain` (design §4.3): processes deliveries that are due, at most `limit`, within
+ * `budgetMs` of the call's begin, and then has the runs that stopped gone on with. `completed: false` means that some were left; `next` is what to
+ * ask for then.
+ */
+export function createDrainMode(
+  deps: DrainDeps,
+  budgetMs: number,
+  resume: (deadline: number) => Promise<readonly StartedRun[]> = () => Promise.resolve([]),
+): (body: Body, call: Pick<Call, "startedAt" | "note">) => Promise<Body> {
+  return async (body, { startedAt, note }) => {
+    const parsed = drainSchema.safeParse(body);
+    if (!parsed.success) throw new InvalidBody(describeIssues(parsed.error, body));
+    const limit = parsed.data.limit ?? undefined;
+    const { completed, counters } = await drain(deps, { startedAt, budgetMs, limit });
+    // Deliveries do not wait for a long run: each call takes the runs a part of the way.
+    const runs = completed
+      ? await resume(Math.min(startedAt + budgetMs, deps.now() + RUNS_MS))
+      : [];
+    const done = completed && runs.every((run) => run.completed || run.stopped !== "budget");
+    note({ completed: done, ...counters, runs: runs.map(describeRun) });
+    const next = done ? null : { syncMode: "drain" };
+    return {
+      ...{ success: true, completed: done, run_id: runs[0]?.runId ?? null },
+      ...{ counters, next },
+      ...(runs.length > 0 ? { runs: runs.map(describeRun) } : {}),
+    };
+  };
+}
