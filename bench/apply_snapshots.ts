@@ -5,7 +5,7 @@ import { withThrowawayCluster } from "../local/database/throwaway_cluster.ts";
 import { formatTable } from "../local/format_table.ts";
 import { projectPaths } from "../local/paths.ts";
 import { type BookingDatabase, createBookingDatabase } from "../tests/support/booking_database.ts";
-import type { Tenant } from "../tests/support/tenant.ts";
+import type { Tenant, Verdict } from "../tests/support/tenant.ts";
 import { benchPage, type PageKind } from "./bench_page.ts";
 import { countStatements } from "./count_statements.ts";
 import { median } from "./median.ts";
@@ -53,37 +53,56 @@ export async function bench(url: string): Promise<boolean> {
 }
 
 async function measure(db: BookingDatabase, tenant: Tenant, { name, kind, bar }: Measurement) {
-  const seconds: number[] = [];
+  const inside: number[] = [];
+  const roundTrips: number[] = [];
   let written = 0;
   const again = name.startsWith("unchanged");
+  const wanted = again ? "unchanged" : kind === "first" ? "created" : "updated";
   for (let number = 0; number < PAGES; number++) {
-    const snapshots = benchPage(number, PAGE, kind);
+    const snapshots = JSON.stringify(benchPage(number, PAGE, kind));
     const mark = await db.mark();
     const began = performance.now();
-    const verdicts = await tenant.apply(snapshots);
-    seconds.push((performance.now() - began) / 1000);
-    const wanted = again ? "unchanged" : kind === "first" ? "created" : "updated";
+    const verdicts = await applyTimed(db, tenant, snapshots);
+    roundTrips.push(performance.now() - began);
+    inside.push(Math.max(...verdicts.map(({ milliseconds }) => Number(milliseconds))));
     const wrong = verdicts.find(({ verdict }) => verdict !== wanted);
     if (wrong !== undefined) throw new Error(`${name}: ${JSON.stringify(wrong)}`);
     const counts = await db.writtenSince(mark);
     written += Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
-  const rate = PAGE / median(seconds);
+  const rate = (1000 * PAGE) / median(inside);
   const passed = rate >= bar && (!again || written === 0);
   return {
     passed,
     row: {
       "what": name,
-      "median ms/page": (1000 * median(seconds)).toFixed(1),
-      "best–worst": `${(1000 * Math.min(...seconds)).toFixed(0)}–${
-        (1000 * Math.max(...seconds)).toFixed(0)
-      }`,
+      "ms inside": Math.round(median(inside) * 10) / 10,
+      "best": Math.round(Math.min(...inside) * 10) / 10,
+      "worst": Math.round(Math.max(...inside) * 10) / 10,
+      "ms with sending": Math.round(median(roundTrips) * 10) / 10,
       "bookings/s": Math.round(rate),
       "bar": bar,
-      "rows written/booking": (written / (PAGE * PAGES)).toFixed(2),
+      "rows/booking": Math.round((100 * written) / (PAGE * PAGES)) / 100,
       "": passed ? "ok" : "BELOW",
     },
   };
+}
+
+/** Applies a page and has Postgres say how long that took it, arguments read and before commit. */
+function applyTimed(
+  db: BookingDatabase,
+  tenant: Tenant,
+  snapshots: string,
+): Promise<readonly (Verdict & { readonly milliseconds: number })[]> {
+  return db.database.transaction(async (sql) => {
+    await sql.query("set local role service_role");
+    return await sql.query(
+      `select v.external_id, v.verdict, v.error,
+         (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000)::float8 as milliseconds
+       from public.apply_snapshots($1, 'eventflow', $2) v`,
+      [tenant.id, snapshots],
+    );
+  });
 }
 
 /** That a page of 500 takes no more statements than a page of 5: nothing is looped over. */

@@ -9,33 +9,67 @@ export interface TickerOptions {
   readonly drainEvery?: number;
   /** Pause between two incremental runs, in ms; false for none. */
   readonly incrementalEvery?: number | false;
+  /** Time of day (UTC, in ms since midnight) at which reconcile and pruning run; false for none. */
+  readonly nightlyAt?: number | false;
+  readonly now?: () => number;
   readonly log: (line: string) => void;
   readonly fetch?: typeof fetch;
   readonly signal: AbortSignal;
 }
 
 /**
- * Stands in for pg_cron: drains the inbox and runs the incremental sync at their pace until the
- * signal. One call at a time. A mode that the function does not have yet is not asked for again.
+ * Stands in for pg_cron until the signal: drains the inbox, runs the incremental sync at their pace,
+ * reconciles and prunes at night. One call of a kind at a time. A mode that the function does not
+ * have is not asked for again.
  */
 export function startTicker(options: TickerOptions): Promise<void> {
-  const { drainEvery = 10_000, incrementalEvery = 300_000 } = options;
+  const { drainEvery = 10_000, incrementalEvery = 300_000, nightlyAt = NIGHTLY_AT } = options;
+  const now = options.now ?? Date.now;
   const jobs = [
-    { syncMode: "drain", every: drainEvery },
-    ...(incrementalEvery === false ? [] : [{ syncMode: "incremental", every: incrementalEvery }]),
+    { pause: () => drainEvery, work: () => tick("drain", options) },
+    ...(incrementalEvery === false
+      ? []
+      : [{ pause: () => incrementalEvery, work: () => tick("incremental", options) }]),
+    ...(nightlyAt === false
+      ? []
+      : [{ pause: () => untilTimeOfDay(nightlyAt, now()), work: () => nightly(options) }]),
   ];
-  return Promise.all(jobs.map(async ({ syncMode, every }) => {
-    while (await pauseUntil(every, options.signal)) {
-      if (!await tick(syncMode, options)) return;
+  return Promise.all(jobs.map(async ({ pause, work }) => {
+    while (await pauseUntil(pause(), options.signal)) {
+      if (!await work()) return;
     }
   })).then(() => {});
 }
 
+/** 01:15 UTC, as the scheduled job. */
+const NIGHTLY_AT = 75 * 60_000;
+const DAY = 86_400_000;
+
+/** Milliseconds until it is that time of day (UTC) the next time; never none. */
+export function untilTimeOfDay(timeOfDay: number, now: number): number {
+  return DAY - (now - timeOfDay) % DAY;
+}
+
+async function nightly(options: TickerOptions): Promise<boolean> {
+  await tick("reconcile", options);
+  await call(`${options.url}/rest/v1/rpc/prune_deliveries`, {}, "prune", options);
+  return true;
+}
+
 /** Calls once; false when the function does not know the mode. Failures are said and survived. */
-export async function tick(syncMode: string, options: TickerOptions): Promise<boolean> {
+export function tick(syncMode: string, options: TickerOptions): Promise<boolean> {
+  return call(`${options.url}/functions/v1/import-bookings`, { syncMode }, syncMode, options);
+}
+
+async function call(
+  url: string,
+  body: unknown,
+  what: string,
+  options: TickerOptions,
+): Promise<boolean> {
   try {
     const answer = await (options.fetch ?? fetch)(
-      `${options.url}/functions/v1/import-bookings`,
+      url,
       {
         method: "POST",
         headers: {
@@ -43,16 +77,16 @@ export async function tick(syncMode: string, options: TickerOptions): Promise<bo
           apikey: options.serviceRoleKey,
           "content-type": "application/json",
         },
-        body: JSON.stringify({ syncMode }),
+        body: JSON.stringify(body),
         signal: options.signal,
       },
     );
     const text = await answer.text();
     if (answer.ok || answer.status === 503) return true;
     if (answer.status === 400 && text.includes("unsupported_sync_mode")) return false;
-    options.log(`${syncMode} answered ${answer.status}: ${text.slice(0, 300).trim()}`);
+    options.log(`${what} answered ${answer.status}: ${text.slice(0, 300).trim()}`);
   } catch (error) {
-    if (!options.signal.aborted) options.log(`${syncMode} failed: ${messageOf(error)}`);
+    if (!options.signal.aborted) options.log(`${what} failed: ${messageOf(error)}`);
   }
   return true;
 }

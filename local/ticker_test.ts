@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { startTicker, tick, type TickerOptions } from "./ticker.ts";
+import { startTicker, tick, type TickerOptions, untilTimeOfDay } from "./ticker.ts";
 
 function setUp(answer: () => Response) {
   const lines: string[] = [];
@@ -10,6 +10,7 @@ function setUp(answer: () => Response) {
     serviceRoleKey: "key",
     drainEvery: 1,
     incrementalEvery: false,
+    nightlyAt: false,
     log: (line) => lines.push(line),
     signal: controller.signal,
     fetch: (input, init) => {
@@ -46,4 +47,26 @@ Deno.test("startTicker() says what went wrong, and goes on until the signal", as
   await startTicker(options);
   assert.equal(calls, 3);
   assert.deepEqual(lines, Array(3).fill("drain answered 500: boom"));
+});
+
+Deno.test("untilTimeOfDay() is never none and at most a day", () => {
+  const midnight = Date.parse("2026-11-22T00:00:00Z");
+  const at = 75 * 60_000;
+  assert.equal(untilTimeOfDay(at, midnight), at);
+  assert.equal(untilTimeOfDay(at, midnight + at), 86_400_000);
+  assert.equal(untilTimeOfDay(at, midnight + at + 1), 86_399_999);
+});
+
+Deno.test("startTicker() reconciles and prunes at night", async () => {
+  const { options, requests, controller } = setUp(() => {
+    if (requests.length === 2) controller.abort();
+    return Response.json({ success: true });
+  });
+  const now = Date.parse("2026-11-22T01:14:59.999Z");
+  await startTicker({ ...options, drainEvery: 60_000, nightlyAt: 75 * 60_000, now: () => now });
+  assert.deepEqual(requests.map(({ url }) => new URL(url).pathname), [
+    "/functions/v1/import-bookings",
+    "/rest/v1/rpc/prune_deliveries",
+  ]);
+  assert.deepEqual(await requests[0]?.json(), { syncMode: "reconcile" });
 });

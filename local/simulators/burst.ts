@@ -10,7 +10,8 @@ export interface BurstReport {
 
 /**
  * Sends `webhooks` webhooks evenly within `seconds`, one booking after the other and from the front
- * again, without waiting for answers; returns when all have been answered.
+ * again; returns when all have been answered. Does not wait for an answer before the next, but has
+ * at most `at_once` (500) unanswered.
  */
 export async function sendBurst(
   request: Record<string, unknown>,
@@ -28,18 +29,19 @@ export async function sendBurst(
   if (ids.length === 0) throw new TypeError("Cannot send a burst: there are no bookings");
   const began = performance.now();
   const statuses: Record<string, number> = {};
-  const answers: Promise<void>[] = [];
+  const atOnce = Number(request.at_once ?? 500);
+  const unanswered = new Set<Promise<void>>();
   for (let index = 0; index < count; index++) {
     const wait = (index / count) * seconds * 1000 - (performance.now() - began);
     if (wait > 1) await pause(wait, options.signal);
-    const id = ids[index % ids.length] as string;
-    answers.push(
-      options.send(id).then((answer) => {
-        const { status } = answer as { readonly status: number };
-        statuses[status] = (statuses[status] ?? 0) + 1;
-      }),
-    );
+    while (unanswered.size >= atOnce) await Promise.race(unanswered);
+    const sent = options.send(ids[index % ids.length] as string).then((answer) => {
+      const { status } = answer as { readonly status: number };
+      statuses[status] = (statuses[status] ?? 0) + 1;
+      unanswered.delete(sent);
+    });
+    unanswered.add(sent);
   }
-  await Promise.all(answers);
+  await Promise.all(unanswered);
   return { webhooks: count, seconds: (performance.now() - began) / 1000, statuses };
 }

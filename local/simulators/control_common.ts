@@ -45,7 +45,7 @@ export async function commonControl(
   }
 }
 
-/** `POST burst`: `{ webhooks?, seconds?, booking_ids? }` and what every webhook is to say. */
+/** `POST burst`: `{ webhooks?, seconds?, at_once?, booking_ids? }` and what every webhook is to say. */
 export async function burst(
   request: Request,
   options: {
@@ -54,8 +54,8 @@ export async function burst(
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<Response> {
-  const { webhooks, seconds, booking_ids, ...body } = await readControlBody(request);
-  const report: BurstReport = await sendBurst({ webhooks, seconds, booking_ids }, {
+  const { webhooks, seconds, at_once, booking_ids, ...body } = await readControlBody(request);
+  const report: BurstReport = await sendBurst({ webhooks, seconds, at_once, booking_ids }, {
     bookingIds: options.bookingIds,
     send: (id) => options.send(id, body),
     signal: options.signal ?? new AbortController().signal,
@@ -85,7 +85,7 @@ export function controlHelp(
       "POST bookings/:id/send-webhook",
       ...more,
       "GET|POST|DELETE faults {mode, count?, booking_id?, status?, seconds?, retry_after?}",
-      "POST burst {webhooks?, seconds?, booking_ids?}",
+      "POST burst {webhooks?, seconds?, at_once?, booking_ids?}",
       "GET webhooks?after=0",
       "POST flush",
       "GET|DELETE requests",

@@ -8,6 +8,7 @@ export const webhookModes = ["drop", "duplicate", "delay", "reorder"] as const;
 export interface SentWebhook {
   /** Counts from 1. */
   readonly number: number;
+  /** When it was sent, ISO. */
   readonly at: string;
   readonly booking_id: string;
   /** 0: no answer. */
@@ -47,12 +48,13 @@ export function createOutbox(
   async function send(bookingId: string, deliver: () => Promise<WebhookAnswer>): Promise<unknown> {
     async function recorded(): Promise<WebhookAnswer> {
       pending += 1;
+      const at = new Date(now()).toISOString();
       const answer = await deliver().finally(() => pending -= 1);
       const { delivery_id, deliveryId } = Object(answer.body) as Record<string, unknown>;
       const id = delivery_id ?? deliveryId;
       sent.push({
         number: ++number,
-        at: new Date(now()).toISOString(),
+        at,
         booking_id: bookingId,
         status: answer.status,
         delivery_id: typeof id === "string" ? id : null,

@@ -58,7 +58,7 @@ comment on column public.bookings.external_id is 'Owner: source. The booking''s 
 comment on column public.bookings.booking_number is 'Owner: source. Human number such as 2605-37; can return under another id.';
 comment on column public.bookings.title is 'Owner: source.';
 comment on column public.bookings.client_name is 'Owner: source.';
-comment on column public.bookings.status is 'Owner: source. Our status; changed in one place, sync.next_status.';
+comment on column public.bookings.status is 'Owner: source. Our status; changed in one place, sync.status_patch.';
 comment on column public.bookings.source_status is 'Owner: source. The source''s own word, verbatim.';
 comment on column public.bookings.status_changed_at is 'Owner: source. When status last changed here.';
 comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the present confirmation; null unless confirmed.';

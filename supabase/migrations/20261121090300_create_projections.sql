@@ -120,16 +120,15 @@ create table public.packing_projects (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint packing_projects_booking_key unique (booking_id),
+  constraint packing_projects_id_organization_key unique (id, organization_id),
   constraint packing_projects_booking_fkey foreign key (booking_id, organization_id)
     references public.bookings (id, organization_id)
 );
 
-create index packing_projects_organization_starts_idx on public.packing_projects (organization_id, starts_on);
-
--- After the other index on purpose: on a table without statistics both look alike to the planner, it
--- takes the younger one, and a foreign key check by the other reads the organization's whole table.
-alter table public.packing_projects
-  add constraint packing_projects_id_organization_key unique (id, organization_id);
+-- Partial on purpose: without statistics the planner takes a whole index for as good as the key, and
+-- then every foreign key check reads all projects of the organization.
+create index packing_projects_organization_starts_idx on public.packing_projects (organization_id, starts_on)
+  where active;
 
 comment on table public.packing_projects is 'One packing list per booking.';
 comment on column public.packing_projects.id is 'Internal key.';

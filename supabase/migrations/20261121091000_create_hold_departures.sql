@@ -58,8 +58,11 @@ begin
   on conflict (booking_id) where released_at is null and dismissed_at is null
   do update set kind = excluded.kind, snapshot = excluded.snapshot, delivery_id = excluded.delivery_id,
     run_id = excluded.run_id, held_at = now()
-  where h.kind <> excluded.kind
-    or h.snapshot ->> 'content_hash' is distinct from excluded.snapshot ->> 'content_hash'
+  where (h.kind <> excluded.kind
+      or h.snapshot ->> 'content_hash' is distinct from excluded.snapshot ->> 'content_hash')
+    -- Nor does an older statement replace a newer one here (invariant 3).
+    and coalesce((excluded.snapshot ->> 'source_version')::bigint >= (h.snapshot ->> 'source_version')::bigint, true)
+    and coalesce((excluded.snapshot ->> 'source_updated_at')::timestamptz >= (h.snapshot ->> 'source_updated_at')::timestamptz, true)
   returning true into written;
   if written is null then
     return false;

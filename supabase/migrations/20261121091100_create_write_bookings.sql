@@ -84,7 +84,8 @@ as $$
   )
   select r.booking_id, 'bookings', r.external_id, 'created', (
     select jsonb_object_agg(f.key, jsonb_build_array(null, f.value))
-    from jsonb_each(r.patch) f where f.value <> 'null' and f.value <> 'false')
+    from jsonb_each(r.patch) f
+    where f.value <> 'null' and not (f.key in ('is_stub', 'rental_only') and f.value = 'false'))
   from rows r where r.is_new
   union all
   select r.booking_id, 'bookings', r.external_id,
@@ -296,7 +297,7 @@ comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigi
 
 -- Links carry tokens that change on every read: fresh ones are stored whenever the booking was
 -- written for another reason, and count as no change.
-create function sync.refresh_attachment_urls(plan sync.planned_snapshot[], booking_ids bigint[])
+create function sync.refresh_urls(plan sync.planned_snapshot[], booking_ids bigint[])
 returns void
 language sql
 set search_path = ''
@@ -310,19 +311,24 @@ as $$
   update public.booking_attachments a set url = l.url
   from listed l
   where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key
-    and a.origin = 'import' and a.url <> l.url
+    and a.origin = 'import' and a.url <> l.url;
+
+  update public.bookings b set map_drawing_url = p.snapshot #>> '{booking,map_drawing_url}'
+  from unnest(plan) p
+  where b.id = any (booking_ids) and b.id = p.booking_id and not p.is_new
+    and b.map_drawing_url <> p.snapshot #>> '{booking,map_drawing_url}'
 $$;
 
-comment on function sync.refresh_attachment_urls(sync.planned_snapshot[], bigint[]) is
+comment on function sync.refresh_urls(sync.planned_snapshot[], bigint[]) is
   'Stores the links as last read for bookings that were written anyway.';
 
 revoke all on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source),
   sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid),
   sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid),
   sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid),
-  sync.refresh_attachment_urls(sync.planned_snapshot[], bigint[]) from public, anon, authenticated;
+  sync.refresh_urls(sync.planned_snapshot[], bigint[]) from public, anon, authenticated;
 grant execute on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source),
   sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid),
   sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid),
   sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid),
-  sync.refresh_attachment_urls(sync.planned_snapshot[], bigint[]) to service_role;
+  sync.refresh_urls(sync.planned_snapshot[], bigint[]) to service_role;

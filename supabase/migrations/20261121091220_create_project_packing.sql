@@ -8,13 +8,14 @@ language sql stable
 set search_path = ''
 as $$
   with recursive products as materialized (
-    select p.id, p.booking_id, p.parent_id, p.quantity, p.is_package_component, p.source_missing_since
+    -- A package that has gone multiplies nothing, as if it had never been known.
+    select p.id, p.booking_id, p.parent_id, p.quantity, p.is_package_component
     from public.booking_products p
-    where p.booking_id = any (packed_quantities.booking_ids)
+    where p.booking_id = any (packed_quantities.booking_ids) and p.source_missing_since is null
   ), pieces as (
     -- From the rows that stand for themselves down through their components, package by package.
     select p.id, p.quantity from products p
-    where not p.is_package_component or p.parent_id is null
+    where not p.is_package_component or not exists (select from products q where q.id = p.parent_id)
     union all
     select c.id, c.quantity * p.quantity
     from pieces p
@@ -25,10 +26,8 @@ as $$
   select p.booking_id, p.id, coalesce(n.quantity, p.quantity)
   from products p
   left join pieces n on n.id = p.id
-  where p.source_missing_since is null
-    and not exists (
-      select from products c
-      where c.parent_id = p.id and c.id <> p.id and c.is_package_component and c.source_missing_since is null)
+  where not exists (
+    select from products c where c.parent_id = p.id and c.id <> p.id and c.is_package_component)
 $$;
 
 comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row.';

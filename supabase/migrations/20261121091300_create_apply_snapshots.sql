@@ -73,7 +73,7 @@ begin
       row_changes := row_changes || array(select w from sync.write_booking_attachments(to_write, booking_ids, apply_page.organization_id) w);
 
       written_ids := array(select distinct c.booking_id from unnest(row_changes) c);
-      perform sync.refresh_attachment_urls(to_write, written_ids);
+      perform sync.refresh_urls(to_write, written_ids);
 
       insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict, changes)
       select apply_page.organization_id, c.booking_id,

@@ -9,7 +9,9 @@ set search_path = ''
 as $$
 begin
   if (new.starts_at, new.ends_at) is distinct from (old.starts_at, old.ends_at) then
-    new.adjusted_at := now();
+    -- Set to what the source says: given back to it.
+    new.adjusted_at := case
+      when (new.starts_at, new.ends_at) is distinct from (new.derived_starts_at, new.derived_ends_at) then now() end;
     -- Whoever sets the times has seen what the source said.
     new.has_source_changes := false;
   end if;
@@ -30,7 +32,7 @@ set search_path = ''
 as $$
 begin
   if new.due_on is distinct from old.due_on then
-    new.adjusted_at := now();
+    new.adjusted_at := case when new.due_on is distinct from new.derived_due_on then now() end;
   end if;
   return new;
 end;

@@ -21,6 +21,9 @@ as $$
 declare
   lanes sync.stored_lane[];
   claimed integer;
+  -- Whoever asks for one source leaves the leases of the other to those who can claim them then.
+  connections constant bigint[] := array(select c.id from sync.connections c
+    where claim_deliveries.only_source is null or c.source = claim_deliveries.only_source);
 begin
   -- A worker that died at its last attempt must not keep the booking's lane for ever (incident 22).
   perform sync.settle_delivery(d, 'dead', '{}', jsonb_build_object('code', 'lease_expired',
@@ -28,6 +31,7 @@ begin
   from (
     select e.* from sync.deliveries e
     where e.status = 'processing' and e.leased_until < now() and e.attempts > 8
+      and e.connection_id = any (connections)
     for update skip locked
   ) d;
   update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
@@ -36,6 +40,7 @@ begin
   where d.id in (
     select e.id from sync.deliveries e
     where e.status = 'processing' and e.leased_until < now()
+      and e.connection_id = any (connections)
     for update skip locked
   );
 
@@ -67,8 +72,7 @@ begin
           order by due_at
           limit 10 * claim_deliveries.max_deliveries
         ) d
-        where c.enabled and c.paused_at is null
-          and (claim_deliveries.only_source is null or c.source = claim_deliveries.only_source)
+        where c.id = any (connections) and c.enabled and c.paused_at is null
       ) q
       join sync.source_states s on s.organization_id = q.organization_id and s.source = q.source
         and s.external_id = q.external_id

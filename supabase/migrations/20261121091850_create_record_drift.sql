@@ -76,7 +76,11 @@ begin
     cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
     where v.verdict = 'held'
     union all
-    select v.external_id, p.booking_id, p.table_name || '[' || p.key || '].' || f.key, f.value -> 1, f.value -> 0, 'projection'
+    select v.external_id, p.booking_id,
+      p.table_name || '[' || case when p.table_name = 'packing_items' then coalesce(
+          (select k.external_id from public.booking_products k where k.id = p.key::bigint), p.key)
+        else p.key end || '].' || f.key,
+      f.value -> 1, f.value -> 0, 'projection'
     from unnest(projected) p
     join unnest(verdicts) v on v.booking_id = p.booking_id and v.verdict = 'unchanged'
     cross join jsonb_each(coalesce(p.fields, '{}')) f
@@ -145,6 +149,11 @@ begin
   select * into connection from sync.connections c
   where c.organization_id = run.organization_id and c.source = run.source;
 
+  -- In a row: whoever was seen now begins anew.
+  update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
+  where s.organization_id = run.organization_id and s.source = run.source and s.missing_sightings > 0
+    and exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id);
+
   insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
   select run.id, b.external_id, 'bookings.*', b.id, null, to_jsonb(b.status), coalesce(s.missing_first_seen_at, now()), 'missing_at_source'
   from public.bookings b
@@ -154,6 +163,10 @@ begin
     and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
   on conflict (run_id, external_id, field) do nothing;
 
+  insert into sync.source_states (organization_id, source, external_id)
+  select run.organization_id, run.source, d.external_id from sync.drift d
+  where d.run_id = run.id and d.cause = 'missing_at_source'
+  on conflict do nothing;
   update sync.source_states s set missing_sightings = s.missing_sightings + 1,
     missing_first_seen_at = coalesce(s.missing_first_seen_at, now()), updated_at = now()
   from sync.drift d

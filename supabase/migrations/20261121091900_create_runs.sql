@@ -104,17 +104,18 @@ declare
   run sync.runs;
   verdicts sync.snapshot_verdict[];
 begin
+  -- PT and an HTTP status: codes that the API hands on to its caller.
   select * into run from sync.runs r where r.id = checkpoint_run.run_id for update;
   if run.id is null or run.status <> 'running' or run.lease_token is distinct from checkpoint_run.lease_token then
     raise exception 'Cannot checkpoint run %: another worker has taken it over', checkpoint_run.run_id
-      using errcode = 'BSRUN';
+      using errcode = 'PT409';
   end if;
   -- A paused connection takes no page, so the run must not get past one (invariant 14).
   if exists (select from sync.connections c
              where c.organization_id = run.organization_id and c.source = run.source
                and (c.paused_at is not null or not c.enabled)) then
     raise exception 'Cannot checkpoint run %: its connection is paused', checkpoint_run.run_id
-      using errcode = 'BSPAU';
+      using errcode = 'PT423';
   end if;
   -- One transaction with the page: a run that dies goes on exactly after what it applied.
   if run.mode = 'reconcile' then
@@ -195,7 +196,7 @@ comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is '
 comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
   'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker is at it), paused, unknown_organization.';
 comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb) is
-  'Applies a page of a run and saves how far it got, in one transaction; without snapshots a sign of life. counters are those before the page, whose verdicts are added. sighted_ids are all ids of the page, the refused ones too. Fails with BSRUN if another worker has taken the run over, with BSPAU if the connection is paused.';
+  'Applies a page of a run and saves how far it got, in one transaction; without snapshots a sign of life. counters are those before the page, whose verdicts are added. sighted_ids are all ids of the page, the refused ones too. Fails with PT409 if another worker has taken the run over, with PT423 if the connection is paused.';
 comment on function public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) is
   'Ends a run (completed, failed) or lays it down (stopped) for another worker; finished is false if the lease was lost. A completed one moves the cursor.';
 

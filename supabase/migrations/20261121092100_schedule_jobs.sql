@@ -15,15 +15,18 @@ declare
   key text;
   request_id bigint;
 begin
-  execute 'select (select s.decrypted_secret from vault.decrypted_secrets s where s.name = ''booking_sync_url''),
-    (select s.decrypted_secret from vault.decrypted_secrets s where s.name = ''booking_sync_key'')'
+  if to_regclass('vault.decrypted_secrets') is null or to_regnamespace('net') is null then
+    raise exception 'Cannot call import-bookings: pg_net or the Vault is not installed';
+  end if;
+  execute format('select (select s.decrypted_secret from %1$s s where s.name = ''booking_sync_url''),
+    (select s.decrypted_secret from %1$s s where s.name = ''booking_sync_key'')', to_regclass('vault.decrypted_secrets'))
   into url, key;
   if coalesce(url, '') = '' or coalesce(key, '') = '' then
     raise exception 'Cannot call import-bookings: the Vault has no secret booking_sync_url or booking_sync_key'
       using hint = 'select vault.create_secret(''https://<ref>.supabase.co'', ''booking_sync_url'');';
   end if;
   -- As long as a run may take: the answer is kept in net._http_response for a while.
-  execute 'select net.http_post(url := $1, body := $2, headers := $3, timeout_milliseconds := 150000)'
+  execute format('select %s.http_post(url := $1, body := $2, headers := $3, timeout_milliseconds := 150000)', to_regnamespace('net'))
   into request_id
   using rtrim(btrim(url), '/') || '/functions/v1/import-bookings', jsonb_build_object('syncMode', call_import_bookings.sync_mode),
     -- New keys are no JWTs and go in apikey alone.
@@ -58,7 +61,7 @@ begin
     ) as j (name, schedule, command)
   loop
     -- Scheduling a name again replaces its job.
-    execute 'select cron.schedule($1, $2, $3)' using job.name, job.schedule, job.command;
+    execute format('select %s.schedule($1, $2, $3)', to_regnamespace('cron')) using job.name, job.schedule, job.command;
   end loop;
   return true;
 end;

@@ -155,7 +155,10 @@ export function createHandler({
         { ...invalid, organizationId: organization, externalId: named },
         INBOX_TIMEOUT_MS,
       );
-      if (row.outcome === "not_configured") throw notConfigured();
+      // A 4xx would be for ever, and this is ours to mend.
+      if (row.outcome === "not_configured" || row.outcome === "unknown_organization") {
+        throw notConfigured();
+      }
       note({ delivery_id: row.deliveryId, booking_id: named });
       throw event;
     }

@@ -3,6 +3,7 @@ import { InvalidBody } from "../_shared/errors.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { Call } from "../_shared/http/serve_call.ts";
 import { drain, type DrainDeps } from "../_shared/sync/drain.ts";
+import { startMeter } from "../_shared/sync/run_meter.ts";
 import type { StartedRun } from "../_shared/sync/start_runs.ts";
 import { describeRun } from "./answer_runs.ts";
 
@@ -17,28 +18,40 @@ export const drainSchema = z.object({
     .nullish(),
 });
 
+/** What one call may use, in milliseconds. */
+export interface DrainBudget {
+  readonly budgetMs: number;
+  /** Absent: no matter how much. */
+  readonly cpuMs?: number | undefined;
+}
+
 /**
- * The mode `drain` (design §4.3): processes deliveries that are due, at most `limit`, within
- * `budgetMs` of the call's begin, and then has the runs that stopped gone on with. `completed: false` means that some were left; `next` is what to
- * ask for then.
+ * The mode `drain` (design §4.3): processes deliveries that are due, at most `limit`, within its
+ * budget, and then has the runs that stopped gone on with. `completed: false` means that something
+ * was left; `next` is what to ask for at once then, null if only waiting helps.
  */
 export function createDrainMode(
   deps: DrainDeps,
-  budgetMs: number,
+  { budgetMs, cpuMs = Infinity }: DrainBudget,
   resume: (deadline: number) => Promise<readonly StartedRun[]> = () => Promise.resolve([]),
 ): (body: Body, call: Pick<Call, "startedAt" | "note">) => Promise<Body> {
   return async (body, { startedAt, note }) => {
     const parsed = drainSchema.safeParse(body);
     if (!parsed.success) throw new InvalidBody(describeIssues(parsed.error, body));
     const limit = parsed.data.limit ?? undefined;
-    const { completed, counters } = await drain(deps, { startedAt, budgetMs, limit });
-    // Deliveries do not wait for a long run: each call takes the runs a part of the way.
-    const runs = completed
+    const meter = startMeter();
+    const spent = () => meter.read().cpuMs ?? 0;
+    const order = { startedAt, budgetMs, limit, isSpent: () => spent() >= cpuMs };
+    const { completed, more, counters } = await drain(deps, order).finally(meter.stop);
+    // Deliveries do not wait for a long run: each call takes the runs a part of the way, if it has
+    // the means left.
+    const runs = completed && spent() < cpuMs / 2
       ? await resume(Math.min(startedAt + budgetMs, deps.now() + RUNS_MS))
       : [];
-    const done = completed && runs.every((run) => run.completed || run.stopped !== "budget");
+    const runsLeft = runs.some((run) => !run.completed && run.stopped === "budget");
+    const done = completed && !runsLeft;
     note({ completed: done, ...counters, runs: runs.map(describeRun) });
-    const next = done ? null : { syncMode: "drain" };
+    const next = more || runsLeft ? { syncMode: "drain" } : null;
     return {
       ...{ success: true, completed: done, run_id: runs[0]?.runId ?? null },
       ...{ counters, next },

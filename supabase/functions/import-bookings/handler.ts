@@ -100,7 +100,7 @@ export function createHandler({
       ? {
         drain: createDrainMode(
           { ...deps, queue },
-          importBudgetMs,
+          { budgetMs: importBudgetMs, cpuMs: importCpuMs },
           runDeps && ((deadline) => resumeRuns(runDeps, deadline)),
         ),
       }

@@ -24,7 +24,14 @@ function clientOptions({ apiUrl, apiKey }: SourceConfig) {
 Deno.serve(createHandler({
   sources: {
     ...(eventflow ? { eventflow: createEventFlowClient(clientOptions(eventflow)) } : {}),
-    ...(headout ? { headout: createHeadoutClient(clientOptions(headout)) } : {}),
+    ...(headout
+      ? {
+        headout: createHeadoutClient({
+          ...clientOptions(headout),
+          minIntervalMs: config.headoutIntervalMs,
+        }),
+      }
+      : {}),
   },
   bookings: createPostgresBookings(rpc),
   inbox: createPostgresInbox(rpc),

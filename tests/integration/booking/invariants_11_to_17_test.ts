@@ -64,7 +64,7 @@ test("invariant 11: a run that died goes on from its checkpoint, and its old wor
     { page: 2 },
   ]);
   const late = db.rpc("checkpoint_run", { ...lease(dead), checkpoint: { page: 3 }, ...page });
-  await assert.rejects(late, { code: "BSRUN" });
+  await assert.rejects(late, { code: "PT409" });
   const finished = await db.rpc("finish_run", { ...lease(dead), status: "completed" });
   assert.deepEqual(Object.values(only(finished)), [false]);
 });
@@ -174,7 +174,7 @@ test("invariant 14: a pause in the middle of a run loses no page of it", async (
     counters: {},
     snapshots: [buildSnapshot({ external_id: "page-2" })],
   });
-  await assert.rejects(taken, { code: "BSPAU" });
+  await assert.rejects(taken, { code: "PT423" });
   const [kept] = await tenant.select("sync.runs", "checkpoint");
   assert.deepEqual(
     kept,

@@ -6,7 +6,7 @@ import {
   products,
 } from "../../support/booking_builder.ts";
 import { pgArray, useDatabase } from "../../support/booking_database.ts";
-import { only, type Tenant } from "../../support/tenant.ts";
+import type { Tenant } from "../../support/tenant.ts";
 
 const test = useDatabase();
 

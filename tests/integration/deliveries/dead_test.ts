@@ -119,7 +119,8 @@ stackTest(
       [],
     );
     await letTimePass(stack.database);
-    assert.equal((await drain(stack)).succeeded, 1);
+    const { claimed, succeeded } = await drain(stack);
+    assert.deepEqual([claimed, succeeded], [1, 1]);
   },
 );
 

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { countByStatus, createBookings, drain, queueDeliveries } from "../../support/deliveries.ts";
+import {
+  countByStatus,
+  createBookings,
+  drain,
+  queueDeliveries,
+  untilBegun,
+} from "../../support/deliveries.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 
 const stackTest = useStack();
@@ -40,9 +46,9 @@ stackTest("pause_connection() gives back without an attempt what was being read"
   const organizationId = await stack.organization();
   const ids = await createBookings(stack, organizationId, 5);
   await queueDeliveries(stack.database, organizationId, ids);
-  await stack.eventflow.setFault({ mode: "hang", seconds: 0.5, count: 5 });
+  await stack.eventflow.setFault({ mode: "hang", seconds: 1.5, count: 5 });
   const draining = drain(stack);
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  await untilBegun(stack.database, organizationId, 5);
   await call(stack, "pause_connection", { organization_id: organizationId, reason: "maintenance" });
   const counters = await draining;
   assert.deepEqual([counters.claimed, counters.given_back], [5, 5]);

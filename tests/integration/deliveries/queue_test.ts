@@ -5,6 +5,7 @@ import {
   drain,
   letTimePass,
   queueDeliveries,
+  untilBegun,
 } from "../../support/deliveries.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 
@@ -52,16 +53,18 @@ stackTest(
     const organizationId = await stack.organization();
     const [id = ""] = await createBookings(stack, organizationId, 1, { title: "Före" });
     await queueDeliveries(stack.database, organizationId, [id]);
-    await stack.eventflow.setFault({ mode: "hang", seconds: 0.5, booking_id: id });
+    await stack.eventflow.setFault({ mode: "hang", seconds: 1.5, booking_id: id });
+    const reads = (await stack.eventflow.requests()).total;
     const draining = drain(stack);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await untilBegun(stack.database, organizationId, 1);
     // The read has begun: its answer is what the booking was then.
     await stack.eventflow.patch(id, { title: "Efter" });
     const answer = await stack.eventflow.sendWebhook(id, { organization_id: organizationId });
     const { sync } = answer.body as { readonly sync: { readonly reason: string } };
     assert.deepEqual([answer.status, sync.reason], [202, "busy"]);
-    const { source_reads } = await draining;
-    assert.equal(source_reads, 2);
+    await draining;
+    await drain(stack);
+    assert.equal((await stack.eventflow.requests()).total - reads, 2);
     assert.deepEqual(await countByStatus(stack.database, organizationId), { succeeded: 2 });
     const rows = await stack.database.query(
       "select title from public.bookings where external_id = $1",
@@ -76,13 +79,13 @@ stackTest(
   async (stack) => {
     const organizationId = await stack.organization();
     const [id = ""] = await createBookings(stack, organizationId, 1, { title: "Före" });
-    await stack.eventflow.setFault({ mode: "hang", seconds: 0.5, booking_id: id });
+    await stack.eventflow.setFault({ mode: "hang", seconds: 1.5, booking_id: id });
     const first = stack.eventflow.sendWebhook(id, { organization_id: organizationId });
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await untilBegun(stack.database, organizationId, 1);
     await stack.eventflow.patch(id, { title: "Efter" });
     const second = await stack.eventflow.sendWebhook(id, { organization_id: organizationId });
     assert.deepEqual([(await first).status, second.status], [200, 202]);
-    const deadline = Date.now() + 6_000; // nobody drains here but receive-booking itself
+    const deadline = Date.now() + 10_000; // nobody drains here but receive-booking itself
     while ((await countByStatus(stack.database, organizationId)).succeeded !== 2) {
       assert.ok(Date.now() < deadline, "it was left to the next minute");
       await new Promise((resolve) => setTimeout(resolve, 50));

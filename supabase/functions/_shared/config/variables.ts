@@ -44,6 +44,7 @@ export const VARIABLES = {
   EVENTFLOW_API_KEY: [secret, "the key that EventFlow issued, or none and a HEADOUT_API_KEY"],
   HEADOUT_API_URL: [httpUrl, "an http(s) URL, such as https://www.headout.com"],
   HEADOUT_API_KEY: [secret, "the key that Headout issued, pk_… or tk_…"],
+  HEADOUT_REQUESTS_PER_MINUTE: [milliseconds(1, 60_000), "a whole number from 1 to 60000"],
   HEADOUT_WEBHOOK_KEY: [secret, "one word of visible ASCII characters, 32 or more are advised"],
   HEADOUT_JWKS_URL: [safeUrl, "an https URL (http on this machine only)"],
   HEADOUT_JWT_SECRET: [z.string(), "the secret that HS256 tokens are signed with"],

@@ -24,7 +24,11 @@ function build(respond: (request: Request) => Response | Promise<Response>) {
       return Promise.resolve(respond(request));
     },
   });
-  return { importBooking: () => importer.importBooking(ORDER, new AbortController().signal), sent };
+  return {
+    importBooking: () => importer.importBooking(ORDER, new AbortController().signal),
+    drain: importer.drain,
+    sent,
+  };
 }
 
 function failed(status: number, details: readonly unknown[] = []): Response {
@@ -111,4 +115,29 @@ Deno.test("createHttpImporter() throws the signal's reason when aborted", async 
   const answer = importer.importBooking(ORDER, controller.signal);
   controller.abort(reason);
   await assert.rejects(answer, reason);
+});
+
+Deno.test("createHttpImporter() drains until a drain has nothing more to do at once, ten times at most", async () => {
+  for (const [calls, expected] of [[3, 3], [99, 10]] as const) {
+    let left: number = calls;
+    const sent: unknown[] = [];
+    const importer = createHttpImporter({
+      supabaseUrl: new URL("https://project.supabase.test"),
+      serviceKey: "service-key",
+      fetch: async (input, init) => {
+        sent.push(await new Request(input, init).json());
+        const next = --left > 0 ? { syncMode: "drain" } : null;
+        return Response.json({ success: true, completed: next === null, next });
+      },
+    });
+    await importer.drain();
+    assert.equal(sent.length, expected);
+    assert.deepEqual(sent[0], { syncMode: "drain" });
+  }
+});
+
+Deno.test("createHttpImporter() leaves a drain that fails to the next scheduled one", async () => {
+  const { sent, drain } = build(() => failed(503));
+  await drain();
+  assert.equal(sent.length, 1);
 });

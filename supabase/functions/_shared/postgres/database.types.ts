@@ -906,6 +906,7 @@ export type Database = {
           "force"?: boolean;
           "lease_token": string;
           "run_id": string;
+          "sighted_ids"?: Json;
           "snapshots"?: Json;
         };
         Returns: {
@@ -930,6 +931,15 @@ export type Database = {
           "lease_token": string;
           "organization_id": string;
           "source": Database["public"]["Enums"]["booking_source"];
+        }[];
+      };
+      "count_drift": {
+        Args: { "run_id": string };
+        Returns: {
+          "bookings": number;
+          "cause": string;
+          "fields": number;
+          "repaired": number;
         }[];
       };
       "explain_booking": {
@@ -971,7 +981,24 @@ export type Database = {
           "run_id": string;
           "status": string;
         };
-        Returns: boolean;
+        Returns: {
+          "finished": boolean;
+        }[];
+      };
+      "list_connections": {
+        Args: {
+          "mode"?: string;
+          "organization_id"?: string;
+          "source"?: Database["public"]["Enums"]["booking_source"];
+        };
+        Returns: {
+          "cursor": string;
+          "enabled": boolean;
+          "last_started_at": string;
+          "organization_id": string;
+          "paused": boolean;
+          "source": Database["public"]["Enums"]["booking_source"];
+        }[];
       };
       "list_drift": {
         Args: { "max_rows"?: number; "run_id": string };
@@ -984,6 +1011,18 @@ export type Database = {
           "ours": Json;
           "repaired_at": string;
           "theirs": Json;
+        }[];
+      };
+      "list_resumable_runs": {
+        Args: { "max_runs"?: number };
+        Returns: {
+          "heartbeat_at": string;
+          "mode": string;
+          "organization_id": string;
+          "parameters": Json;
+          "run_id": string;
+          "source": Database["public"]["Enums"]["booking_source"];
+          "status": string;
         }[];
       };
       "pause_connection": {
@@ -1002,6 +1041,14 @@ export type Database = {
           "key": string;
           "operation": string;
           "table_name": string;
+        }[];
+      };
+      "prune_deliveries": {
+        Args: { "max_rows"?: number };
+        Returns: {
+          "bodies": number;
+          "deliveries": number;
+          "runs": number;
         }[];
       };
       "receive_delivery": {
@@ -1063,6 +1110,22 @@ export type Database = {
           "source": Database["public"]["Enums"]["booking_source"];
         };
         Returns: undefined;
+      };
+      "resume_run": {
+        Args: { "run_id": string };
+        Returns: {
+          "checkpoint": Json;
+          "counters": Json;
+          "cursor": string;
+          "lease_token": string;
+          "mode": string;
+          "organization_id": string;
+          "outcome": string;
+          "parameters": Json;
+          "run_id": string;
+          "source": Database["public"]["Enums"]["booking_source"];
+          "started_at": string;
+        }[];
       };
       "sync_status": {
         Args: Record<PropertyKey, never>;

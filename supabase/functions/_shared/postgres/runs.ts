@@ -101,8 +101,8 @@ export function createPostgresRuns(rpc: CallRpc): RunStore {
         return rows.map(toVerdict);
       } catch (error) {
         const code = error instanceof DatabaseError ? error.code : "";
-        if (code === "BSRUN") throw new RunLost("Another worker is at the run.", { cause: error });
-        if (code === "BSPAU") throw new RunPaused("The connection is paused.", { cause: error });
+        if (code === "PT409") throw new RunLost("Another worker is at the run.", { cause: error });
+        if (code === "PT423") throw new RunPaused("The connection is paused.", { cause: error });
         throw error;
       }
     },

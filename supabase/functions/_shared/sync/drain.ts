@@ -16,14 +16,21 @@ export interface DrainOrder {
   readonly budgetMs: number;
   /** Deliveries at most. */
   readonly limit?: number | undefined;
+  /** Whether the call has used up what it may of the CPU; then it claims no more. */
+  readonly isSpent?: () => boolean;
 }
 
 /** What a drain did. */
 export interface DrainResult {
   /** Whether nothing that is due was left. */
   readonly completed: boolean;
+  /** Whether another drain would get on at once; not if a source is down or asks to wait. */
+  readonly more: boolean;
   readonly counters: Readonly<DrainCounters>;
 }
+
+/** How a source's turn ended: nothing was due, the call's means were used up, or it gave no answers. */
+type LaneEnd = "empty" | "stopped" | "source_down";
 
 /** Deliveries in one claim: what fits the lease, the memory and one transaction with ease. */
 const MAX_BATCH = 100;
@@ -52,22 +59,22 @@ export async function drain(deps: DrainDeps, order: DrainOrder): Promise<DrainRe
   const lanes = await Promise.allSettled(
     sources.map((source) => drainSource(deps, order, source, quota, counters)),
   );
-  const completed = lanes.map((lane) => {
+  const ends = lanes.map((lane) => {
     if (lane.status === "rejected") throw lane.reason;
     return lane.value;
   });
-  return { completed: completed.every(Boolean), counters };
+  const completed = ends.every((end) => end === "empty");
+  return { completed, more: ends.includes("stopped"), counters };
 }
 
-/** True once nothing of this source is due. */
 async function drainSource(
   deps: DrainDeps,
   order: DrainOrder,
   source: BookingSourceName,
   quota: { left: number },
   counters: DrainCounters,
-): Promise<boolean> {
-  const { startedAt, budgetMs } = order;
+): Promise<LaneEnd> {
+  const { startedAt, budgetMs, isSpent = () => false } = order;
   const lastRead = startedAt + budgetMs - Math.min(RESERVE_MS, budgetMs / 4);
   const { concurrency } = HABITS[source];
   let { paceMs } = HABITS[source];
@@ -76,17 +83,17 @@ async function drainSource(
     const readsEnd = Math.min(claimedAt + READS_MS, lastRead);
     const room = Math.floor(Math.min(BATCH_MS, readsEnd - claimedAt) / paceMs);
     const size = Math.min(MAX_BATCH, room, quota.left);
-    if (size < 1) return false;
+    if (size < 1 || isSpent()) return "stopped";
     quota.left -= size; // the lanes share it, and run at the same time
     const deliveries = await callInbox(
       INBOX_TIMEOUT_MS,
       (options) => deps.queue.claimDeliveries({ source, maxDeliveries: size }, options),
     );
     quota.left += size - deliveries.length;
-    if (deliveries.length === 0) return true;
+    if (deliveries.length === 0) return "empty";
     counters.claimed += deliveries.length;
     const batch = { deliveries, claimedAt, readsEnd, concurrency };
-    if (!await drainBatch(deps, batch, counters)) return false;
+    if (!await drainBatch(deps, batch, counters)) return "source_down";
     const measured = (deps.now() - claimedAt) / deliveries.length;
     paceMs = Math.min(Math.max(measured, 1), BATCH_MS);
   }

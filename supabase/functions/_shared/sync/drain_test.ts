@@ -156,8 +156,16 @@ Deno.test("drain() goes on until nothing is due, reading eight bookings at once"
 
 Deno.test("drain() claims no more than its limit", async () => {
   const { run, waiting } = build([due(1), due(2, { source: "headout" }), due(3), due(4)]);
-  const { completed, counters } = await run({ limit: 2 });
-  assert.deepEqual([completed, counters.claimed, waiting.length], [false, 2, 2]);
+  const { completed, more, counters } = await run({ limit: 2 });
+  assert.deepEqual([completed, more, counters.claimed, waiting.length], [false, true, 2, 2]);
+});
+
+Deno.test("drain() claims no more once its share of the CPU is used up", async () => {
+  let batches = 0;
+  const { run } = build(numbers(1_000).map((n) => due(n)));
+  const { completed, more, counters } = await run({ isSpent: () => ++batches > 4 });
+  assert.deepEqual([completed, more], [false, true]);
+  assert.ok(counters.claimed >= 200 && counters.claimed <= 400, `${counters.claimed}`);
 });
 
 Deno.test("drain() stops before its budget and says that more is due", async () => {
@@ -231,8 +239,8 @@ Deno.test("drain() stops asking a source that says when to come back", async () 
   const { run, inbox, reads } = build(numbers(50).map((n) => due(n)), {
     answer: () => Promise.reject(error),
   });
-  const { completed, counters } = await run();
-  assert.equal(completed, false);
+  const { completed, more, counters } = await run();
+  assert.deepEqual([completed, more], [false, false]); // only waiting helps
   assert.ok(reads.length <= 8, `${reads.length} reads`);
   assert.equal(counters.failed + counters.given_back, 50);
   assert.ok(inbox.ends.every((end) => end.retryAfterMs === 90_000));

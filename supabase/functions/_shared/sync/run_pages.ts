@@ -31,9 +31,9 @@ const DOUBTS = 3;
 
 /**
  * The pages of a run, none skipped and without an endless loop, whatever the source does with
- * `page` (domain/eventflow.md). An end is believed when the page after it brings nothing new either;
- * a page that repeats an earlier one, or is empty before others, is read again and then given up
- * with an error that passes. A source that only ever sends its first page gets a permanent one.
+ * `page` (domain/eventflow.md). An end is believed when the page after it brings nothing new either,
+ * and an empty or a repeated page only when it stays so. If others follow it, it is given up with an
+ * error that passes. A source that only ever sends its first page gets a permanent one.
  * Rows that moved up between two reads show in the overlap: then the page before is read again.
  */
 export function createPageReader(options: PageReaderOptions): PageReader {
@@ -100,9 +100,12 @@ export function createPageReader(options: PageReaderOptions): PageReader {
       const known = new Set(page.ids);
       const after = await read(beyond, since);
       const more = after.ids.some((id) => !known.has(id) && !seen.has(id));
-      if (!more && (!repeats || isWhole(page, checkpoint))) return take(cursor, page);
+      // A last page with rows of its own is one; an empty or a repeated one may be a moment's lapse.
+      const ends = !more && (!repeats || isWhole(page, checkpoint));
+      const rows = verdict.reason === "last_page" && page.ids.length > 0;
+      if (ends && (rows || doubt === DOUBTS)) return take(cursor, page);
       // A source that leaves rows out after paging has short pages anywhere: twice the same.
-      const short = verdict.reason === "last_page" ? fingerprint(page.ids) : undefined;
+      const short = rows ? fingerprint(page.ids) : undefined;
       if (more && short !== undefined && short === shorter) return take(cursor, page, beyond);
       shorter = short;
       if (doubt === DOUBTS) throw more ? hole(source) : ignoresPage(source);

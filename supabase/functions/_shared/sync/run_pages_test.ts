@@ -64,7 +64,24 @@ for (
     );
     assert.deepEqual(await readAll(source), ROWS);
   });
+
+  Deno.test(`createPageReader() reads the last page again that ${what} for a moment`, async () => {
+    let faults = 1;
+    const { source } = eventflowLike(
+      () => ROWS.slice(0, 8),
+      3,
+      (page) => page === 3 && faults-- > 0 && what !== "is short" ? wrong : {},
+    );
+    assert.deepEqual(await readAll(source), ROWS.slice(0, 8));
+  });
 }
+
+Deno.test("createPageReader() believes an empty page at last, also as the first", async () => {
+  const { source, asked } = eventflowLike(() => ROWS.slice(0, 3), 3);
+  assert.deepEqual(await readAll(source), ROWS.slice(0, 3));
+  assert.deepEqual(asked, [1, 2, 3, 2, 3, 2, 3]);
+  assert.deepEqual(await readAll(eventflowLike(() => [], 3).source), []);
+});
 
 Deno.test("createPageReader() fails for now when a page is withheld and others follow", async () => {
   const { source } = eventflowLike(() => ROWS, 3, (page) => page === 3 ? { page: 99 } : {});

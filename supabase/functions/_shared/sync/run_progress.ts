@@ -38,6 +38,8 @@ export interface RunProgress {
 
 /** Pauses before a call that the database could not answer is made again, in milliseconds. */
 const AGAIN_AFTER = [500, 2_000];
+/** A database that took this long to fail will not be quicker now; drain tries again later. */
+const AGAIN_WITHIN = 20_000;
 
 /** Follows one call of a run; its calls to the database are made one after the other. */
 export function createRunProgress(
@@ -79,7 +81,8 @@ export function createRunProgress(
         return result;
       } catch (error) {
         const pause = AGAIN_AFTER[attempt];
-        if (!(error instanceof InboxUnavailable) || pause === undefined) throw error;
+        const again = error instanceof InboxUnavailable && now() - began < AGAIN_WITHIN;
+        if (!again || pause === undefined) throw error;
         await (deps.sleep ?? sleepFor)(pause, never);
       }
     }

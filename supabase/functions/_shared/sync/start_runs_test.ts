@@ -81,12 +81,12 @@ Deno.test("startRuns() stops when the CPU is used up", async () => {
 
 Deno.test("startRuns() reads one page ahead at most", async () => {
   let read = 0;
-  const { source } = eventflowLike(() => ROWS, 10, () => (read++, {}));
+  const { source } = eventflowLike(() => ROWS.slice(0, 95), 10, () => (read++, {}));
   const runs = fakeRuns((_page, applied) => {
     assert.ok(read <= applied + 2, `page ${read} was read while ${applied} was applied`);
   });
   await startRuns(deps(runs, source), ORDER, FAR);
-  assert.equal(runs.applied.size, 100);
+  assert.equal(runs.applied.size, 95);
 });
 
 Deno.test("startRuns() answers busy while another worker is at the run", async () => {

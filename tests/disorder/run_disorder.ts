@@ -1,0 +1,151 @@
+import { createRandom, type Random } from "../../local/simulators/random.ts";
+import { drain, letTimePass } from "../support/deliveries.ts";
+import { startTestStack, type TestStack } from "../support/stack.ts";
+import { changeEventflow } from "./change_eventflow.ts";
+import { changeHeadout } from "./change_headout.ts";
+import { createLedger, findDoubles, findLost } from "./ledger.ts";
+import { count, loseItsWay, spoilARead, type Tally } from "./misfortune.ts";
+import { settleDeliveries, settleTheRest } from "./settle.ts";
+import { findWrongRows, type WrongRow } from "./truth.ts";
+import { createWorld, type World, type WorldBooking } from "./world.ts";
+
+/** What a disorder run did and found. */
+export interface DisorderReport {
+  readonly seed: number;
+  readonly database: string;
+  readonly events: number;
+  readonly histories: number;
+  readonly webhooks: { readonly sent: number; readonly refused: number };
+  readonly misfortunes: Tally;
+  readonly seconds: number;
+  readonly wrong: readonly WrongRow[];
+  readonly lost: readonly string[];
+  readonly doubled: readonly string[];
+}
+
+/** How a run is chosen. */
+export interface DisorderOptions {
+  readonly seed: number;
+  readonly events: number;
+}
+
+/** Webhooks under way at once; more than receive-booking imports at once. */
+const AT_ONCE = 20;
+
+/**
+ * Random histories of bookings in both simulators, with every webhook and every read at risk and
+ * functions killed in between; at the end every row is held against its source. The same seed makes
+ * the same histories and the same misfortunes, though not the same interleaving.
+ */
+export async function runDisorder({ seed, events }: DisorderOptions): Promise<DisorderReport> {
+  const began = performance.now();
+  const stack = await startTestStack({
+    eventflow: { count: 0 },
+    headout: { count: 0, retryScale: 0.02 },
+    environment: {
+      HEADOUT_REQUESTS_PER_MINUTE: "60000",
+      SYNC_BUDGET_MS: "5000",
+      LOG_LEVEL: "error",
+    },
+  });
+  try {
+    const random = createRandom(seed, 0);
+    const world = await createWorld(stack, random, events);
+    const misfortunes: Tally = {};
+    const ledger = createLedger(stack, world);
+    const underWay = new Set<Promise<unknown>>();
+    const pace = createPace(stack, random, events, misfortunes);
+    for (let event = 1; event <= events; event++) {
+      const booking = random.pick(world.bookings);
+      const send = await happen(stack, booking, random, misfortunes);
+      if (send !== undefined) {
+        const sending: Promise<unknown> = send().finally(() => underWay.delete(sending));
+        underWay.add(sending);
+      }
+      while (underWay.size >= AT_ONCE) await Promise.race(underWay);
+      pace(event);
+      if (event % 1_000 === 0) await ledger.collect();
+    }
+    await Promise.all(underWay);
+    await settleDeliveries(stack, misfortunes);
+    await ledger.collect();
+    // What we were told of must be right by the deliveries alone, before anything else is read.
+    const wrongByDeliveries = await findWrongRows(stack, world, isRightByNow);
+    await settleTheRest(stack, world, misfortunes);
+    return {
+      seed,
+      database: stack.database.kind,
+      events,
+      histories: born(world),
+      webhooks: ledger.totals(),
+      misfortunes,
+      wrong: [...wrongByDeliveries, ...await findWrongRows(stack, world)],
+      lost: await findLost(stack.database, ledger.accepted()),
+      doubled: await findDoubles(stack.database),
+      seconds: (performance.now() - began) / 1000,
+    };
+  } finally {
+    await stack.stop();
+  }
+}
+
+/** One change at a source; returns how to send its webhook. */
+async function happen(
+  stack: TestStack,
+  booking: WorldBooking,
+  random: Random,
+  tally: Tally,
+): Promise<(() => Promise<unknown>) | undefined> {
+  const simulator = stack[booking.source];
+  let webhook: Record<string, unknown> | undefined;
+  if (booking.source === "eventflow") {
+    const event_type = await changeEventflow(simulator, booking, random);
+    webhook = { organization_id: booking.organizationId, event_type };
+  } else webhook = { ...await changeHeadout(simulator, booking, random) };
+  if (webhook["status"] === undefined && booking.source === "headout") return undefined;
+  booking.changedAt = Date.now();
+  await loseItsWay(simulator, booking, random, tally);
+  await spoilARead(simulator, booking, random, tally);
+  const sent = webhook;
+  return () => simulator.sendWebhook(booking.id, sent);
+}
+
+/** What goes on beside the events: drains, leases that end under a worker's hands, deaths. */
+function createPace(
+  stack: TestStack,
+  random: Random,
+  events: number,
+  tally: Tally,
+): (event: number) => void {
+  const killEvery = Math.max(250, Math.round(events / 40));
+  let draining = false;
+
+  async function drainNow(timePasses: boolean): Promise<void> {
+    draining = true;
+    count(tally, "drains");
+    if (timePasses) await letTimePass(stack.database);
+    // A worker that is killed while it drains answers nothing, or 503.
+    await drain(stack).catch(() => {});
+    draining = false;
+  }
+  return (event) => {
+    if (event % 50 === 0) {
+      const timePasses = random.chance(0.5);
+      if (!draining) void drainNow(timePasses);
+    }
+    if (event % killEvery === 0) {
+      const victim = random.pick(["receive-booking", "headout-webhook", "import-bookings"]);
+      stack.functions.get(victim)?.kill("SIGKILL");
+      count(tally, `killed: ${victim}`);
+    }
+  };
+}
+
+/** A webhook was accepted after its last change, and neither the brake nor the source was in the way. */
+function isRightByNow(booking: WorldBooking): boolean {
+  return booking.toldAt > booking.changedAt && !booking.denied && !booking.braked;
+}
+
+function born(world: World): number {
+  return world.bookings.filter(({ state }) => state !== "unborn").length;
+}
