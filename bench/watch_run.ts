@@ -4,6 +4,8 @@ import type { Database } from "../local/database/database.ts";
 export interface PageSample {
   readonly bookings: number;
   readonly ms: number;
+  /** CPU of the database's processes meanwhile, in ms; NaN where the system does not tell. */
+  readonly databaseCpuMs: number;
 }
 
 /**
@@ -19,22 +21,31 @@ export function watchRun(
   const samples: PageSample[] = [];
   const terminal = Deno.stdout.isTerminal();
   let last: { readonly pages: number; readonly bookings: number; readonly at: number } | undefined;
+  let cpu = 0;
   let stopped = false;
   const since = performance.now();
 
   async function look(): Promise<void> {
-    const [row] = await database.query<{ pages: number; bookings: number; at: number }>(
-      `select coalesce((counters ->> 'pages')::int, 0) as pages,
+    const [row] = await database.query<
+      { pages: number; bookings: number; at: number; pids: readonly number[] }
+    >(
+      `select (select json_agg(pid) from pg_stat_activity) as pids, coalesce((counters ->> 'pages')::int, 0) as pages,
          coalesce((counters ->> 'bookings')::int, 0) as bookings,
          (extract(epoch from heartbeat_at) * 1000)::float8 as at
        from sync.runs where organization_id = $1 order by started_at desc limit 1`,
       [organizationId],
     );
     if (row === undefined || row.pages === last?.pages) return;
+    const cpuNow = await cpuMsOf(row.pids);
     if (last !== undefined && row.pages === last.pages + 1) {
-      samples.push({ bookings: row.bookings - last.bookings, ms: row.at - last.at });
+      samples.push({
+        bookings: row.bookings - last.bookings,
+        ms: row.at - last.at,
+        databaseCpuMs: cpuNow - cpu,
+      });
     }
     last = row;
+    cpu = cpuNow;
     show(row.bookings);
   }
   function show(bookings: number): void {
@@ -60,4 +71,18 @@ export function watchRun(
       return samples;
     },
   };
+}
+
+/** User and system time of some processes by /proc, in ms; a hundredth of a second is its tick. */
+async function cpuMsOf(pids: readonly number[]): Promise<number> {
+  const times = await Promise.all(pids.map(async (pid) => {
+    try {
+      const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return (Number(fields[11]) + Number(fields[12])) * 10;
+    } catch {
+      return NaN;
+    }
+  }));
+  return times.reduce((sum, time) => sum + time, 0);
 }

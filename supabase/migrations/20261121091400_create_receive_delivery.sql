@@ -42,10 +42,15 @@ begin
   do update set requested_seq = s.requested_seq + 1, updated_at = now()
   returning s.requested_seq into new_seq;
 
-  -- A dead worker's lease ends here as well as in claim_deliveries.
+  -- A dead worker's lease ends here as well as in claim_deliveries. One that is locked belongs to a
+  -- late worker who is finishing it right now, and who may be waiting for the lock that we hold.
   update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null, lease_token = null
-  where d.connection_id = enter_lane.connection.id and d.external_id = lane_external_id
-    and d.status = 'processing' and d.leased_until < now();
+  where d.id in (
+    select e.id from sync.deliveries e
+    where e.connection_id = enter_lane.connection.id and e.external_id = lane_external_id
+      and e.status = 'processing' and e.leased_until < now()
+    for update skip locked
+  );
 
   if enter_lane.connection.paused_at is not null or not enter_lane.connection.enabled then
     enter_lane.reason := 'paused';

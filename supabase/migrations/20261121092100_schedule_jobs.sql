@@ -73,18 +73,14 @@ comment on function sync.schedule_jobs() is
 revoke all on function sync.call_import_bookings(text), sync.schedule_jobs() from public, anon, authenticated, service_role;
 
 do $$
-declare
-  extension text;
 begin
   if (select count(*) from pg_available_extensions e where e.name in ('pg_cron', 'pg_net', 'supabase_vault')) < 3 then
     return;
   end if;
   begin
-    foreach extension in array array['supabase_vault', 'pg_net', 'pg_cron'] loop
-      if not exists (select from pg_extension x where x.extname = extension) then
-        execute format('create extension %I', extension);
-      end if;
-    end loop;
+    create extension if not exists supabase_vault;
+    create extension if not exists pg_net with schema extensions;
+    create extension if not exists pg_cron;
     perform sync.schedule_jobs();
   exception when others then
     -- There, but not to be had: not preloaded, another database, no right to it.

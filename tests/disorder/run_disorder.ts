@@ -72,6 +72,9 @@ export async function runDisorder({ seed, events }: DisorderOptions): Promise<Di
     // What we were told of must be right by the deliveries alone, before anything else is read.
     const wrongByDeliveries = await findWrongRows(stack, world, isRightByNow);
     await settleTheRest(stack, world, misfortunes);
+    const wrongByReconcile = await findWrongRows(stack, world, isSeenByOneReconcile);
+    // A booking that is gone without a word is believed to be when two lists have not had it.
+    await settleTheRest(stack, world, misfortunes);
     return {
       seed,
       database: stack.database.kind,
@@ -79,7 +82,7 @@ export async function runDisorder({ seed, events }: DisorderOptions): Promise<Di
       histories: born(world),
       webhooks: ledger.totals(),
       misfortunes,
-      wrong: [...wrongByDeliveries, ...await findWrongRows(stack, world)],
+      wrong: [...wrongByDeliveries, ...wrongByReconcile, ...await findWrongRows(stack, world)],
       lost: await findLost(stack.database, ledger.accepted()),
       doubled: await findDoubles(stack.database),
       seconds: (performance.now() - began) / 1000,
@@ -144,6 +147,11 @@ function createPace(
 /** A webhook was accepted after its last change, and neither the brake nor the source was in the way. */
 function isRightByNow(booking: WorldBooking): boolean {
   return booking.toldAt > booking.changedAt && !booking.denied && !booking.braked;
+}
+
+/** Everything but a deletion that nobody told us of (invariant 6: absence is no statement). */
+function isSeenByOneReconcile(booking: WorldBooking): boolean {
+  return booking.state !== "deleted" || booking.toldAt > booking.changedAt;
 }
 
 function born(world: World): number {

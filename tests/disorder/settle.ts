@@ -78,7 +78,7 @@ async function releaseAll(stack: TestStack, tally: Tally): Promise<void> {
   const held = await stack.database.query<{ id: number }>(
     "select id from sync.held_changes where released_at is null and dismissed_at is null",
   );
-  tally["held changes released"] = held.length;
+  tally["held changes released"] = (tally["held changes released"] ?? 0) + held.length;
   if (held.length === 0) return;
   const { error } = await stack.service.rpc("release_held_changes", {
     held_change_ids: held.map(({ id }) => id),

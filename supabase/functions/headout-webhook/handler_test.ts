@@ -323,3 +323,45 @@ Deno.test("createHandler() answers 500 to a fault of our own", async () => {
 Deno.test("createHandler() refuses to be made without a credential", () => {
   assert.throws(() => build({ webhookKey: undefined }), TypeError);
 });
+
+/** Keeps what would go on after the answer, and does nothing of it. */
+function idleBackground() {
+  const tasks: (() => Promise<void>)[] = [];
+  const run = (task: () => Promise<void>) => void tasks.push(task);
+  return { tasks, run, settled: () => Promise.resolve() };
+}
+
+Deno.test("createHandler() gives a re-fetch back untried when its places are taken, and has it drained", async () => {
+  const background = idleBackground();
+  const { handler, inbox, importer } = build({ background, inlineSyncLimit: 0 });
+  assert.equal((await handler(post(BODY, RIGHT))).status, 200);
+  const [giveBack] = background.tasks;
+  assert.equal(background.tasks.length, 2); // and the drain
+  await giveBack?.();
+  assert.equal(importer.orders.length, 0);
+  const [end] = inbox.ends;
+  // Without an error it costs no attempt.
+  assert.deepEqual([end?.status, end?.leaseToken, end?.lastError], ["pending", LEASE, undefined]);
+});
+
+Deno.test("createHandler() has a booking that is being read drained once more", async () => {
+  for (const outcome of ["applied", "duplicate", "stale"] as const) {
+    const background = idleBackground();
+    const inbox = fakeInbox({ apply: () => applied({ outcome, leaseToken: null }) });
+    const { handler } = build({ inbox, background });
+    assert.equal((await handler(post(BODY, RIGHT))).status, 200);
+    assert.equal(background.tasks.length, outcome === "applied" ? 1 : 0);
+  }
+});
+
+Deno.test("createHandler() raises the alarm once when the brake holds events", async () => {
+  const inbox = fakeInbox({ apply: () => applied({ outcome: "held", leaseToken: null }) });
+  const { handler, log } = build({ inbox });
+  for (let event = 0; event < 3; event++) {
+    assert.equal((await handler(post(BODY, RIGHT))).status, 200);
+  }
+  const alarms = log.lines.filter(({ level }) => level === "error");
+  assert.deepEqual(alarms.map(({ message, held }) => [message, held]), [
+    ["the brake holds changes", 1],
+  ]);
+});

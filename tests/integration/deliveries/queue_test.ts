@@ -110,7 +110,7 @@ stackTest(
      join sync.connections c on c.id = d.connection_id where c.organization_id = $1`,
       [organizationId],
     );
-    const [one] = deliveries;
+    const one = deliveries.find(({ external_id }) => external_id === ids[0]);
     assert.ok(one);
     const byBooking = { organization_id: organizationId, source: "eventflow", external_id: ids[1] };
     const hour = 3_600_000;
