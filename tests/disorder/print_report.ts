@@ -9,6 +9,7 @@ export function printReport(reports: readonly DisorderReport[]): string {
     histories: report.histories,
     events: report.events,
     webhooks: report.webhooks.sent,
+    refused: report.webhooks.refused,
     faults: faultsOf(report),
     killed: sumOf(report, /^killed/),
     seconds: report.seconds.toFixed(1),
@@ -37,7 +38,7 @@ export function printMisfortunes(reports: readonly DisorderReport[]): string {
 }
 
 function faultsOf(report: DisorderReport): number {
-  return sumOf(report, /^(webhooks|source): /) + report.webhooks.refused;
+  return sumOf(report, /^(webhooks|source): /);
 }
 
 function sumOf(report: DisorderReport, what: RegExp): number {

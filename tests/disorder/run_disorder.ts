@@ -64,6 +64,8 @@ export async function runDisorder({ seed, events }: DisorderOptions): Promise<Di
       }
       while (underWay.size >= AT_ONCE) await Promise.race(underWay);
       pace(event);
+      // What arrives during a death is refused; for longer than that it would be a test of nothing.
+      if (event % 10 === 0) await untilReady(stack);
       if (event % 1_000 === 0) await ledger.collect();
     }
     await Promise.all(underWay);
@@ -147,6 +149,12 @@ function createPace(
 /** A webhook was accepted after its last change, and neither the brake nor the source was in the way. */
 function isRightByNow(booking: WorldBooking): boolean {
   return booking.toldAt > booking.changedAt && !booking.denied && !booking.braked;
+}
+
+async function untilReady(stack: TestStack): Promise<void> {
+  while (stack.functions.all.some((each) => !each.ready())) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 /** Everything but a deletion that nobody told us of (invariant 6: absence is no statement). */

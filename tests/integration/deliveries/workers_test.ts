@@ -34,8 +34,9 @@ stackTest(
           `one worker ${one.seconds.toFixed(1)} s, four ${four.seconds.toFixed(1)} s, ` +
           `${faster.toFixed(2)} times faster`,
       );
+      if (!real) return;
       assert.ok(four.shares.every((share) => share > 0), `shares: ${four.shares}`);
-      if (real) assert.ok(faster >= 2.5, `only ${faster.toFixed(2)} times faster`);
+      assert.ok(faster >= 2.5, `only ${faster.toFixed(2)} times faster`);
     } finally {
       await Promise.all(workers.map((worker) => worker.stop()));
       await stack.eventflow.clearFaults();
