@@ -1,11 +1,11 @@
 import { createRandom, type Random } from "../../local/simulators/random.ts";
-import { drain, letTimePass } from "../support/deliveries.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { changeEventflow } from "./change_eventflow.ts";
 import { changeHeadout } from "./change_headout.ts";
 import { createLedger, findDoubles, findLost } from "./ledger.ts";
 import { count, loseItsWay, spoilARead, type Tally } from "./misfortune.ts";
 import { settleDeliveries, settleTheRest } from "./settle.ts";
+import { createPace } from "./pace.ts";
 import { findWrongRows, type WrongRow } from "./truth.ts";
 import { createWorld, type World, type WorldBooking } from "./world.ts";
 
@@ -113,37 +113,6 @@ async function happen(
   await spoilARead(simulator, booking, random, tally);
   const sent = webhook;
   return () => simulator.sendWebhook(booking.id, sent);
-}
-
-/** What goes on beside the events: drains, leases that end under a worker's hands, deaths. */
-function createPace(
-  stack: TestStack,
-  random: Random,
-  events: number,
-  tally: Tally,
-): (event: number) => void {
-  const killEvery = Math.max(250, Math.round(events / 40));
-  let draining = false;
-
-  async function drainNow(timePasses: boolean): Promise<void> {
-    draining = true;
-    count(tally, "drains");
-    if (timePasses) await letTimePass(stack.database);
-    // A worker that is killed while it drains answers nothing, or 503.
-    await drain(stack).catch(() => {});
-    draining = false;
-  }
-  return (event) => {
-    if (event % 50 === 0) {
-      const timePasses = random.chance(0.5);
-      if (!draining) void drainNow(timePasses);
-    }
-    if (event % killEvery === 0) {
-      const victim = random.pick(["receive-booking", "headout-webhook", "import-bookings"]);
-      stack.functions.get(victim)?.kill("SIGKILL");
-      count(tally, `killed: ${victim}`);
-    }
-  };
 }
 
 /** A webhook was accepted after its last change, and neither the brake nor the source was in the way. */
