@@ -3,8 +3,9 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 import { changeEventflow } from "./change_eventflow.ts";
 import { changeHeadout } from "./change_headout.ts";
 import { createLedger, findDoubles, findLost } from "./ledger.ts";
-import { count, loseItsWay, spoilARead, type Tally } from "./misfortune.ts";
+import { loseItsWay, spoilARead, type Tally } from "./misfortune.ts";
 import { settleDeliveries, settleTheRest } from "./settle.ts";
+import { overtake } from "./overtake.ts";
 import { createPace } from "./pace.ts";
 import { findWrongRows, type WrongRow } from "./truth.ts";
 import { createWorld, type World, type WorldBooking } from "./world.ts";
@@ -57,7 +58,10 @@ export async function runDisorder({ seed, events }: DisorderOptions): Promise<Di
     const pace = createPace(stack, random, events, misfortunes);
     for (let event = 1; event <= events; event++) {
       const booking = random.pick(world.bookings);
-      const send = await happen(stack, booking, random, misfortunes);
+      const send = booking.state === "present" && booking.source === "eventflow" &&
+          random.chance(0.02)
+        ? () => overtake(stack, booking, createRandom(seed, event), misfortunes)
+        : await happen(stack, booking, random, misfortunes);
       if (send !== undefined) {
         const sending: Promise<unknown> = send().finally(() => underWay.delete(sending));
         underWay.add(sending);
