@@ -13,19 +13,17 @@ export function createPace(
   const killEvery = Math.max(250, Math.round(events / 40));
   let draining = false;
 
-  async function drainNow(timePasses: boolean): Promise<void> {
+  async function drainNow(): Promise<void> {
     draining = true;
     count(tally, "drains");
-    if (timePasses) await letTimePass(stack.database);
     // A worker that is killed while it drains answers nothing, or 503.
     await drain(stack).catch(() => {});
     draining = false;
   }
   return (event) => {
-    if (event % 50 === 0) {
-      const timePasses = random.chance(0.5);
-      if (!draining) void drainNow(timePasses);
-    }
+    if (event % 50 === 0 && !draining) void drainNow();
+    // Leases end under the hands of whoever is at work.
+    if (event % 50 === 25 && random.chance(0.5)) void letTimePass(stack.database).catch(() => {});
     if (event % killEvery === 0) {
       const victim = random.pick(["receive-booking", "headout-webhook", "import-bookings"]);
       stack.functions.get(victim)?.kill("SIGKILL");

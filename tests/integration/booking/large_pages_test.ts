@@ -38,11 +38,14 @@ test("apply_snapshots() names one bad booking of 500, and the other 499 land", a
   assert.deepEqual(stored, [{ bookings: 499 }]);
 });
 
-test("apply_snapshots() takes 500 bookings of 300 products in one call", async (db) => {
+// The embedded database takes a smaller page: what counts there is the time of all tests together.
+const bookings = Deno.env.get("DATABASE_URL") ? 500 : 100;
+
+test(`apply_snapshots() takes ${bookings} bookings of 300 products in one call`, async (db) => {
   const tenant = await db.tenant();
   const list = rows(300);
   const page = Array.from(
-    { length: 500 },
+    { length: bookings },
     (_, index) =>
       buildSnapshot({ external_id: `b-${index}`, products: list, booking: { status: "OFFER" } }),
   );
@@ -52,7 +55,7 @@ test("apply_snapshots() takes 500 bookings of 300 products in one call", async (
   const seconds = (performance.now() - began) / 1000;
   assert.ok(seconds < 60, `it took ${seconds.toFixed(1)} s`);
   const stored = await tenant.select("booking_products", "count(*)::integer as n");
-  assert.deepEqual(stored, [{ n: 150_000 }]);
+  assert.deepEqual(stored, [{ n: bookings * 300 }]);
 });
 
 test("apply_snapshots() takes one booking of 5,000 products, and its change", async (db) => {

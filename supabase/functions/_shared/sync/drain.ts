@@ -1,7 +1,7 @@
 import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
 import type { DeliveryQueue } from "./delivery_queue.ts";
-import { drainBatch, type DrainBatchDeps } from "./drain_batch.ts";
+import { drainBatch, type DrainBatchDeps, LEAST_READ_MS } from "./drain_batch.ts";
 import { createDrainCounters, type DrainCounters } from "./drain_counters.ts";
 
 /** What {@linkcode drain} works with. */
@@ -81,7 +81,8 @@ async function drainSource(
   for (;;) {
     const claimedAt = deps.now();
     const readsEnd = Math.min(claimedAt + READS_MS, lastRead);
-    const room = Math.floor(Math.min(BATCH_MS, readsEnd - claimedAt) / paceMs);
+    const time = Math.min(BATCH_MS, readsEnd - claimedAt);
+    const room = time < LEAST_READ_MS ? 0 : Math.floor(time / paceMs);
     const size = Math.min(MAX_BATCH, room, quota.left);
     if (size < 1 || isSpent()) return "stopped";
     quota.left -= size; // the lanes share it, and run at the same time

@@ -35,6 +35,8 @@ export interface Batch {
 
 /** How long a source may take for one booking here, in milliseconds. */
 const READ_MS = 15_000;
+/** With less time than this left a read is not begun: it would only cost an attempt. */
+export const LEAST_READ_MS = 500;
 /** What one call of the database needs at most, kept free at the end of the lease. */
 const LEASE_RESERVE_MS = INBOX_TIMEOUT_MS + 2_000;
 
@@ -53,7 +55,7 @@ export async function drainBatch(
 
   await forEachBounded(batch.deliveries, batch.concurrency, async (claimed) => {
     const left = Math.min(READ_MS, batch.readsEnd - deps.now());
-    if (breaker.isOpen() || left <= 0) return void unread.push(claimed);
+    if (breaker.isOpen() || left < LEAST_READ_MS) return void unread.push(claimed);
     counters.source_reads += 1;
     const answer = await readBooking(deps.sources, claimed, left);
     if ("error" in answer) {
