@@ -36,6 +36,7 @@ async function paste(stack: TestStack, block: string): Promise<readonly string[]
   return new TextDecoder().decode(stdout).split(mark);
 }
 
+// Pasting is what is tested: without curl it is reported as left out, never as passed.
 if (!hasCurl) {
   Deno.test({ name: "the README's curl lines: there is no curl here", ignore: true, fn() {} });
 } else {
