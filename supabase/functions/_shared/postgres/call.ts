@@ -2,6 +2,7 @@ import { z } from "zod";
 import { DatabaseError, InboxUnavailable } from "../errors.ts";
 import { TimeUp, within } from "../within.ts";
 import type { CallRpc, RpcResponse } from "./client.ts";
+import type { RpcArgs, RpcName } from "./rpc_args.ts";
 
 /** How long a call may take when its caller names no bound, in milliseconds. */
 const DEFAULT_TIMEOUT_MS = 15_000;
@@ -25,10 +26,10 @@ export interface CallOptions<T> {
  * overloaded is `InboxUnavailable`; any other error, and a row that is not what the contract
  * says, is a `DatabaseError` (invariant 10: a failed read is an error, never "none").
  */
-export async function callRows<T>(
+export async function callRows<Name extends RpcName, T>(
   rpc: CallRpc,
-  name: string,
-  args: Readonly<Record<string, unknown>>,
+  name: Name,
+  args: RpcArgs<Name>,
   options: CallOptions<T>,
 ): Promise<T[]> {
   const response = await send(rpc, name, args, options);
@@ -40,10 +41,10 @@ export async function callRows<T>(
 }
 
 /** The same for a function that returns exactly one row. */
-export async function callRow<T>(
+export async function callRow<Name extends RpcName, T>(
   rpc: CallRpc,
-  name: string,
-  args: Readonly<Record<string, unknown>>,
+  name: Name,
+  args: RpcArgs<Name>,
   options: CallOptions<T>,
 ): Promise<T> {
   const [row, ...more] = await callRows(rpc, name, args, options);
