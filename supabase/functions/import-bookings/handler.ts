@@ -155,7 +155,8 @@ export function createHandler({
     call.note({ caller });
     requireRight(caller);
     const { value: body, error } = parseJsonBody(bytes, call.request.headers);
-    if (body === undefined) throw error ?? new TypeError("Cannot read the body: no reason given");
+    if (error !== undefined) throw error;
+    if (body === undefined) throw new TypeError("Cannot read the body: no reason given");
     const syncMode = readMode(body);
     call.note({ sync_mode: syncMode });
     const run = modes[syncMode];

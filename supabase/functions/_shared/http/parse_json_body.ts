@@ -3,7 +3,10 @@ import { escapeUnstorable, findUnstorable } from "./find_unstorable.ts";
 
 /** A body that a caller sent: what it says, and what of it the inbox can keep. */
 export interface JsonBody {
-  /** The parsed object; undefined when {@linkcode JsonBody.error} is set. */
+  /**
+   * The parsed object; undefined if there is none. With an {@linkcode JsonBody.error} (415) it is not
+   * to be acted on, but it may tell which booking is meant.
+   */
   readonly value: Readonly<Record<string, unknown>> | undefined;
   /** Always storable as jsonb: the object verbatim, else `{ text }`. */
   readonly storable: Readonly<Record<string, unknown>>;
@@ -19,20 +22,24 @@ export interface JsonBody {
  */
 export function parseJsonBody(bytes: Uint8Array, headers: Headers): JsonBody {
   const text = new TextDecoder().decode(bytes); // drops a byte order mark; wrong UTF-8 is U+FFFD
-  const raw = { text: escapeUnstorable(text) };
-  if (!isJson(headers)) return { value: undefined, storable: raw, error: unsupported() };
+  const read = readObject(bytes, text);
+  const error = isJson(headers) ? read.error : unsupported();
+  if (read.value !== undefined && error === undefined) {
+    return { value: read.value, storable: read.value, error };
+  }
+  return { value: read.value, storable: { text: escapeUnstorable(text) }, error };
+}
+
+function readObject(bytes: Uint8Array, text: string): Pick<JsonBody, "value" | "error"> {
   const parsed = parse(bytes, text);
-  if (parsed === undefined) return { value: undefined, storable: raw, error: notJson(text) };
+  if (parsed === undefined) return { value: undefined, error: notJson(text) };
   const { value } = parsed;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { value: undefined, storable: raw, error: notObject() };
+    return { value: undefined, error: notObject() };
   }
   const findings = findUnstorable(value);
-  if (findings.length > 0) {
-    return { value: undefined, storable: raw, error: new InvalidBody(findings) };
-  }
-  const object = value as Readonly<Record<string, unknown>>;
-  return { value: object, storable: object, error: undefined };
+  if (findings.length > 0) return { value: undefined, error: new InvalidBody(findings) };
+  return { value: value as Readonly<Record<string, unknown>>, error: undefined };
 }
 
 /** `application/json` or any `+json`, with parameters or without, not compressed. */

@@ -28,6 +28,7 @@ for (
     const body = parse('{"a":1}', type);
     assert.equal(body.error?.status, 415);
     assert.deepEqual(body.storable, { text: '{"a":1}' });
+    assert.deepEqual(body.value, { a: 1 }, "it still tells which booking is meant");
   });
 }
 
