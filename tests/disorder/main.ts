@@ -12,7 +12,7 @@ async function main(): Promise<number> {
   const [first = 1, last = first] = (Deno.env.get("SEED") ?? "1").split("-").map(Number);
   const reports: DisorderReport[] = [];
   for (let seed = first; seed <= last; seed++) {
-    const report = await runDisorder({ seed, events });
+    const report = await runDisorder({ seed, events, onProgress: console.error });
     reports.push(report);
     console.log(printReport([report]));
   }

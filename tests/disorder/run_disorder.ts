@@ -28,7 +28,12 @@ export interface DisorderReport {
 export interface DisorderOptions {
   readonly seed: number;
   readonly events: number;
+  /** Told what is going on, so that an hour is not spent in silence. */
+  readonly onProgress?: (text: string) => void;
 }
+
+/** Events between two lines of progress. */
+const PROGRESS = 5_000;
 
 /** Webhooks under way at once; more than receive-booking imports at once. */
 const AT_ONCE = 20;
@@ -38,8 +43,12 @@ const AT_ONCE = 20;
  * functions killed in between; at the end every row is held against its source. The same seed makes
  * the same histories and the same misfortunes, though not the same interleaving.
  */
-export async function runDisorder({ seed, events }: DisorderOptions): Promise<DisorderReport> {
+export async function runDisorder(
+  { seed, events, onProgress = () => {} }: DisorderOptions,
+): Promise<DisorderReport> {
   const began = performance.now();
+  const tell = (what: string): void =>
+    onProgress(`seed ${seed}, ${((performance.now() - began) / 1000).toFixed(0)} s: ${what}`);
   const stack = await startTestStack({
     eventflow: { count: 0 },
     headout: { count: 0, retryScale: 0.02 },
@@ -71,12 +80,15 @@ export async function runDisorder({ seed, events }: DisorderOptions): Promise<Di
       // What arrives during a death is refused; for longer than that it would be a test of nothing.
       if (event % 10 === 0) await untilReady(stack);
       if (event % 1_000 === 0) await ledger.collect();
+      if (event % PROGRESS === 0) tell(`${event} of ${events} events`);
     }
     await Promise.all(underWay);
+    tell("all has happened; draining");
     await settleDeliveries(stack, misfortunes);
     await ledger.collect();
     // What we were told of must be right by the deliveries alone, before anything else is read.
     const wrongByDeliveries = await findWrongRows(stack, world, isRightByNow);
+    tell("compared what was told of; reconciling");
     await settleTheRest(stack, world, misfortunes);
     const wrongByReconcile = await findWrongRows(stack, world, isSeenByOneReconcile);
     // A booking that is gone without a word is believed to be when two lists have not had it.
