@@ -55,9 +55,10 @@ as $$
   ), timeline as (
     select d.received_at as at, 1 as place, case when d.replay_of is not null then 'replayed'
         when d.status = 'duplicate' then 'repeated' when d.event_type = 'release' then 'release'
-        when d.event_type = 'refetch' then 'refetch' else 'received' end as what,
+        when d.event_type in ('refetch', 'missing') then 'refetch' else 'received' end as what,
       case when d.replay_of is not null then 'An operator had delivery ' || d.replay_of || ' processed again.'
         when d.event_type = 'release' then 'The booking is read afresh after a release.'
+        when d.event_type = 'missing' then 'The booking is asked for alone: two lists in a row have not had it.'
         when d.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
         else format('%s said "%s"%s%s.',
           case d.function when 'headout-webhook' then 'Headout' else 'EventFlow' end,
@@ -105,7 +106,7 @@ as $$
     union all
     select coalesce(h.released_at, h.dismissed_at, h.held_at), 3,
       case when h.dismissed_at is not null then 'hold_dropped' when h.released_at is not null then 'hold_released' else 'hold_open' end,
-      case when h.dismissed_at is not null then format('The hold on %s ended: %s.', h.kind, case when h.by = 'system' then 'the source has since said otherwise' else 'dropped by ' || h.by end)
+      case when h.dismissed_at is not null then format('The hold on %s ended: %s.', h.kind, case when h.by = 'system' then 'a later statement was believed' else 'dropped by ' || h.by end)
         when h.released_at is not null then format('The hold on %s was released by %s%s.', h.kind, h.by, case when h.settled_at is null then '; a read is due' else '' end)
         else h.reason end,
       h.delivery_id, h.run_id, h.snapshot
