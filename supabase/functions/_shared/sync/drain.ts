@@ -3,6 +3,7 @@ import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
 import type { DeliveryQueue } from "./delivery_queue.ts";
 import { drainBatch, type DrainBatchDeps, LEAST_READ_MS } from "./drain_batch.ts";
 import { createDrainCounters, type DrainCounters } from "./drain_counters.ts";
+import { forEachBounded } from "./for_each_bounded.ts";
 
 /** What {@linkcode drain} works with. */
 export interface DrainDeps extends DrainBatchDeps {
@@ -14,7 +15,7 @@ export interface DrainOrder {
   /** When the call began, in milliseconds of `now()`. */
   readonly startedAt: number;
   readonly budgetMs: number;
-  /** Deliveries at most. */
+  /** Deliveries at most, of all sources together; each source gets what those before it left. */
   readonly limit?: number | undefined;
   /** Whether the call has used up what it may of the CPU; then it claims no more. */
   readonly isSpent?: () => boolean;
@@ -56,13 +57,19 @@ export async function drain(deps: DrainDeps, order: DrainOrder): Promise<DrainRe
   const counters = createDrainCounters();
   const quota = { left: order.limit ?? Infinity };
   const sources = BOOKING_SOURCES.filter((source) => deps.sources[source] !== undefined);
-  const lanes = await Promise.allSettled(
-    sources.map((source) => drainSource(deps, order, source, quota, counters)),
-  );
-  const ends = lanes.map((lane) => {
-    if (lane.status === "rejected") throw lane.reason;
-    return lane.value;
+  const ends: LaneEnd[] = [];
+  const faults: unknown[] = [];
+  // Sources that share a limit take turns: how much of it one needs is known when its claims are
+  // answered, and what a claim has put aside meanwhile would look like nothing left to the other.
+  const atOnce = order.limit === undefined ? sources.length : 1;
+  await forEachBounded(sources, atOnce, async (source) => {
+    try {
+      ends.push(await drainSource(deps, order, source, quota, counters));
+    } catch (error) {
+      faults.push(error); // thrown once the others are done
+    }
   });
+  if (faults.length > 0) throw faults[0];
   const completed = ends.every((end) => end === "empty");
   return { completed, more: ends.includes("stopped"), counters };
 }
@@ -85,12 +92,11 @@ async function drainSource(
     const room = time < LEAST_READ_MS ? 0 : Math.floor(time / paceMs);
     const size = Math.min(MAX_BATCH, room, quota.left);
     if (size < 1 || isSpent()) return "stopped";
-    quota.left -= size; // the lanes share it, and run at the same time
     const deliveries = await callInbox(
       INBOX_TIMEOUT_MS,
       (options) => deps.queue.claimDeliveries({ source, maxDeliveries: size }, options),
     );
-    quota.left += size - deliveries.length;
+    quota.left -= deliveries.length;
     if (deliveries.length === 0) return "empty";
     counters.claimed += deliveries.length;
     const batch = { deliveries, claimedAt, readsEnd, concurrency };

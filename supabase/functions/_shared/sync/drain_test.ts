@@ -160,6 +160,21 @@ Deno.test("drain() claims no more than its limit", async () => {
   assert.deepEqual([completed, more, counters.claimed, waiting.length], [false, true, 2, 2]);
 });
 
+for (const limit of [1, 2, 3, 100]) {
+  Deno.test(`drain() with a limit of ${limit} uses it up, whichever source has something due`, async () => {
+    const headout = numbers(150).map((n) => due(n, { source: "headout" }));
+    const only = await build(headout).run({ limit });
+    assert.deepEqual([only.counters.succeeded, only.completed, only.more], [limit, false, true]);
+    const mixed = await build([due(1_000), ...headout]).run({ limit });
+    assert.deepEqual([mixed.counters.succeeded, mixed.more], [limit, true]);
+  });
+
+  Deno.test(`drain() with a limit of ${limit} says that an empty inbox is done`, async () => {
+    const { completed, more, counters } = await build([]).run({ limit });
+    assert.deepEqual([completed, more, counters.claimed], [true, false, 0]);
+  });
+}
+
 Deno.test("drain() claims no more once its share of the CPU is used up", async () => {
   let batches = 0;
   const { run } = build(numbers(1_000).map((n) => due(n)));
