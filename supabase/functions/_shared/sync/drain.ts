@@ -1,5 +1,7 @@
 import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
+import { DatabaseError, InboxUnavailable } from "../errors.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import type { Log } from "../log.ts";
 import type { DeliveryQueue } from "./delivery_queue.ts";
 import { drainBatch, type DrainBatchDeps, LEAST_READ_MS } from "./drain_batch.ts";
 import { createDrainCounters, type DrainCounters } from "./drain_counters.ts";
@@ -25,13 +27,16 @@ export interface DrainOrder {
 export interface DrainResult {
   /** Whether nothing that is due was left. */
   readonly completed: boolean;
-  /** Whether another drain would get on at once; not if a source is down or asks to wait. */
+  /** Whether another drain would get on at once; not if a source is down, asks to wait or failed. */
   readonly more: boolean;
   readonly counters: Readonly<DrainCounters>;
 }
 
-/** How a source's turn ended: nothing was due, the call's means were used up, or it gave no answers. */
-type LaneEnd = "empty" | "stopped" | "source_down";
+/**
+ * How a source's turn ended: nothing was due, the call's means were used up, it gave no answers, or
+ * an error of ours broke it off.
+ */
+type LaneEnd = "empty" | "stopped" | "source_down" | "failed";
 
 /** Deliveries in one claim: what fits the lease, the memory and one transaction with ease. */
 const MAX_BATCH = 100;
@@ -49,9 +54,11 @@ const HABITS: Readonly<Record<BookingSourceName, { concurrency: number; paceMs: 
 
 /**
  * Processes deliveries that are due, in batches that end well within their lease, until none is left
- * or the budget ends (invariant 11). Each source goes at its own pace and by itself: one that is down
- * or slow holds up no other. Deliveries of a source without an API key are left alone. Throws
- * `InboxUnavailable` when the database is unreachable; leases that were held then end by themselves.
+ * or the budget ends (invariant 11). Each source goes at its own pace and by itself: one that is down,
+ * slow or ends with an unexpected error holds up no other, and what the others did is answered.
+ * Deliveries of a source without an API key are left alone. Throws `InboxUnavailable` when the
+ * database is unreachable, and the error when no source could be drained; leases that were held then
+ * end by themselves.
  */
 export async function drain(deps: DrainDeps, order: DrainOrder): Promise<DrainResult> {
   const counters = createDrainCounters();
@@ -66,12 +73,23 @@ export async function drain(deps: DrainDeps, order: DrainOrder): Promise<DrainRe
     try {
       ends.push(await drainSource(deps, order, source, quota, counters));
     } catch (error) {
-      faults.push(error); // thrown once the others are done
+      faults.push(error);
+      ends.push("failed");
+      if (!(error instanceof InboxUnavailable)) logFault(deps.log, source, error);
     }
   });
-  if (faults.length > 0) throw faults[0];
+  const unreachable = faults.find((error) => error instanceof InboxUnavailable);
+  if (unreachable !== undefined) throw unreachable;
+  if (faults.length > 0 && faults.length === sources.length) throw faults[0];
   const completed = ends.every((end) => end === "empty");
   return { completed, more: ends.includes("stopped"), counters };
+}
+
+/** The error by name and code, never by its message: it may quote a value. */
+function logFault(log: Log, source: BookingSourceName, error: unknown): void {
+  const { name, code } = Object(error) as { readonly name?: unknown; readonly code?: unknown };
+  const rpc = error instanceof DatabaseError ? { rpc: error.rpc } : {};
+  log.error("a source was not drained", { source, error: name, error_code: code, ...rpc });
 }
 
 async function drainSource(

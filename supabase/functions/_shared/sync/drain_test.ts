@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { SingleAnswer } from "../booking/source.ts";
 import { SourceError } from "../booking/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
-import { InboxUnavailable } from "../errors.ts";
+import { DatabaseError, InboxUnavailable } from "../errors.ts";
 import { captureLog, fakeInbox, finished, never, NOW, ORGANIZATION } from "../testing.ts";
 import { OTHER_ORGANIZATION } from "../testing.ts";
 import type { SnapshotBatch, Verdict } from "./booking_store.ts";
@@ -98,7 +98,11 @@ function build(queued: readonly ClaimedDelivery[], changes: {
   };
   const run = (order: Partial<DrainOrder> = {}) =>
     drain(deps, { startedAt: NOW, budgetMs: 110_000, ...order });
-  return { run, claims, reads, calls, inbox, log, mostAtOnce: () => mostAtOnce, waiting };
+  const { queue, sources } = deps;
+  return {
+    ...{ run, claims, reads, calls, inbox, log, queue, sources, waiting },
+    mostAtOnce: () => mostAtOnce,
+  };
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n);
@@ -337,4 +341,44 @@ Deno.test("drain() throws when the database is unreachable", async () => {
   const queue = { claimDeliveries: () => Promise.reject(new InboxUnavailable()) };
   const { run } = build([], { deps: { queue } });
   await assert.rejects(run(), InboxUnavailable);
+});
+
+/** A queue whose claim for a source fails; the other's goes on. */
+function failingFor(source: BookingSourceName, error: Error) {
+  const { queue } = build([due(1), due(2, { source: "headout" })]);
+  return {
+    claimDeliveries: (order: ClaimOrder) =>
+      order.source === source ? Promise.reject(error) : queue.claimDeliveries(order),
+  };
+}
+
+const FAULT = new DatabaseError("claim_deliveries", "42883", "no such function anna@ek.se");
+
+for (const limit of [undefined, 100]) {
+  Deno.test(`drain() goes on with the other source after an unexpected error, limit ${limit}`, async () => {
+    const { run, log } = build([], { deps: { queue: failingFor("eventflow", FAULT) } });
+    const { completed, more, counters } = await run({ limit });
+    assert.deepEqual([completed, more, counters.succeeded], [false, false, 1]);
+    assert.deepEqual(log.lines, [{
+      level: "error",
+      message: "a source was not drained",
+      source: "eventflow",
+      error: "DatabaseError",
+      error_code: "42883",
+      rpc: "claim_deliveries",
+    }]);
+  });
+}
+
+Deno.test("drain() throws when every source ends with an unexpected error", async () => {
+  const queue = { claimDeliveries: () => Promise.reject(FAULT) };
+  await assert.rejects(build([], { deps: { queue } }).run(), FAULT);
+  const { sources } = build([]);
+  const one = { queue, sources: { headout: sources.headout! } };
+  await assert.rejects(build([], { deps: one }).run(), FAULT);
+});
+
+Deno.test("drain() throws when the database is unreachable for one source", async () => {
+  const queue = failingFor("headout", new InboxUnavailable());
+  await assert.rejects(build([], { deps: { queue } }).run(), InboxUnavailable);
 });
