@@ -45,7 +45,7 @@ export function createDrainMode(
     const { completed, more, counters } = await drain(deps, order).finally(meter.stop);
     // Deliveries do not wait for a long run: each call takes the runs a part of the way, if it has
     // the means left.
-    const runs = completed && spent() < cpuMs / 2
+    const runs = !more && spent() < cpuMs / 2
       ? await resume(Math.min(startedAt + budgetMs, deps.now() + RUNS_MS))
       : [];
     const runsLeft = runs.some((run) => !run.completed && run.stopped === "budget");
