@@ -15,26 +15,41 @@ export interface DrainKickOptions {
 
 /**
  * Has what was stored without being imported (its booking was busy, or there was a burst) drained as
- * soon as it has become quiet, instead of at the next minute. One call at a time; it is a shortcut
- * only, and a failure is left to the scheduled drain.
+ * soon as it has become quiet, instead of at the next minute. One call at a time: for whatever is
+ * deferred while it lasts, which may be too late for it, one more follows. It is a shortcut only, and
+ * a failure is left to the scheduled drain.
  */
 export function createDrainKick(options: DrainKickOptions): () => void {
   const { importer, background, now, quietMs = 2_000, longestMs = 15_000 } = options;
   const sleep = options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
-  let waiting = false;
+  let busy = false;
+  let kicked = false;
   let last = 0;
+
+  async function untilQuiet(): Promise<void> {
+    const latest = now() + longestMs;
+    for (;;) {
+      const left = Math.min(last + quietMs, latest) - now();
+      if (left <= 0) return;
+      await sleep(left);
+    }
+  }
 
   return () => {
     last = now();
-    if (waiting) return;
-    waiting = true;
-    const latest = last + longestMs;
+    kicked = true;
+    if (busy) return;
+    busy = true;
     background.run(async () => {
-      for (let left = quietMs; left > 0; left = Math.min(last + quietMs, latest) - now()) {
-        await sleep(left);
+      try {
+        while (kicked) {
+          await untilQuiet();
+          kicked = false;
+          await importer.drain();
+        }
+      } finally {
+        busy = false;
       }
-      waiting = false; // what is deferred from here on may be too late for this drain
-      await importer.drain();
     });
   };
 }

@@ -44,3 +44,75 @@ Deno.test("createDrainKick() can be kicked again once it has begun to drain", as
   await settled();
   assert.deepEqual(drainedAt, [2_000, 4_000]);
 });
+
+/** A kick by the real clock with drains that last until they are ended. */
+function buildSlow() {
+  let atOnce = 0;
+  let mostAtOnce = 0;
+  const drainedAt: number[] = [];
+  const ends: (() => void)[] = [];
+  const tasks: Promise<void>[] = [];
+  const kick = createDrainKick({
+    importer: {
+      drain: () =>
+        new Promise((resolve) => {
+          drainedAt.push(performance.now());
+          mostAtOnce = Math.max(mostAtOnce, ++atOnce);
+          ends.push(() => {
+            atOnce -= 1;
+            resolve();
+          });
+        }),
+    },
+    background: { run: (task) => void tasks.push(task()) },
+    now: () => performance.now(),
+    quietMs: 20,
+    longestMs: 80,
+  });
+  return {
+    kick,
+    ends,
+    drainedAt,
+    mostAtOnce: () => mostAtOnce,
+    settled: () => Promise.all(tasks),
+  };
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+Deno.test("createDrainKick() has one drain follow for all kicks during one, never two at once", async () => {
+  const { kick, ends, drainedAt, mostAtOnce, settled } = buildSlow();
+  kick();
+  while (drainedAt.length === 0) await pause(5);
+  for (let again = 0; again < 5; again++) {
+    kick();
+    await pause(30);
+  }
+  assert.equal(drainedAt.length, 1);
+  kick();
+  const last = performance.now();
+  ends.shift()!();
+  while (drainedAt.length === 1) await pause(5);
+  assert.ok(drainedAt[1]! - last >= 15, "not before it has been quiet");
+  await pause(60);
+  ends.shift()!();
+  await settled();
+  assert.deepEqual([drainedAt.length, mostAtOnce()], [2, 1]);
+});
+
+Deno.test("createDrainKick() can be kicked again after a drain that failed", async () => {
+  let drains = 0;
+  const tasks: Promise<void>[] = [];
+  const kick = createDrainKick({
+    importer: { drain: () => ++drains === 1 ? Promise.reject(new Error("m")) : Promise.resolve() },
+    background: { run: (task) => void tasks.push(task().catch(() => {})) },
+    now: () => 0,
+    sleep: () => Promise.resolve(),
+    quietMs: 0,
+  });
+  for (const expected of [1, 2]) {
+    kick();
+    await Promise.all(tasks);
+    assert.equal(drains, expected);
+  }
+});

@@ -1,5 +1,6 @@
 import ky from "ky";
 import { z } from "zod";
+import { within } from "../within.ts";
 import { DELIVERY_STATUSES } from "./inbox.ts";
 import { type ImportAnswer, type Importer, ImporterUnavailable } from "./importer.ts";
 
@@ -8,6 +9,8 @@ export interface HttpImporterOptions {
   readonly supabaseUrl: URL;
   readonly serviceKey: string;
   readonly fetch?: typeof fetch;
+  /** How long one call of a drain may take, in milliseconds. */
+  readonly drainTimeoutMs?: number;
 }
 
 const importedSchema = z.object({
@@ -38,13 +41,16 @@ const drainedSchema = z.object({ success: z.literal(true), next: z.object({}) })
 
 /** Drains in a row; what a burst leaves behind is more than the platform lets one call do. */
 const DRAIN_CALLS = 10;
+/** When the platform ends a request; an answer that has not come by then never comes. */
+const DRAIN_TIMEOUT_MS = 150_000;
 
 /** Calls import-bookings over HTTP, so that the import has a worker and CPU time of its own. */
 export function createHttpImporter(options: HttpImporterOptions): Importer {
+  const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = options;
   const url = new URL("functions/v1/import-bookings", withSlash(options.supabaseUrl));
   const client = ky.create({
     retry: 0,
-    timeout: false, // the caller's signal bounds it
+    timeout: false, // a signal bounds each call
     throwHttpErrors: false,
     redirect: "manual",
     headers: { authorization: `Bearer ${options.serviceKey}`, apikey: options.serviceKey },
@@ -77,8 +83,10 @@ export function createHttpImporter(options: HttpImporterOptions): Importer {
     async drain() {
       try {
         for (let call = 0; call < DRAIN_CALLS; call++) {
-          const response = await client.post(url, { json: { syncMode: "drain" } });
-          const body = parse(await response.text());
+          const body = await within(drainTimeoutMs, async (signal) => {
+            const response = await client.post(url, { signal, json: { syncMode: "drain" } });
+            return parse(await response.text());
+          });
           if (!drainedSchema.safeParse(body).success) return;
         }
       } catch { /* the scheduled drain comes anyway */ }

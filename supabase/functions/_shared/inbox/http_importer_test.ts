@@ -141,3 +141,19 @@ Deno.test("createHttpImporter() leaves a drain that fails to the next scheduled 
   await drain();
   assert.equal(sent.length, 1);
 });
+
+Deno.test("createHttpImporter() ends a drain that is not answered in its time", async () => {
+  const sent: Request[] = [];
+  const importer = createHttpImporter({
+    supabaseUrl: new URL("https://project.supabase.test"),
+    serviceKey: "service-key",
+    drainTimeoutMs: 20,
+    fetch: (input, init) => {
+      const request = new Request(input, init);
+      sent.push(request);
+      return untilAborted(request.signal);
+    },
+  });
+  await importer.drain();
+  assert.equal(sent.length, 1);
+});

@@ -35,7 +35,7 @@ export type ImportAnswer =
 export interface Importer {
   /** Throws {@linkcode ImporterUnavailable}, or the signal's reason when aborted. */
   readonly importBooking: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer>;
-  /** Has due deliveries processed; returns when the call has ended, however it ended. */
+  /** Has due deliveries processed; returns when that has ended or takes too long, never throws. */
   readonly drain: () => Promise<void>;
 }
 
