@@ -1,4 +1,4 @@
-import { AnswerError } from "../errors.ts";
+import { AnswerError, InboxUnavailable } from "../errors.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
 import type { Inbox } from "../inbox/inbox.ts";
 import type { Log } from "../log.ts";
@@ -43,6 +43,8 @@ const LEASE_RESERVE_MS = INBOX_TIMEOUT_MS + 2_000;
 /**
  * Reads the bookings of a batch, applies them in as few calls as their organizations allow, and ends
  * or gives back every delivery. Returns false when the source is not worth asking at the moment.
+ * What goes wrong with one delivery or call stops no other; it is thrown at the end, an
+ * `InboxUnavailable` before anything else. The lease of a delivery that it was about ends by itself.
  */
 export async function drainBatch(
   deps: DrainBatchDeps,
@@ -52,27 +54,46 @@ export async function drainBatch(
   const breaker = createSourceBreaker();
   const read: ReadDelivery[] = [];
   const unread: ClaimedDelivery[] = [];
+  const faults: unknown[] = [];
 
-  await forEachBounded(batch.deliveries, batch.concurrency, async (claimed) => {
-    const left = Math.min(READ_MS, batch.readsEnd - deps.now());
-    if (breaker.isOpen() || left < LEAST_READ_MS) return void unread.push(claimed);
-    counters.source_reads += 1;
-    const answer = await readBooking(deps.sources, claimed, left);
-    if ("error" in answer) {
-      breaker.failed(answer);
-      return await end(claimed, answer);
-    }
-    breaker.succeeded();
-    read.push({ claimed, snapshot: answer.snapshot });
-  });
-  await giveBack(unread, breaker.retryAfterMs());
+  await forEachBounded(batch.deliveries, batch.concurrency, (claimed) =>
+    attempt(async () => {
+      const left = Math.min(READ_MS, batch.readsEnd - deps.now());
+      if (breaker.isOpen() || left < LEAST_READ_MS) return void unread.push(claimed);
+      counters.source_reads += 1;
+      const answer = await readBooking(deps.sources, claimed, left);
+      if ("error" in answer) {
+        breaker.failed(answer);
+        return await end(claimed, answer);
+      }
+      breaker.succeeded();
+      read.push({ claimed, snapshot: answer.snapshot });
+    }));
 
   for (const group of groupStatements(read)) {
     if (deps.now() > batch.claimedAt + LEASE_MS - LEASE_RESERVE_MS) {
       await giveBack(group.map(({ claimed }) => claimed));
     } else await apply(group);
   }
+  // Last: reads that have been paid for must not wait for it, nor be lost by it.
+  await giveBack(unread, breaker.retryAfterMs());
+
+  if (faults.length > 0) {
+    throw faults.find((error) => error instanceof InboxUnavailable) ?? faults[0];
+  }
   return !breaker.isOpen();
+
+  /** Work for one delivery. A database that fails is not tried for longer than the lease. */
+  async function attempt(work: () => Promise<void>): Promise<void> {
+    const over = deps.now() >= Math.min(batch.claimedAt + LEASE_MS, batch.readsEnd + LEASE_MS / 2);
+    if (faults.length > 0 && over) return void (counters.lost += 1);
+    try {
+      await work();
+    } catch (error) {
+      counters.lost += 1;
+      faults.push(error);
+    }
+  }
 
   async function apply(group: readonly ReadDelivery[]): Promise<void> {
     const { organizationId, source } = group[0]!.claimed;
@@ -90,7 +111,11 @@ export async function drainBatch(
       // What it did is unknown: a delivery that was settled all the same says so when finished.
       const failure = applyFailed(error);
       logFailure(deps.log, error, group.length);
-      await forEachBounded(group, batch.concurrency, ({ claimed }) => end(claimed, failure));
+      await forEachBounded(
+        group,
+        batch.concurrency,
+        ({ claimed }) => attempt(() => end(claimed, failure)),
+      );
       return;
     }
     const byId = new Map(verdicts.map((verdict) => [verdict.externalId, verdict]));
@@ -98,7 +123,7 @@ export async function drainBatch(
       const verdict = byId.get(claimed.externalId);
       if (verdict?.verdict === "paused") await giveBack([claimed]);
       else if (verdict?.verdict === "unknown_organization") {
-        await end(claimed, refuseVerdict(verdict)!);
+        await attempt(() => end(claimed, refuseVerdict(verdict)!));
       } else countVerdict(counters, verdict);
     });
   }
@@ -111,14 +136,19 @@ export async function drainBatch(
 
   /** Without an error: it was never tried, which costs no attempt. */
   async function giveBack(deliveries: readonly ClaimedDelivery[], wait?: number): Promise<void> {
-    await forEachBounded(deliveries, batch.concurrency, async ({ deliveryId, leaseToken }) => {
-      const order = { deliveryId, leaseToken, retryAfterMs: wait ?? null } as const;
-      const state = await callInbox(
-        INBOX_TIMEOUT_MS,
-        (options) => deps.inbox.finishDelivery({ ...order, status: "pending" }, options),
-      );
-      counters[state.finished ? "given_back" : "lost"] += 1;
-    });
+    await forEachBounded(
+      deliveries,
+      batch.concurrency,
+      ({ deliveryId, leaseToken }) =>
+        attempt(async () => {
+          const order = { deliveryId, leaseToken, retryAfterMs: wait ?? null } as const;
+          const state = await callInbox(
+            INBOX_TIMEOUT_MS,
+            (options) => deps.inbox.finishDelivery({ ...order, status: "pending" }, options),
+          );
+          counters[state.finished ? "given_back" : "lost"] += 1;
+        }),
+    );
   }
 }
 

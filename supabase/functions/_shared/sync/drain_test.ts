@@ -3,6 +3,7 @@ import type { SingleAnswer } from "../booking/source.ts";
 import { SourceError } from "../booking/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { DatabaseError, InboxUnavailable } from "../errors.ts";
+import type { DeliveryEnd, FinishedDelivery } from "../inbox/inbox.ts";
 import { captureLog, fakeInbox, finished, never, NOW, ORGANIZATION } from "../testing.ts";
 import { OTHER_ORGANIZATION } from "../testing.ts";
 import type { SnapshotBatch, Verdict } from "./booking_store.ts";
@@ -36,6 +37,7 @@ function found(externalId: string): SingleAnswer {
 function build(queued: readonly ClaimedDelivery[], changes: {
   readonly answer?: (externalId: string) => Promise<SingleAnswer>;
   readonly verdict?: (batch: SnapshotBatch) => Partial<Verdict> | Error;
+  readonly finish?: (end: DeliveryEnd) => FinishedDelivery;
   readonly deps?: Partial<DrainDeps>;
   readonly now?: () => number;
 } = {}) {
@@ -47,7 +49,7 @@ function build(queued: readonly ClaimedDelivery[], changes: {
   let atOnce = 0;
   let mostAtOnce = 0;
   const inbox = fakeInbox({
-    finish: ({ status }) => finished({ status: status === "pending" ? "pending" : status }),
+    finish: changes.finish ?? (({ status }) => finished({ status })),
   });
   const log = captureLog();
   function source(name: BookingSourceName) {
@@ -381,4 +383,81 @@ Deno.test("drain() throws when every source ends with an unexpected error", asyn
 Deno.test("drain() throws when the database is unreachable for one source", async () => {
   const queue = failingFor("headout", new InboxUnavailable());
   await assert.rejects(build([], { deps: { queue } }).run(), InboxUnavailable);
+});
+
+Deno.test("drain() applies what it has read before it gives back the rest", async () => {
+  const down = new SourceError("source_unavailable", "m", { retryAfterMs: 90_000 });
+  let applied = 0;
+  const { run, inbox } = build(numbers(30).map((n) => due(n)), {
+    answer: (id) => id === "b-12" ? Promise.reject(down) : Promise.resolve(found(id)),
+    verdict: ({ snapshots }) => {
+      applied += snapshots.length;
+      return {};
+    },
+    finish: ({ status, lastError }) => {
+      if (lastError === undefined) throw new InboxUnavailable(); // no give-back succeeds
+      return finished({ status });
+    },
+  });
+  await assert.rejects(run(), InboxUnavailable);
+  assert.ok(applied >= 12, `${applied} of what was read`);
+  const untried = inbox.ends.filter((end) => end.lastError === undefined);
+  assert.equal(applied + 1 + untried.length, 30); // each of them was tried
+});
+
+Deno.test("drain() applies the other groups when one delivery cannot be finished", async () => {
+  const { run, calls, inbox } = build([
+    due(1),
+    due(2, { attempts: 3 }),
+    due(3, { organizationId: OTHER_ORGANIZATION }),
+    due(4),
+  ], {
+    answer: (id) =>
+      id === "b-1"
+        ? Promise.reject(new SourceError("source_invalid", "m"))
+        : Promise.resolve(found(id)),
+    verdict: ({ snapshots }) => snapshots[0]?.external_id === "b-2" ? new TypeError("a fault") : {},
+    finish: () => {
+      throw new InboxUnavailable();
+    },
+  });
+  await assert.rejects(run(), InboxUnavailable);
+  assert.deepEqual(inbox.ends.map((end) => end.deliveryId), ["d-1", "d-2"]);
+  assert.deepEqual(calls.map(({ snapshots }) => snapshots.map((each) => each.external_id)), [
+    ["b-2"],
+    ["b-3"],
+    ["b-4"],
+  ]);
+});
+
+Deno.test("drain() applies the other bookings when one answer breaks the reading itself", async () => {
+  const { run, calls, log } = build([due(1), due(2), due(3, { source: "headout" })], {
+    answer: (id) =>
+      id === "b-1" ? Promise.reject(new TypeError("a fault")) : Promise.resolve(found(id)),
+  });
+  const { completed, more, counters } = await run();
+  assert.deepEqual(calls.map(({ snapshots }) => snapshots.map((each) => each.external_id)), [
+    ["b-2"],
+    ["b-3"],
+  ]);
+  assert.deepEqual([completed, more, counters.succeeded, counters.lost], [false, false, 2, 1]);
+  assert.deepEqual([log.lines[0]?.["source"], log.lines[0]?.["error"]], ["eventflow", "TypeError"]);
+});
+
+Deno.test("drain() does not go on for longer than its lease with a database that fails", async () => {
+  let time = NOW;
+  const { run, calls, inbox } = build(
+    numbers(50).map((n) => due(n, { attempts: 3 })), // each is a group of its own
+    {
+      now: () => time,
+      verdict: () => new InboxUnavailable(),
+      finish: () => {
+        time += 10_000; // it hangs
+        throw new InboxUnavailable();
+      },
+    },
+  );
+  await assert.rejects(run(), InboxUnavailable);
+  assert.ok(time - NOW <= 70_000, `${time - NOW} ms`);
+  assert.ok(calls.length > 1 && inbox.ends.length > 1);
 });
