@@ -14,14 +14,20 @@ export interface ReadSingleArgs {
  * `absent` is none and changes nothing (invariants 6 and 7), `reason` being the source's own word.
  */
 export type SingleAnswer =
-  | {
-    readonly kind: "found";
-    readonly snapshot: Snapshot;
-    readonly warnings: readonly SnapshotWarning[];
-  }
-  | { readonly kind: "cancelled"; readonly snapshot: Snapshot }
-  | { readonly kind: "deleted"; readonly snapshot: Snapshot }
-  | { readonly kind: "absent"; readonly reason: string; readonly tombstone?: JsonObject };
+  & (
+    | {
+      readonly kind: "found";
+      readonly snapshot: Snapshot;
+      readonly warnings: readonly SnapshotWarning[];
+    }
+    | { readonly kind: "cancelled"; readonly snapshot: Snapshot }
+    | { readonly kind: "deleted"; readonly snapshot: Snapshot }
+    | { readonly kind: "absent"; readonly reason: string; readonly tombstone?: JsonObject }
+  )
+  & {
+    /** Bytes of the answer. */
+    readonly bytes?: number;
+  };
 
 /** Which page to read: leave `cursor` out for the first, pass the last page's `next` for others. */
 export interface ReadPageArgs {

@@ -105,14 +105,14 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
 
   async function readSingle(args: ReadSingleArgs): Promise<SingleAnswer> {
     const { externalId, organizationId } = args;
-    const { body, fetchedAt } = await ask({
+    const { body, fetchedAt, bytes } = await ask({
       query: { organization_id: organizationId, booking_id: externalId },
       timeoutMs: singleTimeoutMs,
       retries: singleRetries,
       maxBytes: maxSingleBytes,
       signal: args.signal,
     });
-    return decodeSingle(body, { externalId, organizationId, fetchedAt });
+    return { ...decodeSingle(body, { externalId, organizationId, fetchedAt }), bytes };
   }
 
   async function readRows(

@@ -111,7 +111,8 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
       const reply = await ask(url, singleTimeoutMs, singleRetries, args.signal, (error) => {
         unconfirmed = isUnconfirmed(error.response.status, error.data);
       });
-      return decodeSingle(reply.body, { externalId, fetchedAt: reply.fetchedAt });
+      const { body, fetchedAt, bytes } = reply;
+      return { ...decodeSingle(body, { externalId, fetchedAt }), bytes };
     } catch (error) {
       if (unconfirmed) return { kind: "absent", reason: "cannot_be_confirmed" };
       throw error;

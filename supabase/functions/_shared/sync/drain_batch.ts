@@ -37,6 +37,11 @@ export interface Batch {
 const READ_MS = 15_000;
 /** With less time than this left a read is not begun: it would only cost an attempt. */
 export const LEAST_READ_MS = 500;
+/**
+ * Bytes of answers that a batch may hold before it begins no further read: with what they become
+ * while they are decoded and written, a worker has room for little more than twice that.
+ */
+const MAX_HELD_BYTES = 32 * 1024 * 1024;
 /** What one call of the database needs at most, kept free at the end of the lease. */
 const LEASE_RESERVE_MS = INBOX_TIMEOUT_MS + 2_000;
 
@@ -55,19 +60,23 @@ export async function drainBatch(
   const read: ReadDelivery[] = [];
   const unread: ClaimedDelivery[] = [];
   const faults: unknown[] = [];
+  let held = 0;
+  let reading = 0;
 
   await forEachBounded(batch.deliveries, batch.concurrency, (claimed) =>
     attempt(async () => {
       const left = Math.min(READ_MS, batch.readsEnd - deps.now());
-      if (breaker.isOpen() || left < LEAST_READ_MS) return void unread.push(claimed);
+      if (breaker.isOpen() || left < LEAST_READ_MS || isFull()) return void unread.push(claimed);
       counters.source_reads += 1;
-      const answer = await readBooking(deps.sources, claimed, left);
+      reading += 1;
+      const answer = await readBooking(deps.sources, claimed, left).finally(() => reading -= 1);
       if ("error" in answer) {
         breaker.failed(answer);
         return await end(claimed, answer);
       }
       breaker.succeeded();
-      read.push({ claimed, snapshot: answer.snapshot });
+      held += answer.bytes ?? 0;
+      read.push({ claimed, snapshot: answer.snapshot, bytes: answer.bytes });
     }));
 
   for (const group of groupStatements(read)) {
@@ -82,6 +91,11 @@ export async function drainBatch(
     throw faults.find((error) => error instanceof InboxUnavailable) ?? faults[0];
   }
   return !breaker.isOpen();
+
+  /** Whether the answers are too heavy already, those under way taken to be like the others. */
+  function isFull(): boolean {
+    return held * (1 + reading / Math.max(read.length, 1)) >= MAX_HELD_BYTES;
+  }
 
   /** Work for one delivery. A database that fails is not tried for longer than the lease. */
   async function attempt(work: () => Promise<void>): Promise<void> {

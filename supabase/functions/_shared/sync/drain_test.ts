@@ -461,3 +461,43 @@ Deno.test("drain() does not go on for longer than its lease with a database that
   assert.ok(time - NOW <= 70_000, `${time - NOW} ms`);
   assert.ok(calls.length > 1 && inbox.ends.length > 1);
 });
+
+Deno.test("drain() begins no more reads once the answers it holds are heavy, and takes the rest after", async () => {
+  const MB = 1024 * 1024;
+  let reading = 0;
+  let heaviest = 0;
+  let held = 0;
+  const { run, inbox, calls } = build(numbers(40).map((n) => due(n)), {
+    answer: async (id) => {
+      reading += 1;
+      await new Promise((resolve) => setTimeout(resolve));
+      reading -= 1;
+      held += 7 * MB;
+      heaviest = Math.max(heaviest, held + reading * 7 * MB);
+      return { ...found(id), bytes: 7 * MB };
+    },
+    verdict: ({ snapshots }) => {
+      held -= snapshots.length * 7 * MB;
+      return {};
+    },
+    deps: { queue: requeueing(40) },
+  });
+  const { completed, counters } = await run();
+  assert.ok(heaviest <= 64 * MB, `${heaviest / MB} MB at once`);
+  assert.deepEqual([completed, counters.succeeded], [true, 40]);
+  assert.equal(counters.claimed, counters.succeeded + counters.given_back);
+  assert.ok(inbox.ends.every((end) => end.lastError === undefined)); // costs no attempt
+  assert.ok(calls.every(({ snapshots }) => snapshots.length === 1));
+
+  /** What is given back is due again at once. */
+  function requeueing(count: number) {
+    const done = new Set<string>();
+    return {
+      claimDeliveries({ source, maxDeliveries }: ClaimOrder) {
+        for (const { snapshots } of calls) for (const each of snapshots) done.add(each.external_id);
+        const left = numbers(count).map((n) => due(n)).filter((each) => !done.has(each.externalId));
+        return Promise.resolve(source === "eventflow" ? left.slice(0, maxDeliveries) : []);
+      },
+    };
+  }
+});
