@@ -100,7 +100,7 @@ export function createHandler({
   if (webhookSecrets.length === 0 && webhookKey === undefined && verifyJwt === undefined) {
     throw new TypeError("Cannot create the handler: no credential is configured");
   }
-  const deps = { inbox, importer, log, now };
+  const deps = { inbox, importer, log, now, budgetMs: syncBudgetMs };
   const slots = createSlots(inlineSyncLimit, { restMs: BURST_MS, now });
   const kickDrain = createDrainKick({ importer, background, now });
   const alarm = createHoldAlarm({ log, now });

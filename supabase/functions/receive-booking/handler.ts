@@ -80,7 +80,7 @@ export function createHandler({
   const requests = createSlots(requestLimit);
   const slots = createSlots(inlineSyncLimit, { restMs: BURST_MS, now });
   const kickDrain = createDrainKick({ importer, background, now });
-  const deps = { inbox, importer, slots, log, now };
+  const deps = { inbox, importer, slots, log, now, budgetMs: syncBudgetMs };
 
   async function answer({ request, requestId, startedAt, note }: Call): Promise<Response> {
     const { headers } = request;

@@ -17,6 +17,8 @@ export interface InlineImportDeps {
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
+  /** How long a delivery may take in all, in milliseconds. */
+  readonly budgetMs: number;
 }
 
 /** How processing a delivery at once went: over for good, or to be tried again by us. */
@@ -38,6 +40,9 @@ export type SyncAnswer =
 /** How long after the deadline a delivery may still be given back, in milliseconds. */
 const GRACE_MS = 800;
 
+/** With less time than this left an import is not begun: it would only cost an attempt. */
+const LEAST_MS = 500;
+
 /** Endings that asking again would not change (design §9), in the words of the webhook's answer. */
 const FINAL = new Map([
   ["booking_not_found", "not_found"],
@@ -50,13 +55,18 @@ const REASONS = new Map([["sync_paused", "paused"], ["lease_lost", "busy"]]);
 /**
  * Has a claimed delivery imported before `deadline` (milliseconds of `now()`) and never throws:
  * what could not be done in time goes back to the inbox, and if even that fails the lease ends by
- * itself (invariant 11).
+ * itself (invariant 11). What there is no time to begin with goes back untried.
  */
 export async function runInlineImport(
   deps: InlineImportDeps,
   order: ImportOrder,
   deadline: number,
 ): Promise<SyncAnswer> {
+  // A budget that is small itself, 100 ms at least, must still leave room to import at all.
+  const least = Math.min(LEAST_MS, deps.budgetMs / 4);
+  if (deadline - deps.now() < least) {
+    return await giveBack(deps, order, deadline, { code: "budget_exceeded", untried: true });
+  }
   try {
     const answer = await within(
       deadline - deps.now(),
@@ -113,8 +123,15 @@ async function giveBack(
   deps: InlineImportDeps,
   order: ImportOrder,
   deadline: number,
-  why: { readonly code: string; readonly retryAfterMs?: number | undefined },
+  why: {
+    readonly code: string;
+    readonly retryAfterMs?: number | undefined;
+    /** It was not begun, which costs no attempt. */
+    readonly untried?: boolean;
+  },
 ): Promise<SyncAnswer> {
+  const message = "It was given back before it was imported.";
+  const lastError = { code: why.code, message, details: [] };
   let state: FinishedDelivery | undefined;
   try {
     state = await within(deadline + GRACE_MS - deps.now(), (signal) =>
@@ -122,11 +139,7 @@ async function giveBack(
         deliveryId: order.deliveryId,
         leaseToken: order.leaseToken,
         status: "pending",
-        lastError: {
-          code: why.code,
-          message: "It was given back before it was imported.",
-          details: [],
-        },
+        ...(why.untried ? {} : { lastError }),
         retryAfterMs: why.retryAfterMs ?? null,
       }, { signal }));
   } catch {

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { captureLog, fakeImporter, fakeInbox, finished, NOW, ORGANIZATION } from "../testing.ts";
+import type { ImportAnswer } from "./importer.ts";
+import { runInlineImport } from "./run_inline_import.ts";
+
+const ORDER = {
+  externalId: "b-1",
+  source: "eventflow",
+  organizationId: ORGANIZATION,
+  deliveryId: "d-1",
+  leaseToken: "l-1",
+  requestId: "req-1",
+} as const;
+
+/** An import with its whole budget left; a test breaks one thing. */
+async function run(changes: {
+  readonly budgetMs?: number;
+  readonly leftMs?: number;
+  readonly answer?: ImportAnswer;
+  readonly kept?: Parameters<typeof finished>[0];
+} = {}) {
+  const { budgetMs = 20_000, leftMs = budgetMs, answer, kept } = changes;
+  const inbox = fakeInbox({ finish: () => finished(kept) });
+  const importer = fakeImporter(answer && (() => Promise.resolve(answer)));
+  const deps = { inbox, importer, log: captureLog(), now: () => NOW, budgetMs };
+  const sync = await runInlineImport(deps, ORDER, NOW + leftMs);
+  return { sync, inbox, importer };
+}
+
+for (
+  const [budgetMs, leftMs, begins] of [
+    [20_000, 500, true],
+    [20_000, 499, false],
+    [20_000, 0, false],
+    [20_000, -100, false],
+    [100, 25, true],
+    [100, 24, false],
+  ] as const
+) {
+  Deno.test(`runInlineImport() ${begins ? "begins" : "leaves untried"} with ${leftMs} of ${budgetMs} ms`, async () => {
+    const { sync, inbox, importer } = await run({ budgetMs, leftMs });
+    assert.equal(importer.orders.length, begins ? 1 : 0);
+    assert.equal(sync.kind, begins ? "ended" : "deferred");
+    if (begins) return;
+    assert.equal(sync.kind === "deferred" && sync.reason, "budget_exceeded");
+    assert.deepEqual(inbox.ends.map((end) => [end.deliveryId, end.status, end.lastError]), [
+      ["d-1", "pending", undefined], // costs no attempt
+    ]);
+  });
+}
