@@ -323,16 +323,15 @@ Deno.test("createHandler() answers a duplicate with the first delivery's answer"
 });
 
 for (
-  const [code, status, outcome] of [
-    ["booking_not_found", 404, "not_found"],
-    ["source_contradiction", 409, "contradiction"],
+  const [code, status, outcome, end] of [
+    ["booking_not_found", 404, "not_found", "succeeded"],
+    ["source_contradiction", 409, "contradiction", "dead"],
   ] as const
 ) {
   Deno.test(`createHandler() answers 200 ${outcome} when the import ended with ${code}`, async () => {
     const error = { code, message: "m", status, details: [] };
-    const importer = fakeImporter(() =>
-      Promise.resolve({ kind: "failed", error, delivery: undefined })
-    );
+    const delivery = { status: end, nextAttemptAt: null };
+    const importer = fakeImporter(() => Promise.resolve({ kind: "failed", error, delivery }));
     const { handler, inbox } = build({ importer });
     const answer = await read(await handler(post(BODY, { headers: RIGHT })));
     assert.equal(answer.status, 200);

@@ -111,11 +111,14 @@ async function conclude(
     return { kind: "ended", outcome: answer.outcome, changes: answer.changes };
   }
   const { error, delivery } = answer;
-  const final = FINAL.get(error.code);
-  if (final !== undefined) return { kind: "ended", outcome: final, error };
-  if (delivery?.status === "dead") return { kind: "ended", outcome: "dead", error };
   const reason = REASONS.get(error.code) ?? error.code;
-  if (delivery) return { kind: "deferred", reason, nextAttemptAt: delivery.nextAttemptAt };
+  // What became of the delivery decides, not the error: what is open will be done again by us.
+  if (delivery?.status === "pending" || delivery?.status === "processing") {
+    return { kind: "deferred", reason, nextAttemptAt: delivery.nextAttemptAt };
+  }
+  const final = delivery && (FINAL.get(error.code) ?? (delivery.status === "dead" && "dead"));
+  if (final) return { kind: "ended", outcome: final, error };
+  // Nobody says, or another worker has ended it: the inbox knows.
   return await giveBack(deps, order, deadline, { code: reason });
 }
 

@@ -48,3 +48,47 @@ for (
     ]);
   });
 }
+
+const FINAL = [
+  ["booking_not_found", 404, "succeeded", "not_found"],
+  ["source_contradiction", 409, "dead", "contradiction"],
+] as const;
+
+function failed(
+  code: string,
+  status: number,
+  delivery?: "pending" | "processing" | "succeeded" | "dead",
+): ImportAnswer {
+  const error = { code, message: "m", status, details: [] };
+  const nextAttemptAt = delivery === "pending" ? "2026-08-04T17:12:00.000Z" : null;
+  return { kind: "failed", error, delivery: delivery && { status: delivery, nextAttemptAt } };
+}
+
+for (const [code, status, ended, outcome] of FINAL) {
+  Deno.test(`runInlineImport() takes ${code} for the end once the delivery is ${ended}`, async () => {
+    const { sync, inbox } = await run({ answer: failed(code, status, ended) });
+    assert.deepEqual([sync.kind, sync.kind === "ended" && sync.outcome], ["ended", outcome]);
+    assert.equal(inbox.ends.length, 0);
+  });
+
+  for (const open of ["pending", "processing"] as const) {
+    Deno.test(`runInlineImport() defers ${code} while the delivery is ${open}`, async () => {
+      const { sync } = await run({ answer: failed(code, status, open) });
+      assert.deepEqual([sync.kind, sync.kind === "deferred" && sync.reason], ["deferred", code]);
+    });
+  }
+
+  Deno.test(`runInlineImport() gives the delivery back when ${code} says nothing of it`, async () => {
+    const { sync, inbox } = await run({ answer: failed(code, status) });
+    assert.deepEqual([sync.kind, inbox.ends[0]?.lastError?.["code"]], ["deferred", code]);
+  });
+}
+
+Deno.test("runInlineImport() answers what the inbox keeps when another worker has ended it", async () => {
+  const result = { outcome: "updated", changes: { bookings: { updated: 1 } } };
+  const { sync } = await run({
+    answer: failed("source_unavailable", 502, "succeeded"),
+    kept: { finished: false, status: "succeeded", nextAttemptAt: null, result },
+  });
+  assert.deepEqual(sync, { kind: "ended", ...result });
+});
