@@ -3,17 +3,18 @@ import assert from "node:assert/strict";
 /** What each room may import of ours (design §1); the arrows run one way only. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   index: ["handler", "config", "log", "errors", "http", "inbox", "sync", "adapters"],
-  handler: ["booking", "http", "inbox", "sync", "log", "errors", "within", "handler"],
-  http: ["http", "log", "errors", "within"],
-  inbox: ["inbox", "booking", "log", "errors", "within"],
-  sync: ["sync", "inbox", "booking", "log", "errors", "within"],
+  handler: ["booking", "http", "inbox", "sync", "log", "errors", "monotonic", "within", "handler"],
+  http: ["http", "log", "errors", "monotonic", "within"],
+  inbox: ["inbox", "booking", "log", "errors", "monotonic", "within"],
+  sync: ["sync", "inbox", "booking", "log", "errors", "monotonic", "within"],
   booking: ["booking"],
   eventflow: ["eventflow", "booking", "errors", "within"],
-  headout: ["headout", "booking", "errors", "within"],
+  headout: ["headout", "booking", "errors", "monotonic", "within"],
   postgres: ["postgres", "inbox", "sync", "booking", "errors", "within"],
   config: ["config", "errors"],
-  log: [],
+  log: ["monotonic"],
   errors: [],
+  monotonic: [],
   within: [],
 };
 const ADAPTERS = new Set(["eventflow", "headout", "postgres"]);

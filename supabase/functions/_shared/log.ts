@@ -13,6 +13,7 @@ import {
   redactByField,
   redactByPattern,
 } from "@logtape/redaction";
+import { monotonicNow } from "./monotonic.ts";
 
 /** What a log line carries beside its message; plain JSON values only. */
 export type LogProperties = Readonly<Record<string, unknown>>;
@@ -30,7 +31,7 @@ export interface LogOptions {
   readonly level?: LogLevel;
   /** Takes one JSON line without its line feed. Default `console.log`. */
   readonly write?: (line: string) => void;
-  /** Milliseconds. Default `Date.now`. */
+  /** Milliseconds. For the limit on lines. Default `monotonicNow`. */
   readonly now?: () => number;
 }
 
@@ -60,7 +61,7 @@ const SECRET_PATTERNS = [
  * 90 lines in 10 s, and the next window says how many were suppressed (invariant 18, design §8).
  */
 export function createLog(name: string, options: LogOptions = {}): Log {
-  const { level = "info", write = console.log, now = Date.now } = options;
+  const { level = "info", write = console.log, now = monotonicNow } = options;
   const format = redactByPattern(
     getJsonLinesFormatter({ properties: "flatten", message: "template" }),
     SECRET_PATTERNS,

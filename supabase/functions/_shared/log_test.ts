@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLog } from "./log.ts";
-import { NOW } from "./testing.ts";
+import { NOW, withWallClock } from "./testing.ts";
 
 function build(now: () => number = () => NOW) {
   const lines: string[] = [];
@@ -52,4 +52,24 @@ Deno.test("createLog() writes at most 90 lines in 10 s, says how many it left ou
   assert.equal(lines.length, 91);
   assert.equal(JSON.parse(lines[70]!).suppressed, 130);
   assert.equal(JSON.parse(lines[90]!).suppressed, 180);
+});
+
+Deno.test("createLog() goes on writing when the wall clock is set back", async () => {
+  await withWallClock((step) => {
+    const lines: string[] = [];
+    let later = 0;
+    const real = performance.now;
+    performance.now = () => real.call(performance) + later;
+    try {
+      const log = createLog("x", { write: (line) => lines.push(line) });
+      for (let index = 0; index < 200; index++) log.info("request");
+      step(-3_600_000);
+      later = 10_000;
+      log.info("request");
+    } finally {
+      performance.now = real;
+    }
+    assert.equal(lines.length, 71);
+    return Promise.resolve();
+  });
 });

@@ -131,6 +131,23 @@ export function fakeImporter(
   return { ...importer, orders, drains };
 }
 
+/**
+ * Runs `work`, which may step the wall clock by so many milliseconds, as an operator or NTP does;
+ * time itself goes on as ever.
+ */
+export async function withWallClock(
+  work: (step: (ms: number) => void) => Promise<void>,
+): Promise<void> {
+  const real = Date.now;
+  let offset = 0;
+  Date.now = () => real() + offset;
+  try {
+    await work((ms) => void (offset += ms));
+  } finally {
+    Date.now = real;
+  }
+}
+
 /** A promise that never settles, for whoever must be outlived. */
 export function never<T>(): Promise<T> {
   return new Promise<T>(() => {});

@@ -26,6 +26,7 @@ import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import { returnUntried, runInlineImport } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots } from "../_shared/inbox/slots.ts";
 import type { Log } from "../_shared/log.ts";
+import { monotonicNow } from "../_shared/monotonic.ts";
 import { createHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 
 /** What {@linkcode createHandler} composes; at least one credential must be given. */
@@ -44,7 +45,7 @@ export interface HeadoutWebhookDeps {
   readonly syncBudgetMs?: number;
   readonly inlineSyncLimit?: number;
   readonly background?: Background;
-  /** Milliseconds. */
+  /** For durations, in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -95,7 +96,7 @@ export function createHandler({
   syncBudgetMs = 20_000,
   inlineSyncLimit = 8,
   background = createBackground(),
-  now = Date.now,
+  now = monotonicNow,
 }: HeadoutWebhookDeps): (request: Request) => Promise<Response> {
   if (webhookSecrets.length === 0 && webhookKey === undefined && verifyJwt === undefined) {
     throw new TypeError("Cannot create the handler: no credential is configured");

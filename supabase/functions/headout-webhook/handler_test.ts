@@ -19,6 +19,7 @@ import {
   read,
   received,
   SECRET,
+  withWallClock,
 } from "../_shared/testing.ts";
 import { createHandler, type HeadoutWebhookDeps } from "./handler.ts";
 
@@ -366,4 +367,24 @@ Deno.test("createHandler() raises the alarm once when the brake holds events", a
   assert.deepEqual(alarms.map(({ message, held }) => [message, held]), [
     ["the brake holds changes", 1],
   ]);
+});
+
+Deno.test("createHandler() measures by a clock that nobody sets", async () => {
+  await withWallClock(async (step) => {
+    const inbox = fakeInbox({
+      apply: () => {
+        step(-3_600_000);
+        return applied();
+      },
+    });
+    const log = captureLog();
+    const handler = createHandler({
+      ...{ inbox, importer: fakeImporter(), log },
+      webhookKey: KEY,
+      organizationId: ORGANIZATION,
+    });
+    await handler(post(BODY, RIGHT));
+    const line = log.lines.find(({ message }) => message === "request");
+    assert.ok((line?.["duration_ms"] as number) >= 0);
+  });
 });

@@ -15,6 +15,7 @@ import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import type { Log } from "../_shared/log.ts";
+import { monotonicNow } from "../_shared/monotonic.ts";
 import type { DeliveryQueue } from "../_shared/sync/delivery_queue.ts";
 import { createHoldAlarm, withHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 import { resumeRuns } from "../_shared/sync/resume_runs.ts";
@@ -42,7 +43,7 @@ export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
   readonly importBudgetMs?: number;
   /** After how much CPU a run stops likewise, in milliseconds; absent: no matter how much. */
   readonly importCpuMs?: number | undefined;
-  /** Milliseconds. */
+  /** For durations, in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -86,7 +87,7 @@ export function createHandler({
   syncBudgetMs = 20_000,
   importBudgetMs = 110_000,
   importCpuMs,
-  now = Date.now,
+  now = monotonicNow,
 }: ImportBookingsDeps): (request: Request) => Promise<Response> {
   const alarm = createHoldAlarm({ log, now });
   const deps = { sources, bookings: withHoldAlarm(bookings, alarm), inbox, log, now };

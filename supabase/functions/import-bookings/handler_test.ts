@@ -5,6 +5,7 @@ import { SourceError } from "../_shared/booking/source_error.ts";
 import { InboxUnavailable } from "../_shared/errors.ts";
 import { createJwtVerifier } from "../_shared/http/jwt.ts";
 import type { SnapshotBatch, Verdict } from "../_shared/sync/booking_store.ts";
+import type { ClaimedDelivery, ClaimOrder } from "../_shared/sync/delivery_queue.ts";
 import {
   captureLog,
   DELIVERY,
@@ -18,6 +19,7 @@ import {
   OTHER_ORGANIZATION,
   post,
   read,
+  withWallClock,
 } from "../_shared/testing.ts";
 import { createHandler, type ImportBookingsDeps } from "./handler.ts";
 
@@ -318,4 +320,45 @@ Deno.test("createHandler() answers 503 for a source without a key", async () => 
   const { status, body } = await read(await handler(post(CLAIMED, { headers: RIGHT })));
   assert.deepEqual([status, body.error.code], [503, "not_configured"]);
   assert.equal(inbox.ends[0]?.status, "pending");
+});
+
+Deno.test("createHandler() keeps to its budget when the wall clock is set", async () => {
+  await withWallClock(async (step) => {
+    const due: ClaimedDelivery = {
+      deliveryId: DELIVERY,
+      leaseToken: LEASE,
+      organizationId: ORGANIZATION,
+      source: "eventflow",
+      externalId: "b-1",
+      attempts: 1,
+    };
+    const waiting = [due];
+    const queue = {
+      claimDeliveries({ source }: ClaimOrder) {
+        step(3_600_000);
+        return Promise.resolve(source === "eventflow" ? waiting.splice(0) : []);
+      },
+    };
+    const handler = createHandler({
+      sources: {
+        eventflow: {
+          name: "eventflow",
+          readSingle: () => Promise.resolve(FOUND),
+          readPage: () => never<never>(),
+        },
+      },
+      bookings: {
+        applySnapshots: () =>
+          Promise.resolve([{
+            ...{ externalId: "b-1", verdict: "updated", bookingId: "7", changes: {}, error: null },
+          }]),
+      },
+      inbox: fakeInbox(),
+      log: captureLog(),
+      serviceKeys: [SERVICE_KEY],
+      queue,
+    });
+    const answer = await read(await handler(post({ syncMode: "drain" }, { headers: RIGHT })));
+    assert.deepEqual([answer.body.completed, answer.body.counters.succeeded], [true, 1]);
+  });
 });

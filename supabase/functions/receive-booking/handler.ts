@@ -21,6 +21,7 @@ import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import type { SyncAnswer } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots } from "../_shared/inbox/slots.ts";
 import type { Log } from "../_shared/log.ts";
+import { monotonicNow } from "../_shared/monotonic.ts";
 
 /** What {@linkcode createHandler} composes; the rest has defaults. */
 export interface ReceiveBookingDeps {
@@ -41,7 +42,7 @@ export interface ReceiveBookingDeps {
   readonly background?: Background;
   /** How many requests are in hand at once before 429; bounds the memory for bodies. */
   readonly requestLimit?: number;
-  /** Milliseconds. */
+  /** For durations, in milliseconds. */
   readonly now?: () => number;
 }
 
@@ -75,7 +76,7 @@ export function createHandler({
   inlineSyncLimit = 8,
   background = createBackground(),
   requestLimit = 1_000,
-  now = Date.now,
+  now = monotonicNow,
 }: ReceiveBookingDeps): (request: Request) => Promise<Response> {
   const requests = createSlots(requestLimit);
   const slots = createSlots(inlineSyncLimit, { restMs: BURST_MS, now });

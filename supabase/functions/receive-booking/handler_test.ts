@@ -18,6 +18,7 @@ import {
   read,
   received,
   SECRET,
+  withWallClock,
 } from "../_shared/testing.ts";
 import { createHandler, type ReceiveBookingDeps } from "./handler.ts";
 
@@ -494,4 +495,23 @@ Deno.test("createHandler() replaces a request id that is not well formed", async
     const made = (await handler(post(BODY, { headers }))).headers.get("x-request-id");
     assert.match(made ?? "", /^[0-9a-f-]{36}$/);
   }
+});
+
+Deno.test("createHandler() keeps to its budget when the wall clock is set", async () => {
+  await withWallClock(async (step) => {
+    const inbox = fakeInbox({
+      receive: () => {
+        step(3_600_000);
+        return received();
+      },
+    });
+    const importer = fakeImporter();
+    const handler = createHandler({
+      ...{ inbox, importer, log: captureLog() },
+      webhookSecrets: [SECRET],
+      organizationId: ORGANIZATION,
+    });
+    assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 200);
+    assert.equal(importer.orders.length, 1);
+  });
 });

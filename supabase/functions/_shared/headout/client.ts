@@ -28,6 +28,8 @@ export interface HeadoutClientOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** The clock; milliseconds since the epoch. */
   readonly now?: () => number;
+  /** The clock that requests are paced by. Default `monotonicNow`. */
+  readonly elapsed?: () => number;
   /** Waits; rejects with the signal's reason if the caller ends it. */
   readonly sleep?: Sleep;
   /** For a single read and all of its attempts. */
@@ -65,7 +67,11 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
     minIntervalMs = 700,
   } = options;
   const bookings = `${baseUrl.replace(/\/+$/, "")}/api/public/v2/bookings/`;
-  const pace = createPacer({ minIntervalMs, now, ...(options.sleep && { sleep: options.sleep }) });
+  const pace = createPacer({
+    minIntervalMs,
+    ...(options.elapsed && { now: options.elapsed }),
+    ...(options.sleep && { sleep: options.sleep }),
+  });
 
   async function ask(
     url: string,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withWallClock } from "../testing.ts";
 import { createHeadoutClient, type HeadoutClientOptions } from "./client.ts";
 
 const NOW = Date.parse("2026-11-21T12:00:00Z");
@@ -47,7 +48,7 @@ Deno.test("requests of one client stay under 90 a minute", async () => {
   let clock = NOW;
   const times: number[] = [];
   const { client } = setUp([], {
-    now: () => clock,
+    elapsed: () => clock,
     sleep: (ms) => {
       clock += ms;
       return Promise.resolve();
@@ -82,3 +83,19 @@ function setUp(
   });
   return { client, requests };
 }
+
+Deno.test("requests of one client are not held up when the wall clock is set back", async () => {
+  await withWallClock(async (step) => {
+    const answer = (): Response => Response.json({ items: [] });
+    const client = createHeadoutClient({
+      baseUrl: "https://headout.test",
+      apiKey: "pk_key",
+      minIntervalMs: 20,
+      fetch: () => Promise.resolve(answer()),
+      sleep: (ms) => Promise.resolve(assert.ok(ms <= 20, `${ms} ms`)),
+    });
+    await client.readPage({ organizationId: ORGANIZATION });
+    step(-3_600_000);
+    await client.readPage({ organizationId: ORGANIZATION });
+  });
+});

@@ -1,5 +1,15 @@
+import { monotonicNow } from "../monotonic.ts";
+
 /** Waits for `ms` milliseconds; rejects with the signal's reason if it is aborted. */
 export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
+
+/** How a pacer paces; all times in milliseconds. */
+export interface PacerOptions {
+  readonly minIntervalMs: number;
+  /** Default `monotonicNow`. */
+  readonly now?: () => number;
+  readonly sleep?: Sleep;
+}
 
 /**
  * A function that resolves when the next request may be sent: never two within `minIntervalMs`, in
@@ -7,10 +17,8 @@ export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<voi
  * it; who gives up leaves at once and costs the others nothing. It holds for one process; several
  * together rely on 429.
  */
-export function createPacer(
-  options: { readonly minIntervalMs: number; readonly now: () => number; readonly sleep?: Sleep },
-): (signal?: AbortSignal) => Promise<void> {
-  const { minIntervalMs, now, sleep = abortableSleep } = options;
+export function createPacer(options: PacerOptions): (signal?: AbortSignal) => Promise<void> {
+  const { minIntervalMs, now = monotonicNow, sleep = abortableSleep } = options;
   let free = -Infinity;
   let queue: Promise<void> = Promise.resolve();
   return (signal) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withWallClock } from "../testing.ts";
 import { createPacer } from "./pacer.ts";
 
 Deno.test("createPacer() spaces calls that come together, in their order", async () => {
@@ -76,4 +77,16 @@ Deno.test("createPacer() keeps the order and the distance when a waiter in betwe
   assert.deepEqual(sent.map(([name]) => name), ["a", "b", "d"]);
   const [a, b, d] = sent.map(([, at]) => at);
   assert.ok(b! - a! >= 95 && d! - b! >= 95 && d! - a! < 295, `${sent}`);
+});
+
+Deno.test("createPacer() waits no longer when the wall clock is set back", async () => {
+  await withWallClock(async (step) => {
+    const pace = createPacer({
+      minIntervalMs: 20,
+      sleep: (ms) => Promise.resolve(assert.ok(ms <= 20, `${ms} ms`)),
+    });
+    await pace();
+    step(-3_600_000);
+    await pace();
+  });
 });

@@ -1,5 +1,6 @@
 import { AnswerError, DatabaseError } from "../errors.ts";
 import type { Log, LogProperties } from "../log.ts";
+import { monotonicNow } from "../monotonic.ts";
 import { takeRequestId } from "./request_id.ts";
 import { CORS_HEADERS, respondError } from "./respond.ts";
 
@@ -16,7 +17,7 @@ export interface Call {
 /** What {@linkcode serveCall} needs. */
 export interface ServeCallOptions {
   readonly log: Log;
-  /** Milliseconds. Default `Date.now`. */
+  /** Milliseconds. Default `monotonicNow`. */
   readonly now?: () => number;
   readonly makeRequestId?: () => string;
 }
@@ -29,7 +30,7 @@ export function serveCall(
   answer: (call: Call) => Promise<Response>,
   options: ServeCallOptions,
 ): (request: Request) => Promise<Response> {
-  const { log, now = Date.now, makeRequestId } = options;
+  const { log, now = monotonicNow, makeRequestId } = options;
   return async (request) => {
     const startedAt = now();
     const requestId = takeRequestId(request.headers, makeRequestId);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AnswerError, DatabaseError, InboxUnavailable } from "../errors.ts";
-import { captureLog, post, read } from "../testing.ts";
+import { captureLog, post, read, withWallClock } from "../testing.ts";
 import { respondJson } from "./respond.ts";
 import { type Call, serveCall } from "./serve_call.ts";
 
@@ -87,4 +87,17 @@ Deno.test("serveCall() logs what caused an answer, without its message", async (
     database_code: "57P03",
   });
   assert.doesNotMatch(JSON.stringify(log.lines), /private/);
+});
+
+Deno.test("serveCall() measures by a clock that nobody sets", async () => {
+  await withWallClock(async (step) => {
+    const log = captureLog();
+    const handler = serveCall(() => {
+      step(-3_600_000);
+      return Promise.resolve(respondJson(200, { ok: true }));
+    }, { log });
+    await handler(post({}));
+    const duration = log.lines[0]?.["duration_ms"] as number;
+    assert.ok(duration >= 0 && duration < 60_000, `${duration} ms`);
+  });
 });

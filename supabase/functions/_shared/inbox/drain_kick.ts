@@ -1,3 +1,4 @@
+import { monotonicNow } from "../monotonic.ts";
 import type { Importer } from "./importer.ts";
 
 /** What {@linkcode createDrainKick} works with; all times in milliseconds. */
@@ -5,7 +6,8 @@ export interface DrainKickOptions {
   readonly importer: Pick<Importer, "drain">;
   /** Keeps the worker alive for the call, which goes on after the response. */
   readonly background: { readonly run: (task: () => Promise<void>) => void };
-  readonly now: () => number;
+  /** Default `monotonicNow`. */
+  readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
   /** How long nothing must have been deferred. Default 2 s. */
   readonly quietMs?: number;
@@ -20,7 +22,7 @@ export interface DrainKickOptions {
  * a failure is left to the scheduled drain.
  */
 export function createDrainKick(options: DrainKickOptions): () => void {
-  const { importer, background, now, quietMs = 2_000, longestMs = 15_000 } = options;
+  const { importer, background, now = monotonicNow, quietMs = 2_000, longestMs = 15_000 } = options;
   const sleep = options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
   let busy = false;
   let kicked = false;

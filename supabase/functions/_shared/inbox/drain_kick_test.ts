@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withWallClock } from "../testing.ts";
 import { createDrainKick } from "./drain_kick.ts";
 
 /** A kick on a clock that only its own sleeping moves; `during` runs in each sleep. */
@@ -115,4 +116,24 @@ Deno.test("createDrainKick() can be kicked again after a drain that failed", asy
     await Promise.all(tasks);
     assert.equal(drains, expected);
   }
+});
+
+Deno.test("createDrainKick() sleeps no longer when the wall clock is set back", async () => {
+  await withWallClock(async (step) => {
+    const tasks: Promise<void>[] = [];
+    let drains = 0;
+    const kick = createDrainKick({
+      importer: { drain: () => Promise.resolve(void (drains += 1)) },
+      background: { run: (task) => void tasks.push(task()) },
+      quietMs: 20,
+      sleep: async (ms) => {
+        assert.ok(ms <= 20, `${ms} ms`);
+        step(-3_600_000);
+        await pause(ms);
+      },
+    });
+    kick();
+    await Promise.all(tasks);
+    assert.equal(drains, 1);
+  });
 });

@@ -1,3 +1,5 @@
+import { monotonicNow } from "../monotonic.ts";
+
 /** A bounded number of places; taking one never waits. */
 export interface Slots {
   /** Gives back the place that was taken, undefined if there is none. Calling it twice is harmless. */
@@ -8,7 +10,7 @@ export interface Slots {
 export interface SlotsOptions {
   /** For how long none is given out after that, in milliseconds. Default 0. */
   readonly restMs?: number;
-  /** Milliseconds. Default `Date.now`. */
+  /** Milliseconds. Default `monotonicNow`. */
   readonly now?: () => number;
 }
 
@@ -18,7 +20,7 @@ export interface SlotsOptions {
  * rest of it.
  */
 export function createSlots(limit: number, options: SlotsOptions = {}): Slots {
-  const { restMs = 0, now = Date.now } = options;
+  const { restMs = 0, now = monotonicNow } = options;
   let taken = 0;
   let restsUntil = -Infinity;
   return {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withWallClock } from "../testing.ts";
 import { createSlots } from "./slots.ts";
 
 Deno.test("createSlots() gives out no more places than it has, and takes them back once", () => {
@@ -23,4 +24,16 @@ Deno.test("createSlots() rests for a while once its places have run out", () => 
   assert.equal(slots.take(), undefined);
   time = 5_000;
   assert.ok(slots.take());
+});
+
+Deno.test("createSlots() rests no longer when the wall clock is set back", async () => {
+  await withWallClock(async (step) => {
+    const slots = createSlots(1, { restMs: 20 });
+    const first = slots.take();
+    assert.equal(slots.take(), undefined);
+    first?.();
+    step(-3_600_000);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    assert.ok(slots.take());
+  });
 });

@@ -17,8 +17,10 @@ export interface RunDeps {
   readonly runs: RunStore;
   /** Told when the brake holds changes. */
   readonly alarm?: HoldAlarm;
-  /** Milliseconds. */
+  /** For durations, in milliseconds. */
   readonly now: () => number;
+  /** For instants that are stored, in milliseconds since the epoch. Default `Date.now`. */
+  readonly wall?: () => number;
   readonly sleep?: Sleep;
   /** Milliseconds of CPU after which a call stops at a checkpoint; absent: no limit. */
   readonly cpuBudgetMs?: number | undefined;
@@ -82,7 +84,7 @@ export async function executeRun(
     else await progress.finish("stopped");
     return { run, completed: whole, counters: progress.counters(), ...(!whole && budget) };
   } catch (error) {
-    return await giveUp(run, progress, error, deps.now());
+    return await giveUp(run, progress, error, (deps.wall ?? Date.now)());
   } finally {
     clearInterval(heart);
     ended.abort(new RunLost("Cannot go on: the call has ended."));
@@ -144,7 +146,7 @@ async function giveUp(
   run: OpenRun,
   progress: RunProgress,
   error: unknown,
-  now: number,
+  instant: number,
 ): Promise<RunResult> {
   const result = { run, completed: false, counters: progress.counters() };
   if (error instanceof RunLost) return { ...result, stopped: "running" };
@@ -165,7 +167,7 @@ async function giveUp(
   try {
     await progress.finish(failed ? "failed" : "stopped", fault.note, {
       stalls,
-      retry_at: new Date(now + wait).toISOString(),
+      retry_at: new Date(instant + wait).toISOString(),
     });
   } catch (lost) {
     if (lost instanceof RunLost) return { ...result, stopped: "running" };

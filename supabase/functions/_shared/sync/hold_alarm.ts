@@ -1,5 +1,6 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import type { Log } from "../log.ts";
+import { monotonicNow } from "../monotonic.ts";
 import type { BookingStore } from "./booking_store.ts";
 
 /** Changes that the brake stopped (invariant 7). */
@@ -15,8 +16,8 @@ export type HoldAlarm = (hold: Hold) => void;
 /** How loud an alarm is. */
 export interface HoldAlarmOptions {
   readonly log: Log;
-  /** Milliseconds. */
-  readonly now: () => number;
+  /** Milliseconds. Default `monotonicNow`. */
+  readonly now?: () => number;
   /** How long a connection that has been told of stays quiet. Default one minute. */
   readonly quietMs?: number;
 }
@@ -26,7 +27,7 @@ export interface HoldAlarmOptions {
  * event. What was held in silence is counted in the next line; `sync_status()` has the whole number.
  */
 export function createHoldAlarm(options: HoldAlarmOptions): HoldAlarm {
-  const { log, now, quietMs = 60_000 } = options;
+  const { log, now = monotonicNow, quietMs = 60_000 } = options;
   const connections = new Map<string, { quietUntil: number; unsaid: number }>();
   return ({ organizationId, source, bookings }) => {
     const key = `${organizationId} ${source}`;

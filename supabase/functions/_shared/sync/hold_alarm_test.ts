@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Snapshot } from "../booking/snapshot.ts";
-import { captureLog, ORGANIZATION, OTHER_ORGANIZATION } from "../testing.ts";
+import { captureLog, ORGANIZATION, OTHER_ORGANIZATION, withWallClock } from "../testing.ts";
 import type { Verdict } from "./booking_store.ts";
 import { createHoldAlarm, withHoldAlarm } from "./hold_alarm.ts";
 
@@ -54,3 +54,15 @@ for (
     assert.deepEqual(raised, expected);
   });
 }
+
+Deno.test("createHoldAlarm() is quiet no longer when the wall clock is set back", async () => {
+  await withWallClock(async (step) => {
+    const log = captureLog();
+    const alarm = createHoldAlarm({ log, quietMs: 20 });
+    alarm(HOLD);
+    step(-3_600_000);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    alarm(HOLD);
+    assert.equal(log.lines.length, 2);
+  });
+});

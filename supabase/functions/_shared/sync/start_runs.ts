@@ -121,7 +121,7 @@ export async function continueRun(
   const { organizationId, runId, parameters } = run;
   const { retry_at: retryAt } = readCheckpoint(run.checkpoint);
   const names = { organizationId, source: run.source, runId, parameters };
-  if (retryAt !== null && Date.parse(retryAt) > deps.now()) {
+  if (retryAt !== null && Date.parse(retryAt) > (deps.wall ?? Date.now)()) {
     const message = "The source has asked not to be asked before this instant.";
     const error = { code: "retry_later", message, retry_at: retryAt };
     await deps.runs.finishRun({ ...run, status: "stopped", error });

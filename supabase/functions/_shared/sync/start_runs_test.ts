@@ -144,16 +144,16 @@ Deno.test("startRuns() stops at page 37 of 200 for a fault that passes, and drai
   });
   const runs = fakeRuns();
   let clock = NOW;
-  const [result] = await startRuns({ ...deps(runs, source), now: () => clock }, ORDER, FAR);
+  const [result] = await startRuns({ ...deps(runs, source), wall: () => clock }, ORDER, FAR);
   assert.deepEqual([result?.stopped, result?.fault?.error.code], ["fault", "source_unavailable"]);
   assert.equal(runs.applied.size, 360);
   assert.equal(runs.runs[0]?.status, "stopped");
   down = false;
   // Not before the pause that follows a fault is over.
-  const [early] = await resumeRuns({ ...deps(runs, source), now: () => clock }, FAR);
+  const [early] = await resumeRuns({ ...deps(runs, source), wall: () => clock }, FAR);
   assert.equal(early?.stopped, "waiting");
   clock += 20_000;
-  const [resumed] = await resumeRuns({ ...deps(runs, source), now: () => clock }, FAR);
+  const [resumed] = await resumeRuns({ ...deps(runs, source), wall: () => clock }, FAR);
   assert.equal(resumed?.completed, true);
   assert.equal(runs.applied.size, 2_000);
   assert.ok([...runs.applied.values()].every((count) => count === 1));
@@ -168,9 +168,9 @@ for (const [mode, status] of [["incremental", "failed"], ["full", "stopped"]] as
     let clock = NOW;
     for (let call = 0; call < 12 && runs.runs.length < 2; call++) {
       await startRuns(
-        { ...deps(runs, source), now: () => clock },
+        { ...deps(runs, source), wall: () => clock },
         { mode, parameters: {} },
-        FAR * 2,
+        FAR,
       );
       clock += 700_000;
     }
