@@ -50,7 +50,8 @@ export function createDrainMode(
       : [];
     const runsLeft = runs.some((run) => !run.completed && run.stopped === "budget");
     const done = completed && !runsLeft;
-    note({ completed: done, ...counters, runs: runs.map(describeRun) });
+    const quiet = done && counters.claimed === 0 && runs.length === 0;
+    note({ completed: done, ...counters, runs: runs.map(describeRun), quiet });
     const next = more || runsLeft ? { syncMode: "drain" } : null;
     return {
       ...{ success: true, completed: done, run_id: runs[0]?.runId ?? null },

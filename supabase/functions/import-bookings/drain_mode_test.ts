@@ -92,3 +92,23 @@ Deno.test("createDrainMode() answers an empty inbox as done, with a limit too", 
     assert.deepEqual([completed, next], [true, null]);
   }
 });
+
+for (
+  const [what, changes, quiet] of [
+    ["an idle drain", { runs: [] }, true],
+    ["a drain that claimed something", { due: due(1), runs: [] }, false],
+    ["a drain that resumed a run", { runs: [RUN] }, false],
+    ["a drain that a source was left out of", {
+      runs: [],
+      claim: ({ source }: ClaimOrder) => {
+        if (source === "eventflow") throw new DatabaseError("claim_deliveries", "42883", "m");
+      },
+    }, false],
+  ] as const
+) {
+  Deno.test(`createDrainMode() calls ${what} ${quiet ? "quiet" : "worth a line"}`, async () => {
+    const { answer, facts } = build(changes);
+    await answer();
+    assert.equal(facts["quiet"], quiet);
+  });
+}

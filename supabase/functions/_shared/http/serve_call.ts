@@ -10,7 +10,10 @@ export interface Call {
   readonly requestId: string;
   /** When it arrived, in milliseconds of `now()`. */
   readonly startedAt: number;
-  /** Adds facts to the request's one log line; never secrets, never personal data. */
+  /**
+   * Adds facts to the request's one log line; never secrets, never personal data. The fact `quiet`
+   * is not written: if true, the line is for debugging only, unless the call is answered an error.
+   */
   readonly note: (facts: LogProperties) => void;
 }
 
@@ -40,12 +43,14 @@ export function serveCall(
     response.headers.set("x-request-id", requestId);
     for (const [name, value] of Object.entries(CORS_HEADERS)) response.headers.set(name, value);
     if (request.method !== "OPTIONS") {
-      log[severityOf(response.status)]("request", {
+      const { quiet, ...noted } = facts;
+      const severity = severityOf(response.status);
+      log[quiet === true && response.ok ? "debug" : severity]("request", {
         request_id: requestId,
         method: request.method,
         status: response.status,
         duration_ms: Math.round(now() - startedAt),
-        ...facts,
+        ...noted,
       });
     }
     return response;

@@ -101,3 +101,16 @@ Deno.test("serveCall() measures by a clock that nobody sets", async () => {
     assert.ok(duration >= 0 && duration < 60_000, `${duration} ms`);
   });
 });
+
+Deno.test("serveCall() writes the line of a quiet call at debug, unless something is wrong", async () => {
+  for (const [status, level] of [[200, "debug"], [403, "warn"], [503, "error"]] as const) {
+    const { handler, log } = build(({ note }) => {
+      note({ outcome: "nothing", quiet: true });
+      if (status === 200) return Promise.resolve(respondJson(200, { ok: true }));
+      throw new AnswerError(status, "c", "m");
+    });
+    await handler(post({}));
+    assert.deepEqual([log.lines[0]?.level, log.lines[0]?.["outcome"]], [level, "nothing"]);
+    assert.ok(!("quiet" in log.lines[0]!));
+  }
+});
