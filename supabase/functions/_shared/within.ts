@@ -22,9 +22,9 @@ export async function within<T>(
       reject(timeUp);
     }, milliseconds);
   });
-  const working = work(controller.signal);
-  working.catch(() => {}); // it may still fail after its time, when nobody waits any more
   try {
+    const working = work(controller.signal);
+    working.catch(() => {}); // it may still fail after its time, when nobody waits any more
     return await Promise.race([working, over]);
   } finally {
     clearTimeout(timer);

@@ -19,6 +19,15 @@ Deno.test("within() gives up and aborts work that ignores the time", async () =>
   assert.ok(reason instanceof TimeUp);
 });
 
+Deno.test("within() leaves nothing behind when the work throws before it begins", async () => {
+  const work = (): Promise<never> => {
+    throw new RangeError("no");
+  };
+  await assert.rejects(within(5, work), RangeError);
+  // A timer that went on would reject a promise that nobody waits for any more.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+});
+
 Deno.test("within() does not begin without time", async () => {
   let begun = false;
   await assert.rejects(within(0, () => Promise.resolve(begun = true)), TimeUp);
