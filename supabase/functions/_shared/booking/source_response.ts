@@ -60,12 +60,22 @@ export function sourceErrorFromStatus(
   return unavailable(source, `http_${status}`, `answered with HTTP ${status}`, told);
 }
 
-/** Milliseconds that a `Retry-After` header asks for (RFC 9110 §10.2.3), at most one hour. */
+/** `Date.parse` takes much for a date, such as `-5`; each form of RFC 9110 §5.6.7 begins like this. */
+const HTTP_DATE = /^(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? /;
+
+/**
+ * Milliseconds that a `Retry-After` header asks for (RFC 9110 §10.2.3), at most one hour. Only
+ * whole seconds above zero and a date that is still to come are a statement: with any other we
+ * would ask again at once, so it is undefined and the usual backoff counts.
+ */
 export function parseRetryAfter(value: string | null, now: number): number | undefined {
-  if (value === null) return undefined;
-  const text = value.trim();
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
-  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 3_600_000) : undefined;
+  const text = value?.trim() ?? "";
+  const ms = /^\d+$/.test(text)
+    ? Number(text) * 1000
+    : HTTP_DATE.test(text)
+    ? Date.parse(text) - now
+    : NaN;
+  return ms > 0 ? Math.min(ms, 3_600_000) : undefined;
 }
 
 async function readBounded(

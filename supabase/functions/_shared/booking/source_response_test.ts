@@ -54,13 +54,35 @@ Deno.test("readSourceJson() takes an aborted answer for no answer, even if it pa
 
 Deno.test("parseRetryAfter() reads seconds and dates, and at most an hour", () => {
   assert.equal(parseRetryAfter("17", NOW), 17_000);
-  assert.equal(parseRetryAfter(" 0 ", NOW), 0);
+  assert.equal(parseRetryAfter(" 007 ", NOW), 7_000);
   assert.equal(parseRetryAfter("Sat, 21 Nov 2026 12:00:30 GMT", NOW), 30_000);
-  assert.equal(parseRetryAfter("Sat, 21 Nov 2026 11:00:00 GMT", NOW), 0);
+  assert.equal(parseRetryAfter("Saturday, 21-Nov-26 12:00:30 GMT", NOW), 30_000);
   assert.equal(parseRetryAfter("86400", NOW), 3_600_000);
-  assert.equal(parseRetryAfter("soon", NOW), undefined);
-  assert.equal(parseRetryAfter(null, NOW), undefined);
+  assert.equal(parseRetryAfter("9".repeat(400), NOW), 3_600_000);
 });
+
+for (
+  const text of [
+    null,
+    "",
+    "soon",
+    "0",
+    "-5",
+    "1.5",
+    "+5",
+    "60;",
+    "1e3",
+    "2026-11-21T12:00:30Z",
+    "21 Nov 2026 12:00:30 GMT",
+    "Sat, 21 Nov 2026 12:00:00 GMT",
+    "Sat, 21 Nov 2026 11:00:00 GMT",
+    "Sat, 42 Nov 2026 12:00:30 GMT",
+  ]
+) {
+  Deno.test(`parseRetryAfter() takes ${text} for no statement`, () => {
+    assert.equal(parseRetryAfter(text, NOW), undefined);
+  });
+}
 
 function streamed(chunks: readonly Uint8Array[]): Response {
   return new Response(
