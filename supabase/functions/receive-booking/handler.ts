@@ -12,6 +12,7 @@ import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import { INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
 import type { Importer } from "../_shared/inbox/importer.ts";
 import type { Inbox } from "../_shared/inbox/inbox.ts";
+import { cutText } from "../_shared/inbox/cut_text.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
 import { normalizeEventType } from "../_shared/inbox/normalize_event_type.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
@@ -187,7 +188,7 @@ function readOrder(body: JsonBody, ours: string | undefined): Order | AnswerErro
 /** An unknown event type is logged, cut short: it is the sender's text. */
 function describeEventType(order: Order): Readonly<Record<string, unknown>> {
   if (order.known) return { event_type: order.eventType };
-  return { event_type: order.eventType?.slice(0, 50), event_type_unknown: true };
+  return { event_type: cutText(order.eventType ?? "", 50), event_type_unknown: true };
 }
 
 function describeSync(sync: SyncAnswer): Readonly<Record<string, unknown>> {

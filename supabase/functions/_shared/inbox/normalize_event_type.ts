@@ -1,3 +1,5 @@
+import { cutText } from "./cut_text.ts";
+
 /** The events that EventFlow is known to send (design §4.1). */
 const KNOWN = new Set(["created", "updated", "cancelled", "confirmed", "offer"]);
 const MAX_LENGTH = 200;
@@ -20,10 +22,10 @@ export function normalizeEventType(value: unknown): EventType {
     return { eventType: null, known: true };
   }
   if (typeof value !== "string") {
-    return { eventType: JSON.stringify(value).slice(0, MAX_LENGTH), known: false };
+    return { eventType: cutText(JSON.stringify(value), MAX_LENGTH), known: false };
   }
   const word = value.trim().toLowerCase().replace(/^booking[._]/, "");
   return KNOWN.has(word)
     ? { eventType: word, known: true }
-    : { eventType: [...value].slice(0, MAX_LENGTH).join(""), known: false };
+    : { eventType: cutText(value, MAX_LENGTH), known: false };
 }

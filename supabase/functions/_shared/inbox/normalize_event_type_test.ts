@@ -13,6 +13,9 @@ for (
     ["constructor", "constructor", false],
     ["😀".repeat(300), "😀".repeat(200), false],
     [{ a: 1 }, '{"a":1}', false],
+    [["😀".repeat(300)], `["${"😀".repeat(198)}`, false],
+    // Cut by its code units it would end with half of an emoji.
+    [["x" + "😀".repeat(300)], `["x${"😀".repeat(197)}`, false],
   ] as const
 ) {
   Deno.test(`normalizeEventType() takes ${JSON.stringify(given).slice(0, 30)} as it should`, () => {
