@@ -116,6 +116,7 @@ export function createHandler({
     const dedupeKey = readDedupeKey(headers, {
       function: NAME,
       organizationId: order.organizationId,
+      externalId: order.externalId,
     });
     const stored = await receiveDelivery(deps, {
       delivery: {

@@ -251,7 +251,7 @@ Deno.test("createHandler() accepts a Standard Webhooks signature instead of a se
     "webhook-signature": new Webhook(signingSecret).sign("msg_1", at, text),
   };
   assert.equal((await handler(post(text, { headers }))).status, 200);
-  assert.equal(inbox.deliveries[0]?.dedupeKey, `receive-booking:${ORGANIZATION}:msg_1`);
+  assert.equal(inbox.deliveries[0]?.dedupeKey, `receive-booking:${ORGANIZATION}:b-1:msg_1`);
   assert.equal((await handler(post(`${text} `, { headers }))).status, 401);
   assert.equal(log.lines[1]?.["caller"], "wrong");
 });
@@ -321,6 +321,17 @@ Deno.test("createHandler() answers a duplicate with the first delivery's answer"
   assert.equal(body.delivery_id, first);
   assert.deepEqual(body.sync, result);
   assert.equal(importer.orders.length, 0);
+});
+
+Deno.test("createHandler() takes another booking under the same idempotency key for another event", async () => {
+  const { handler, inbox } = build();
+  const headers = { ...RIGHT, "idempotency-key": "key-1" };
+  await handler(post(BODY, { headers }));
+  await handler(post({ ...BODY, booking_id: "b-2" }, { headers }));
+  await handler(post(BODY, { headers }));
+  const [first, other, again] = inbox.deliveries.map((delivery) => delivery.dedupeKey);
+  assert.notEqual(first, other);
+  assert.equal(first, again);
 });
 
 for (
