@@ -8,6 +8,7 @@ import type {
   SingleAnswer,
 } from "../booking/source.ts";
 import { retryPolicy } from "../booking/retry_policy.ts";
+import { withoutBody } from "../booking/without_body.ts";
 import { SourceError } from "../booking/source_error.ts";
 import { addOverlap, type MeasuredPage } from "./add_overlap.ts";
 import { decodeList } from "./decode_list.ts";
@@ -95,9 +96,9 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
           redirect: "manual",
           timeout: timeoutMs,
           retry: retryPolicy({ limit: retries, maxDelayMs: maxRetryDelayMs, now }),
-          fetch: (input, init) => {
+          fetch: async (input, init) => {
             begin();
-            return fetch(input, init);
+            return withoutBody(await fetch(input, init));
           },
         }),
     });

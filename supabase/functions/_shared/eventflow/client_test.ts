@@ -86,6 +86,30 @@ Deno.test("readSingle() throws the caller's reason when the caller ends it", asy
   await assert.rejects(pending.client.readSingle({ ...single, signal: later.signal }), reason);
 });
 
+Deno.test("readSingle() takes a refusal by its status and headers, though its body never ends", async () => {
+  for (const code of [404, 429, 503]) {
+    const endless = endlessBody();
+    const { client } = setUp([
+      () => new Response(endless.body, { status: code, headers: { "retry-after": "60" } }),
+    ]);
+    const startedAt = performance.now();
+    await assert.rejects(client.readSingle(single), { retryAfterMs: 60_000 });
+    assert.ok(performance.now() - startedAt < 1_000, "it waited for the body");
+    assert.ok(endless.cancelled(), "the body was left open");
+  }
+});
+
+Deno.test("readPage() tries again after a refusal whose body never ends", async () => {
+  const { client, requests } = setUp([
+    () => new Response(endlessBody().body, { status: 503 }),
+    list({ id: BOOKING }),
+  ], { maxRetryDelayMs: 1 });
+  const startedAt = performance.now();
+  const page = await client.readPage({ organizationId: ORGANIZATION });
+  assert.deepEqual([page.ids, requests.length], [[BOOKING], 2]);
+  assert.ok(performance.now() - startedAt < 1_000, "it waited for the body");
+});
+
 Deno.test("readSingle() refuses an answer over its limit for good", async () => {
   const { client } = setUp([found()], { maxSingleBytes: 16 });
   await assert.rejects(client.readSingle(single), { code: "source_invalid", retryable: false });
@@ -188,6 +212,18 @@ Deno.test("readPage() does not ask again after a fault that does not pass", asyn
     assert.equal(requests.length, 1);
   }
 });
+
+/** A body of which nothing but its beginning ever comes. */
+function endlessBody() {
+  let cancelled = false;
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode("{")),
+    cancel: () => {
+      cancelled = true;
+    },
+  });
+  return { body, cancelled: () => cancelled };
+}
 
 type Answer = (request: Request) => Response | Promise<Response>;
 

@@ -1,4 +1,4 @@
-import ky, { HTTPError } from "ky";
+import ky from "ky";
 import { askSource, measured, type SourceReply } from "../booking/ask_source.ts";
 import type {
   BookingSource,
@@ -8,6 +8,7 @@ import type {
   SingleAnswer,
 } from "../booking/source.ts";
 import { retryPolicy } from "../booking/retry_policy.ts";
+import { withoutBody } from "../booking/without_body.ts";
 import { decodeList } from "./decode_list.ts";
 import { decodeSingle } from "./decode_single.ts";
 import { isUnconfirmed } from "./is_unconfirmed.ts";
@@ -78,7 +79,7 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
     timeoutMs: number,
     retries: number,
     signal: AbortSignal | undefined,
-    onRefused?: (error: HTTPError) => void,
+    onAnswer?: (response: Response) => Promise<void>,
   ): Promise<SourceReply> {
     await pace(signal);
     return await askSource({
@@ -88,24 +89,20 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
       timeoutMs,
       signal,
       now,
-      send: async (signal, begin) => {
-        try {
-          return await ky.get(url, {
-            headers: { "headout-auth": apiKey, accept: "application/json" },
-            signal,
-            redirect: "manual",
-            timeout: timeoutMs,
-            retry: retryPolicy({ limit: retries, maxDelayMs: maxRetryDelayMs, now }),
-            fetch: (input, init) => {
-              begin();
-              return fetch(input, init);
-            },
-          });
-        } catch (error) {
-          if (error instanceof HTTPError) onRefused?.(error);
-          throw error;
-        }
-      },
+      send: (signal, begin) =>
+        ky.get(url, {
+          headers: { "headout-auth": apiKey, accept: "application/json" },
+          signal,
+          redirect: "manual",
+          timeout: timeoutMs,
+          retry: retryPolicy({ limit: retries, maxDelayMs: maxRetryDelayMs, now }),
+          fetch: async (input, init) => {
+            begin();
+            const response = await fetch(input, init);
+            await onAnswer?.(response);
+            return withoutBody(response);
+          },
+        }),
     });
   }
 
@@ -114,9 +111,15 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
     const url = `${bookings}${encodeURIComponent(externalId)}/`;
     let unconfirmed = false;
     try {
-      const reply = await ask(url, singleTimeoutMs, singleRetries, args.signal, (error) => {
-        unconfirmed = isUnconfirmed(error.response.status, error.data);
-      });
+      const reply = await ask(
+        url,
+        singleTimeoutMs,
+        singleRetries,
+        args.signal,
+        async (response) => {
+          unconfirmed = await isUnconfirmed(response, now());
+        },
+      );
       const { body, fetchedAt, bytes } = reply;
       return { ...decodeSingle(body, { externalId, fetchedAt }), bytes };
     } catch (error) {

@@ -32,6 +32,49 @@ Deno.test("readSingle() does not try again by itself: the inbox does", async () 
   assert.equal(requests.length, 1);
 });
 
+for (
+  const [code, headers, expected] of [
+    [429, { "retry-after": "60" }, 60_000],
+    [503, { "retry-after": "60" }, 60_000],
+    // Whoever says "later" does not say that the booking cannot be confirmed.
+    [404, { "retry-after": "60" }, 60_000],
+    // Half a reason is none: it may be one that passes.
+    [404, {}, undefined],
+  ] as const
+) {
+  const told = JSON.stringify(headers);
+  Deno.test(`readSingle() does not wait for a body that never ends of a ${code} with ${told}`, async () => {
+    let cancelled = false;
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode("{")),
+      cancel: () => {
+        cancelled = true;
+      },
+    });
+    const { client } = setUp([() => new Response(body, { status: code, headers })]);
+    const startedAt = performance.now();
+    await assert.rejects(client.readSingle(single), (error: unknown) => {
+      const { code, retryable, retryAfterMs } = error as Record<string, unknown>;
+      assert.deepEqual([code, retryable, retryAfterMs], ["source_unavailable", true, expected]);
+      return true;
+    });
+    assert.ok(performance.now() - startedAt < 3_000, "it waited for the body");
+    assert.ok(cancelled, "the body was left open");
+  });
+}
+
+Deno.test("readSingle() takes a 404 with a body for one that cannot be confirmed", async () => {
+  for (const body of ['{"error":{"code":"CAL_1404"}}', "<h1>Not found</h1>", ""]) {
+    const { client } = setUp([() => new Response(body, { status: 404 })]);
+    assert.equal((await client.readSingle(single)).kind, "absent");
+  }
+});
+
+Deno.test("readSingle() takes a refusal with a huge reason for a passing one", async () => {
+  const { client } = setUp([() => new Response("x".repeat(100_000), { status: 404 })]);
+  await assert.rejects(client.readSingle(single), { code: "source_unavailable", retryable: true });
+});
+
 Deno.test("readPage() asks by offset and never for more than Headout gives", async () => {
   const answer = (): Response => Response.json({ items: [] });
   const { client, requests } = setUp([answer, answer]);
