@@ -1,7 +1,5 @@
 import {
   createLocalJWKSet,
-  createRemoteJWKSet,
-  customFetch,
   decodeProtectedHeader,
   errors,
   type JSONWebKeySet,
@@ -11,6 +9,7 @@ import {
   type JWTVerifyOptions,
 } from "jose";
 import { AnswerError } from "../errors.ts";
+import { createKeySet } from "./key_set.ts";
 
 /** Never HS256 beside public keys, never `none` (RFC 8725 §3.1, §3.2). */
 const ASYMMETRIC = [
@@ -32,7 +31,7 @@ const STALE_KEYS_MS = 3_600_000;
 
 /** Where keys come from, and what a token must say. */
 export interface JwtOptions {
-  /** A key set, or where it is published (fetched on first use, cached 10 min, cool-down 30 s). */
+  /** A key set, or where it is published (fetched on first use, cached 10 min, cool-down 1 s). */
   readonly jwks?: URL | JSONWebKeySet | undefined;
   /** Shared secret for HS256. */
   readonly secret?: string | undefined;
@@ -41,6 +40,8 @@ export interface JwtOptions {
   readonly fetch?: typeof fetch;
   /** Milliseconds. Default `Date.now`. */
   readonly now?: () => number;
+  /** Waits for milliseconds. Default `setTimeout`. */
+  readonly sleep?: (ms: number) => Promise<void>;
 }
 
 /** The claims of a token that verifies, undefined for any other. */
@@ -60,8 +61,9 @@ export class KeysUnavailable extends AnswerError {
 
 /**
  * Makes a verifier that fails closed: asymmetric algorithms with the key set, HS256 with the
- * secret, 30 s of clock tolerance, issuer and audience where set. Throws {@linkcode
- * KeysUnavailable} instead of calling a good token wrong, since senders do not repeat a 401.
+ * secret, 30 s of clock tolerance, issuer and audience where set. A token of an unknown key is held
+ * for up to a second, until the key set has been read again. Throws {@linkcode KeysUnavailable}
+ * instead of calling a good token wrong, since senders do not repeat a 401.
  */
 export function createJwtVerifier(options: JwtOptions): VerifyJwt {
   const now = options.now ?? (() => Date.now());
@@ -96,23 +98,22 @@ export function createJwtVerifier(options: JwtOptions): VerifyJwt {
 
 function getPublicKeys(options: JwtOptions, now: () => number): JWTVerifyGetKey {
   if (!(options.jwks instanceof URL)) return createLocalJWKSet(options.jwks ?? { keys: [] });
-  const remote = createRemoteJWKSet(options.jwks, {
-    timeoutDuration: 5_000,
-    ...(options.fetch ? { [customFetch]: options.fetch } : {}),
-  });
+  const remote = createKeySet(options.jwks, options);
   let fetchedAt = -Infinity;
   return async (header, token) => {
     try {
-      const key = await remote(header, token);
-      if (remote.fresh) fetchedAt = now();
+      const key = await remote.find(header, token);
+      if (remote.keys.fresh) fetchedAt = now();
       return key;
     } catch (error) {
       if (saysTokenIsWrong(error)) throw error;
-      const known = remote.jwks();
-      if (known && now() - fetchedAt < STALE_KEYS_MS) {
-        return createLocalJWKSet(known)(header, token);
-      }
-      throw new KeysUnavailable({ cause: error });
+      const known = remote.keys.jwks();
+      if (!known || now() - fetchedAt >= STALE_KEYS_MS) throw new KeysUnavailable({ cause: error });
+      return await createLocalJWKSet(known)(header, token).catch((reason) => {
+        // It may be one of those that could not be read.
+        const unknown = reason instanceof errors.JWKSNoMatchingKey;
+        throw unknown ? new KeysUnavailable({ cause: error }) : reason;
+      });
     }
   };
 }

@@ -1,0 +1,60 @@
+import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
+
+/** How long the key set is not asked for again, since anybody can send a token with an unknown key. */
+const COOL_DOWN_MS = 1_000;
+const COOL_DOWN_STEP_MS = 50;
+
+/** How a published key set is read. */
+export interface KeySetOptions {
+  readonly fetch?: typeof fetch;
+  /** Waits for milliseconds. Default `setTimeout`. */
+  readonly sleep?: (ms: number) => Promise<void>;
+}
+
+/** A published key set. */
+export interface KeySet {
+  /** jose's key set: what is known of it, and whether that is fresh. */
+  readonly keys: ReturnType<typeof createRemoteJWKSet>;
+  /** The key of a token; rejects like jose's own key set. */
+  readonly find: JWTVerifyGetKey;
+}
+
+/**
+ * A published key set whose `find` says of no key that it is unknown before the set has been read
+ * after the question came: a key may have been published just now, within the cool-down.
+ */
+export function createKeySet(url: URL, options: KeySetOptions = {}): KeySet {
+  const { fetch: get = fetch, sleep = wait } = options;
+  let fetches = 0;
+  const keys = createRemoteJWKSet(url, {
+    timeoutDuration: 5_000,
+    cooldownDuration: COOL_DOWN_MS,
+    [customFetch]: (input, init) => {
+      fetches += 1;
+      return get(input, init);
+    },
+  });
+
+  let coolingDown: Promise<void> | undefined;
+  async function coolDown(): Promise<void> {
+    for (let ms = 0; ms < COOL_DOWN_MS && keys.coolingDown; ms += COOL_DOWN_STEP_MS) {
+      await sleep(COOL_DOWN_STEP_MS);
+    }
+  }
+
+  const find: JWTVerifyGetKey = async (header, token) => {
+    const before = fetches;
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey) || fetches > before) throw error;
+      await (coolingDown ??= coolDown().finally(() => coolingDown = undefined));
+      return await keys(header, token); // whoever comes first has it fetched, for all
+    }
+  };
+  return { keys, find };
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
