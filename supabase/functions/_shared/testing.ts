@@ -194,6 +194,25 @@ export function megabyte(): ReadableStream<Uint8Array> & { pulled: () => number 
   return Object.assign(stream, { pulled: () => chunks });
 }
 
+/** A body of which one byte comes and then nothing more, as slow strangers send it. */
+export function stalled(): ReadableStream<Uint8Array> & {
+  readonly pulled: () => number;
+  readonly cancelled: () => boolean;
+} {
+  let pulls = 0;
+  let cancelled = false;
+  const stream = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      pulls += 1;
+      return pulls === 1 ? controller.enqueue(new Uint8Array([0x7b])) : never();
+    },
+    cancel() {
+      cancelled = true;
+    },
+  }, { highWaterMark: 0 });
+  return Object.assign(stream, { pulled: () => pulls, cancelled: () => cancelled });
+}
+
 /** The parts of an answer that tests look at. */
 // deno-lint-ignore no-explicit-any
 export async function read(response: Response): Promise<{ status: number; body: any }> {

@@ -138,10 +138,10 @@ export function createHandler({
   return serveCall(async ({ request, requestId, note }: Call): Promise<Response> => {
     const { headers } = request;
     const query = new URL(request.url).searchParams;
-    const bytes = await readBody(request);
     const caller = await authenticate(headers, query);
     note({ caller });
     requireRight(caller);
+    const bytes = await readBody(request); // not before: a stranger may send it for ever
 
     const organization = organizationId ?? readOrganization(query);
     const body = parseJsonBody(bytes, headers);

@@ -19,6 +19,7 @@ import {
   read,
   received,
   SECRET,
+  stalled,
   withWallClock,
 } from "../_shared/testing.ts";
 import { createHandler, type HeadoutWebhookDeps } from "./handler.ts";
@@ -210,6 +211,15 @@ for (
     assert.doesNotMatch(JSON.stringify(log.lines) + await response.text(), /guess/);
   });
 }
+
+Deno.test("createHandler() answers 401 without reading the body", async () => {
+  const { handler } = build();
+  for (const url of ["https://functions.test/", "https://functions.test/?key=guess"]) {
+    const body = stalled();
+    assert.equal((await handler(post(body, { url }))).status, 401);
+    assert.deepEqual([body.pulled(), body.cancelled()], [0, true]);
+  }
+});
 
 Deno.test("createHandler() accepts x-api-key, the previous one too", async () => {
   const { handler } = build({ webhookSecrets: ["new-secret", SECRET] });

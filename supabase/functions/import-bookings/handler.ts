@@ -151,10 +151,10 @@ export function createHandler({
   }
 
   return serveCall(async (call) => {
-    const bytes = await readBody(call.request);
     const caller = await authenticate(call.request.headers);
     call.note({ caller });
     requireRight(caller);
+    const bytes = await readBody(call.request); // not before: a stranger may send it for ever
     const { value: body, error } = parseJsonBody(bytes, call.request.headers);
     if (error !== undefined) throw error;
     if (body === undefined) throw new TypeError("Cannot read the body: no reason given");

@@ -19,6 +19,7 @@ import {
   OTHER_ORGANIZATION,
   post,
   read,
+  stalled,
   withWallClock,
 } from "../_shared/testing.ts";
 import { createHandler, type ImportBookingsDeps } from "./handler.ts";
@@ -205,6 +206,14 @@ for (
     assert.equal(reads.length, 0);
   });
 }
+
+Deno.test("createHandler() answers 401 without reading the body", async () => {
+  for (const headers of [{}, { apikey: "guess" }]) {
+    const body = stalled();
+    assert.equal((await build().handler(post(body, { headers }))).status, 401);
+    assert.deepEqual([body.pulled(), body.cancelled()], [0, true]);
+  }
+});
 
 Deno.test("createHandler() accepts any service key, as apikey too", async () => {
   const { handler } = build();

@@ -1,7 +1,12 @@
 import { z } from "zod";
 import { AnswerError, InvalidBody } from "../_shared/errors.ts";
 import { checkSignature } from "../_shared/http/check_signature.ts";
-import { checkSecret, combineOutcomes, readBearer } from "../_shared/http/credentials.ts";
+import {
+  checkSecret,
+  combineOutcomes,
+  type CredentialOutcome,
+  readBearer,
+} from "../_shared/http/credentials.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
@@ -20,7 +25,7 @@ import { readDedupeKey } from "../_shared/inbox/read_dedupe_key.ts";
 import { notConfigured, receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import type { SyncAnswer } from "../_shared/inbox/run_inline_import.ts";
-import { createSlots } from "../_shared/inbox/slots.ts";
+import { createSlots, type Slots } from "../_shared/inbox/slots.ts";
 import type { Log } from "../_shared/log.ts";
 import { monotonicNow } from "../_shared/monotonic.ts";
 
@@ -43,6 +48,8 @@ export interface ReceiveBookingDeps {
   readonly background?: Background;
   /** How many requests are in hand at once before 429; bounds the memory for bodies. */
   readonly requestLimit?: number;
+  /** How many bodies are read at once whose signature is yet to be checked; none of the others'. */
+  readonly unprovenLimit?: number;
   /** For durations, in milliseconds. */
   readonly now?: () => number;
 }
@@ -77,25 +84,49 @@ export function createHandler({
   inlineSyncLimit = 8,
   background = createBackground(),
   requestLimit = 1_000,
+  unprovenLimit = 50,
   now = monotonicNow,
 }: ReceiveBookingDeps): (request: Request) => Promise<Response> {
   const requests = createSlots(requestLimit);
+  const unproven = createSlots(unprovenLimit);
   const slots = createSlots(inlineSyncLimit, { restMs: BURST_MS, now });
   const kickDrain = createDrainKick({ importer, background, now });
   const deps = { inbox, importer, slots, log, now, budgetMs: syncBudgetMs };
 
-  async function answer({ request, requestId, startedAt, note }: Call): Promise<Response> {
-    const { headers } = request;
-    const deadline = startedAt + syncBudgetMs;
-    const bytes = await readBody(request, { timeoutMs: Math.min(10_000, syncBudgetMs) });
+  function checkHeaders({ request: { headers }, note }: Call): CredentialOutcome {
     const caller = combineOutcomes([
       checkSecret(headers.get("x-api-key"), webhookSecrets),
       checkSecret(readBearer(headers), webhookSecrets),
-      checkSignature(bytes, headers, signingSecret),
     ]);
     note({ caller });
-    requireRight(caller);
+    return caller;
+  }
 
+  function read(request: Request): Promise<Uint8Array> {
+    return readBody(request, { timeoutMs: Math.min(10_000, syncBudgetMs) });
+  }
+
+  /**
+   * The body of a caller who has no secret to show but may have signed it. Such bodies have places
+   * of their own: strangers who send theirs slowly take none from those who have proved themselves.
+   */
+  async function readSigned(
+    { request, note }: Call,
+    known: CredentialOutcome,
+  ): Promise<Uint8Array> {
+    const { headers } = request;
+    if (signingSecret === undefined || !headers.has("webhook-signature")) requireRight(known);
+    const release = takePlace(unproven);
+    const bytes = await read(request).finally(release);
+    const caller = combineOutcomes([known, checkSignature(bytes, headers, signingSecret)]);
+    note({ caller });
+    requireRight(caller);
+    return bytes;
+  }
+
+  async function answer(call: Call, bytes: Uint8Array): Promise<Response> {
+    const { request: { headers }, requestId, startedAt, note } = call;
+    const deadline = startedAt + syncBudgetMs;
     const body = parseJsonBody(bytes, headers);
     const order = readOrder(body, organizationId);
     const kept = { function: NAME, headers: redactHeaders(headers), body: body.storable } as const;
@@ -152,14 +183,21 @@ export function createHandler({
   }
 
   return serveCall(async (call) => {
-    const release = requests.take();
-    if (!release) throw rateLimited();
+    const caller = checkHeaders(call);
+    const signed = caller === "right" ? undefined : await readSigned(call, caller);
+    const release = takePlace(requests);
     try {
-      return await answer(call);
+      return await answer(call, signed ?? await read(call.request));
     } finally {
       release();
     }
   }, { log, now });
+}
+
+function takePlace(slots: Slots): () => void {
+  const release = slots.take();
+  if (!release) throw rateLimited();
+  return release;
 }
 
 interface Order {

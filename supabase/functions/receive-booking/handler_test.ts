@@ -18,6 +18,7 @@ import {
   read,
   received,
   SECRET,
+  stalled,
   withWallClock,
 } from "../_shared/testing.ts";
 import { createHandler, type ReceiveBookingDeps } from "./handler.ts";
@@ -459,6 +460,77 @@ Deno.test("createHandler() answers 429 beyond the requests it can hold, and reco
   assert.equal(second.headers.get("retry-after"), "1");
   assert.equal((await first).status, 200);
   assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 200);
+});
+
+for (
+  const [outcome, headers] of [
+    ["absent", {}],
+    ["wrong", { "x-api-key": "guess" }],
+    // Without a signing secret no signature can be right.
+    ["absent", { "webhook-signature": "v1,AAAA" }],
+  ] as const
+) {
+  Deno.test(`createHandler() answers 401 without reading the body for ${JSON.stringify(headers)}`, async () => {
+    const { handler, log } = build();
+    const body = stalled();
+    assert.equal((await handler(post(body, { headers }))).status, 401);
+    assert.equal(log.lines[0]?.["caller"], outcome);
+    assert.deepEqual([body.pulled(), body.cancelled()], [0, true]);
+  });
+}
+
+const SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/** The headers that sign a text. */
+function sign(text: string): Readonly<Record<string, string>> {
+  const at = new Date();
+  return {
+    "webhook-id": "msg_1",
+    "webhook-timestamp": String(Math.floor(at.getTime() / 1_000)),
+    "webhook-signature": new Webhook(SIGNING).sign("msg_1", at, text),
+  };
+}
+
+Deno.test("createHandler() keeps the places of those with a secret free of unsigned strangers", async () => {
+  const { handler, log } = build({
+    signingSecret: SIGNING,
+    requestLimit: 1,
+    unprovenLimit: 2,
+    syncBudgetMs: 50,
+  });
+  const strange = { ...sign("another body"), "x-api-key": "guess" };
+  const slow = [1, 2].map(() => handler(post(stalled(), { headers: strange })));
+  const third = stalled();
+  assert.equal((await handler(post(third, { headers: strange }))).status, 429);
+  assert.ok(third.cancelled());
+  assert.equal(log.lines[0]?.["caller"], "wrong");
+  assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 200);
+  for (const response of await Promise.all(slow)) assert.equal(response.status, 408);
+  const text = JSON.stringify(BODY);
+  assert.equal((await handler(post(text, { headers: sign(text) }))).status, 200);
+});
+
+Deno.test("createHandler() gives the place of a signed body to the next one once it is right", async () => {
+  let release = () => {};
+  const importer = fakeImporter(() =>
+    new Promise((resolve) => {
+      release = () => resolve({ kind: "imported", outcome: "updated", changes: {} });
+    })
+  );
+  const { handler } = build({
+    importer,
+    signingSecret: SIGNING,
+    requestLimit: 1,
+    unprovenLimit: 1,
+  });
+  const text = JSON.stringify(BODY);
+  const first = handler(post(text, { headers: sign(text) }));
+  while (importer.orders.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  assert.equal((await handler(post("{", { headers: sign(text) }))).status, 401);
+  // Its importing counts among the requests of those who proved themselves.
+  assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 429);
+  release();
+  assert.equal((await first).status, 200);
 });
 
 Deno.test("createHandler() answers 503 when the inbox is unreachable, and works when it is back", async () => {

@@ -27,7 +27,8 @@ export interface ServeCallOptions {
 
 /**
  * Wraps a function's answer in what all of them share: request id taken or made and always
- * returned, CORS, 405 before anything is read, one funnel for errors, one log line per request.
+ * returned, CORS, 405 before anything is read, one funnel for errors, one log line per request. The
+ * body that a refusal leaves unread is closed, so that a slow sender holds nothing of ours.
  */
 export function serveCall(
   answer: (call: Call) => Promise<Response>,
@@ -66,6 +67,7 @@ async function answerAnyway(
     if (call.request.method !== "POST") throw methodNotAllowed();
     return await answer(call);
   } catch (error) {
+    call.request.body?.cancel().catch(() => {}); // what was read of has been closed already
     call.note(describe(error));
     return respondError(error, call.requestId);
   }

@@ -77,6 +77,26 @@ for (const method of ["GET", "HEAD", "PUT", "PATCH", "DELETE"]) {
   });
 }
 
+Deno.test("serveCall() closes a body that a refusal leaves unread", async () => {
+  let cancelled = false;
+  const body = new ReadableStream<Uint8Array>({
+    cancel: () => {
+      cancelled = true;
+    },
+  });
+  const { handler } = build(() => Promise.reject(new AnswerError(401, "unauthorized", "No.")));
+  assert.equal((await handler(post(body))).status, 401);
+  assert.ok(cancelled);
+});
+
+Deno.test("serveCall() answers a refusal of what it has read", async () => {
+  const { handler } = build(async ({ request }) => {
+    await request.text();
+    throw new AnswerError(400, "invalid_body", "No.");
+  });
+  assert.equal((await handler(post({}))).status, 400);
+});
+
 Deno.test("serveCall() logs what caused an answer, without its message", async () => {
   const cause = new DatabaseError("receive_delivery", "57P03", "the value is private");
   const { handler, log } = build(() => Promise.reject(new InboxUnavailable({ cause })));
