@@ -108,6 +108,10 @@ export function loadHeadoutWebhookConfig(env: Environment): HeadoutWebhookConfig
       "WEBHOOK_SECRET",
     ]);
   }
+  // The URL ends a value at either; white space no key may have.
+  if (/[&#]/.test(config.webhookKey ?? "")) {
+    reader.warn("HEADOUT_WEBHOOK_KEY has a & or #: percent-encode it in the URL given to Headout");
+  }
   if ((config.jwtSecret?.length ?? 32) < 32) {
     reader.warn("HEADOUT_JWT_SECRET is shorter than the 32 bytes of RFC 7518 §3.2");
   }

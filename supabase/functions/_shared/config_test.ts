@@ -130,6 +130,21 @@ Deno.test("loadHeadoutWebhookConfig() fetches keys over https only, but from thi
   assert.deepEqual(error.variables, ["HEADOUT_JWKS_URL"]);
 });
 
+Deno.test("loadHeadoutWebhookConfig() warns of a key that a URL cannot carry as it is", () => {
+  for (const key of ["a&b", "a#b"]) {
+    const { warnings, webhookKey } = loadHeadoutWebhookConfig({
+      ...GOOD,
+      HEADOUT_WEBHOOK_KEY: key,
+    });
+    assert.equal(webhookKey, key);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]!, /HEADOUT_WEBHOOK_KEY.*percent-encode/);
+    assert.ok(!warnings[0]!.includes(key));
+  }
+  const good = { ...GOOD, HEADOUT_WEBHOOK_KEY: "a+b/c%d==" };
+  assert.deepEqual(loadHeadoutWebhookConfig(good).warnings, []);
+});
+
 Deno.test("loadHeadoutWebhookConfig() warns of a short JWT secret", () => {
   const config = loadHeadoutWebhookConfig({ ...GOOD, HEADOUT_JWT_SECRET: "short" });
   assert.match(config.warnings.join(), /HEADOUT_JWT_SECRET/);

@@ -12,6 +12,7 @@ import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { VerifyJwt } from "../_shared/http/jwt.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
+import { readUrlKey } from "../_shared/http/read_url_key.ts";
 import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
@@ -108,11 +109,13 @@ export function createHandler({
 
   async function authenticate(
     headers: Headers,
-    query: URLSearchParams,
+    url: URL,
   ): Promise<CredentialOutcome> {
     const known = combineOutcomes([
       checkSecret(headers.get("x-api-key"), webhookSecrets),
-      checkSecret(query.get("key"), webhookKey === undefined ? [] : [webhookKey]),
+      ...readUrlKey(url).map((key) =>
+        checkSecret(key, webhookKey === undefined ? [] : [webhookKey])
+      ),
     ]);
     const token = readBearer(headers);
     if (known === "right" || token === undefined) return known;
@@ -137,13 +140,13 @@ export function createHandler({
 
   return serveCall(async ({ request, requestId, note }: Call): Promise<Response> => {
     const { headers } = request;
-    const query = new URL(request.url).searchParams;
-    const caller = await authenticate(headers, query);
+    const url = new URL(request.url);
+    const caller = await authenticate(headers, url);
     note({ caller });
     requireRight(caller);
     const bytes = await readBody(request); // not before: a stranger may send it for ever
 
-    const organization = organizationId ?? readOrganization(query);
+    const organization = organizationId ?? readOrganization(url.searchParams);
     const body = parseJsonBody(bytes, headers);
     const event = readEvent(body);
     const kept = { headers: redactHeaders(headers), body: body.storable };

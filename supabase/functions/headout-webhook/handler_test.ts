@@ -212,6 +212,19 @@ for (
   });
 }
 
+for (const key of ["a+b/c==", "50%25+off", "100%", "q+'r", "ÅÄ", "a%b+c", "plain"]) {
+  Deno.test(`createHandler() takes the key ${key} as it is in the URL, and encoded`, async () => {
+    const { handler, log } = build({ webhookKey: key });
+    for (const written of [key, encodeURIComponent(key)]) {
+      const url = `https://functions.test/?organization_id=&key=${written}`;
+      assert.equal((await handler(post(BODY, { url }))).status, 200, written);
+    }
+    const wrong = `https://functions.test/?other_key=${key}&key=${encodeURIComponent(key)}x`;
+    assert.equal((await handler(post(BODY, { url: wrong }))).status, 401);
+    assert.ok(!JSON.stringify(log.lines).includes(key));
+  });
+}
+
 Deno.test("createHandler() answers 401 without reading the body", async () => {
   const { handler } = build();
   for (const url of ["https://functions.test/", "https://functions.test/?key=guess"]) {
