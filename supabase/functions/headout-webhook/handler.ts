@@ -22,7 +22,7 @@ import type { HeadoutOutcome, Inbox } from "../_shared/inbox/inbox.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
 import { normalizeEventTimestamp } from "../_shared/inbox/normalize_event_timestamp.ts";
-import { notConfigured } from "../_shared/inbox/receive_delivery.ts";
+import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import { returnUntried, runInlineImport } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots } from "../_shared/inbox/slots.ts";
@@ -161,7 +161,7 @@ export function createHandler({
       );
       // A 4xx would be for ever, and this is ours to mend.
       if (row.outcome === "not_configured" || row.outcome === "unknown_organization") {
-        throw notConfigured();
+        throw noConnection(organization);
       }
       note({ delivery_id: row.deliveryId, booking_id: named });
       throw event;
@@ -177,7 +177,7 @@ export function createHandler({
         eventType: status,
         eventTimestamp,
       }, options));
-    if (applied === undefined) throw notConfigured();
+    if (applied === undefined) throw noConnection(organization);
     const { deliveryId, outcome, oldStatus, newStatus, leaseToken } = applied;
     note({ delivery_id: deliveryId, outcome });
     if (leaseToken !== null) {
@@ -208,11 +208,15 @@ function readEvent(body: JsonBody): z.infer<typeof bodySchema> | AnswerError {
   return parsed.success ? parsed.data : new InvalidBody(describeIssues(parsed.error, body.value));
 }
 
+function noConnection(organization: string | null): AnswerError {
+  return notConfigured(organization === null ? "unnamed" : "unknown");
+}
+
 /** `?organization_id=`; null leaves the choice to the only enabled connection. */
 function readOrganization(query: URLSearchParams): string | null {
   const given = query.get("organization_id");
   if (given === null || given === "") return null;
   const parsed = z.guid().toLowerCase().safeParse(given);
   if (parsed.success) return parsed.data;
-  throw notConfigured(); // the URL is wrong, not the event: a 4xx would lose it
+  throw notConfigured("malformed"); // the URL is wrong, not the event: a 4xx would lose it
 }

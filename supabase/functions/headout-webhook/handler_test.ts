@@ -308,20 +308,35 @@ Deno.test("createHandler() takes the organization from the URL, else leaves it t
   await handler(post(BODY, RIGHT));
   assert.deepEqual(inbox.events.map((event) => event.organizationId), [OTHER_ORGANIZATION, null]);
   const malformed = await handler(post(BODY, { url: `${URL_WITH_KEY}&organization_id=x` }));
-  assert.equal((await read(malformed)).body.error.code, "not_configured");
+  const { error } = (await read(malformed)).body;
+  assert.equal(error.code, "not_configured");
+  assert.deepEqual(error.details.map(fieldAndCode), [["organization_id", "invalid"]]);
 });
 
-Deno.test("createHandler() answers 503 when no connection takes the event", async () => {
-  const inbox = fakeInbox({
-    apply: () => undefined,
-    receive: () => received({ outcome: "not_configured", organizationId: null }),
+for (
+  const [organizationId, outcome, code] of [
+    // Several tenants, or none, or the only connection is disabled.
+    [undefined, "not_configured", "required"],
+    [ORGANIZATION, "unknown_organization", "unknown_organization"],
+  ] as const
+) {
+  Deno.test(`createHandler() answers 503 and ${code} when no connection takes the event`, async () => {
+    const inbox = fakeInbox({
+      apply: () => undefined,
+      receive: () => received({ outcome, organizationId: null }),
+    });
+    const { handler } = build({ inbox, organizationId });
+    for (const body of [BODY, {}]) {
+      const answer = await read(await handler(post(body, RIGHT)));
+      assert.deepEqual([answer.status, answer.body.error.code], [503, "not_configured"]);
+      assert.deepEqual(answer.body.error.details.map(fieldAndCode), [["organization_id", code]]);
+    }
   });
-  const { handler } = build({ inbox });
-  for (const body of [BODY, {}]) {
-    const answer = await read(await handler(post(body, RIGHT)));
-    assert.deepEqual([answer.status, answer.body.error.code], [503, "not_configured"]);
-  }
-});
+}
+
+function fieldAndCode({ field, code }: { readonly field: string; readonly code: string }) {
+  return [field, code];
+}
 
 Deno.test("createHandler() answers 503 when the inbox is down, and works when it is back", async () => {
   let down = true;

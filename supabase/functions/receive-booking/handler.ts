@@ -21,8 +21,9 @@ import { cutText } from "../_shared/inbox/cut_text.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
 import { normalizeEventType } from "../_shared/inbox/normalize_event_type.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
+import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { readDedupeKey } from "../_shared/inbox/read_dedupe_key.ts";
-import { notConfigured, receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
+import { receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import type { SyncAnswer } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots, type Slots } from "../_shared/inbox/slots.ts";
@@ -166,7 +167,7 @@ export function createHandler({
     });
     note({ delivery_id: stored.deliveryId });
     if (stored.kind === "unknown_organization") {
-      throw organizationId === undefined ? unknownOrganization() : notConfigured();
+      throw organizationId === undefined ? unknownOrganization() : notConfigured("unknown");
     }
     const sync = describeSync(stored.sync);
     note({ outcome: sync["outcome"], reason: sync["reason"], duplicate: stored.duplicate });

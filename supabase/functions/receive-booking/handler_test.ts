@@ -288,6 +288,16 @@ Deno.test("createHandler() answers 400 to an organization that does not exist", 
   assert.deepEqual([status, body.error.details[0].code], [400, "unknown_organization"]);
 });
 
+Deno.test("createHandler() answers 503 when its own organization does not exist", async () => {
+  const inbox = fakeInbox({ receive: () => received({ outcome: "unknown_organization" }) });
+  const { status, body } = await read(
+    await build({ inbox }).handler(post(BODY, { headers: RIGHT })),
+  );
+  assert.deepEqual([status, body.error.code], [503, "not_configured"]);
+  const [{ field, code }] = body.error.details;
+  assert.deepEqual([field, code], ["organization_id", "unknown_organization"]);
+});
+
 Deno.test("createHandler() answers 202 when the inbox defers the delivery", async () => {
   const nextAttemptAt = "2026-08-04T17:12:00.000Z";
   const inbox = fakeInbox({

@@ -1,6 +1,6 @@
-import { AnswerError } from "../errors.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
 import type { Inbox, NewDelivery } from "./inbox.ts";
+import { notConfigured } from "./not_configured.ts";
 import { readKeptAnswer } from "./read_kept_answer.ts";
 import { type InlineImportDeps, runInlineImport, type SyncAnswer } from "./run_inline_import.ts";
 import type { Slots } from "./slots.ts";
@@ -71,7 +71,7 @@ async function storeAndImport(
     const sync = { reason: row.reason ?? "busy", nextAttemptAt: row.nextAttemptAt };
     return { kind: "stored", deliveryId, duplicate: false, sync: { kind: "deferred", ...sync } };
   }
-  if (outcome !== "claimed") throw notConfigured();
+  if (outcome !== "claimed") throw notConfigured("unknown");
   const sync = await runInlineImport(deps, {
     externalId: order.delivery.externalId,
     source: order.delivery.source,
@@ -81,14 +81,4 @@ async function storeAndImport(
     requestId: order.requestId,
   }, order.deadline);
   return { kind: "stored", deliveryId, duplicate: false, sync };
-}
-
-/** 503 `not_configured`: no connection of ours takes the delivery, and nothing was stored. */
-export function notConfigured(): AnswerError {
-  return new AnswerError(
-    503,
-    "not_configured",
-    "Cannot accept the delivery: no enabled connection takes it.",
-    { retryAfterSeconds: 60 },
-  );
 }
