@@ -58,7 +58,7 @@ const REFETCHED = new Set<HeadoutOutcome>(["applied", "stub_created", "conflict"
 
 const bookingIdSchema = z.union([
   z.int().positive(),
-  z.string().regex(/^\d{1,20}$/).transform(Number).pipe(z.int().positive()),
+  z.string().trim().regex(/^\d{1,20}$/).transform(Number).pipe(z.int().positive()),
 ], "Expected a positive whole number up to 9007199254740991, or its digits.").transform(String);
 
 /** The body of design §4.2; further keys are kept with the delivery. */

@@ -173,6 +173,66 @@ Deno.test("createHandler() names the booking of an invalid event, so that it is 
   assert.equal(inbox.deliveries[1]?.externalId, null);
 });
 
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const NOT_UTF8 = new Uint8Array([0xff]);
+
+/** Refused, and who is meant by it all the same; null for nobody. */
+const NAMED: readonly (readonly [string, unknown, string, string | null])[] = [
+  ["has a NUL character elsewhere", { ...BODY, note: "\0" }, "invalid_body", "123456789"],
+  ["has a lone surrogate elsewhere", { ...BODY, note: "\ud83d" }, "invalid_body", "123456789"],
+  ["has a key that cannot be stored", { ...BODY, "\0": 1 }, "invalid_body", "123456789"],
+  [
+    "is nested too deep",
+    `{"bookingId":17,"a":${"[".repeat(100)}${"]".repeat(100)}}`,
+    "invalid_body",
+    "17",
+  ],
+  ["is a list of one event", [BODY], "invalid_body", "123456789"],
+  ["is a list of one event with a NUL", [{ ...BODY, note: "\0" }], "invalid_body", "123456789"],
+  [
+    "has bytes elsewhere that are no UTF-8",
+    [bytesOf('{"bookingId":17,"guest":"'), NOT_UTF8, bytesOf('"}')],
+    "invalid_json",
+    "17",
+  ],
+  ["is a list of two events", [BODY, BODY], "invalid_body", null],
+  ["is an empty list", [], "invalid_body", null],
+  ["is a list of a list", [[BODY]], "invalid_body", null],
+  ["has a NUL character in its booking", { ...BODY, bookingId: "17\0" }, "invalid_body", null],
+  [
+    "has bytes in its booking that are no UTF-8",
+    [bytesOf('{"bookingId":"17'), NOT_UTF8, bytesOf('"}')],
+    "invalid_json",
+    null,
+  ],
+  ["breaks off", '{"bookingId":17,"status":"COMP', "invalid_json", null],
+];
+
+for (const [what, body, code, externalId] of NAMED) {
+  const meant = externalId === null ? "nobody" : "its booking";
+  Deno.test(`createHandler() names ${meant} for a re-fetch when the body ${what}`, async () => {
+    const { handler, inbox } = build();
+    const chunked = Array.isArray(body) && body[0] instanceof Uint8Array;
+    const sent = chunked ? ReadableStream.from(body as Uint8Array[]) : body;
+    const answer = await read(await handler(post(sent, RIGHT)));
+    assert.deepEqual([answer.status, answer.body.error.code], [400, code]);
+    const [kept] = inbox.deliveries;
+    assert.deepEqual([kept?.status, kept?.externalId], ["invalid", externalId]);
+    assert.deepEqual(Object.keys(kept?.body ?? {}), ["text"]);
+  });
+}
+
+Deno.test("createHandler() takes a booking id in digits with white space around them", async () => {
+  const { handler, inbox } = build();
+  for (const bookingId of [" 123 ", "\t123\n"]) {
+    assert.equal((await handler(post({ ...BODY, bookingId }, RIGHT))).status, 200);
+  }
+  assert.deepEqual(inbox.events.map((event) => event.externalId), ["123", "123"]);
+  for (const bookingId of ["1 23", " ", " +5 "]) {
+    assert.equal((await handler(post({ ...BODY, bookingId }, RIGHT))).status, 400);
+  }
+});
+
 Deno.test("createHandler() keeps a body of another content type", async () => {
   const { handler, inbox } = build();
   const headers = { "content-type": "text/plain" };

@@ -9,6 +9,7 @@ import {
 } from "../_shared/http/credentials.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
+import { isStorableText } from "../_shared/http/find_unstorable.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
 import { rateLimited, requireRight } from "../_shared/http/refuse.ts";
@@ -132,12 +133,11 @@ export function createHandler({
     const order = readOrder(body, organizationId);
     const kept = { function: NAME, headers: redactHeaders(headers), body: body.storable } as const;
     if (order instanceof AnswerError) {
-      const named = bookingIdSchema.safeParse(body.value?.["booking_id"]);
       const row = await keepInvalid(inbox, {
         ...kept,
         source: "eventflow",
         organizationId: organizationId ?? null,
-        externalId: named.data ?? null,
+        externalId: readNamed(body),
         error: order,
       }, Math.min(INBOX_TIMEOUT_MS, deadline - now()));
       note({ delivery_id: row.deliveryId });
@@ -223,6 +223,13 @@ function readOrder(body: JsonBody, ours: string | undefined): Order | AnswerErro
   }
   const { event_type, booking_id } = parsed.data;
   return { externalId: booking_id, organizationId, ...normalizeEventType(event_type) };
+}
+
+/** The booking that a refused body names all the same; null for one that the inbox cannot keep. */
+function readNamed(body: JsonBody): string | null {
+  const { data } = bookingIdSchema.safeParse(body.value?.["booking_id"]);
+  // U+FFFD stands for bytes that were lost, so that it would be another booking's name.
+  return data === undefined || !isStorableText(data) || data.includes("\uFFFD") ? null : data;
 }
 
 /** An unknown event type is logged, cut short: it is the sender's text. */

@@ -169,6 +169,21 @@ for (const [what, body, code, field] of INVALID) {
   });
 }
 
+for (
+  const [what, body, externalId] of [
+    ["has a NUL character elsewhere", { ...BODY, note: "\0" }, "b-1"],
+    ["has a NUL character in its booking", { booking_id: "b\0" }, null],
+    ["has a lone surrogate in its booking", '{"booking_id":"b\\ud800"}', null],
+    ["has the sign for lost bytes in a list's booking", [{ booking_id: "b\uFFFD" }], null],
+  ] as const
+) {
+  Deno.test(`createHandler() names ${externalId ?? "nobody"} when the body ${what}`, async () => {
+    const { handler, inbox } = build();
+    assert.equal((await handler(post(body, { headers: RIGHT }))).status, 400);
+    assert.equal(inbox.deliveries[0]?.externalId, externalId);
+  });
+}
+
 Deno.test("createHandler() keeps keys named like prototypes as what they are", async () => {
   const { handler, inbox } = build();
   const body = '{"booking_id":"b-1","__proto__":{"x":1},"constructor":"y"}';

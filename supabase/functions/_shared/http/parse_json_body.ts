@@ -4,8 +4,9 @@ import { escapeUnstorable, findUnstorable } from "./find_unstorable.ts";
 /** A body that a caller sent: what it says, and what of it the inbox can keep. */
 export interface JsonBody {
   /**
-   * The parsed object; undefined if there is none. With an {@linkcode JsonBody.error} (415) it is not
-   * to be acted on, but it may tell which booking is meant.
+   * The parsed object; undefined if there is none. With an {@linkcode JsonBody.error} it is not to be
+   * acted on, but it may tell which booking is meant: it is then also the only object of a list, its
+   * text may be such that Postgres cannot store it, and U+FFFD stands for bytes that are no UTF-8.
    */
   readonly value: Readonly<Record<string, unknown>> | undefined;
   /** Always storable as jsonb: the object verbatim, else `{ text }`. */
@@ -31,15 +32,22 @@ export function parseJsonBody(bytes: Uint8Array, headers: Headers): JsonBody {
 }
 
 function readObject(bytes: Uint8Array, text: string): Pick<JsonBody, "value" | "error"> {
-  const parsed = parse(bytes, text);
+  const parsed = parse(text);
   if (parsed === undefined) return { value: undefined, error: notJson(text) };
-  const { value } = parsed;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { value: undefined, error: notObject() };
-  }
+  const { value: sent } = parsed;
+  const value = isObject(sent) ? sent : onlyObject(sent);
+  if (!isUtf8(bytes, text)) return { value, error: notJson(text) };
+  if (value !== sent || value === undefined) return { value, error: notObject() };
   const findings = findUnstorable(value);
-  if (findings.length > 0) return { value: undefined, error: new InvalidBody(findings) };
-  return { value: value as Readonly<Record<string, unknown>>, error: undefined };
+  return { value, error: findings.length > 0 ? new InvalidBody(findings) : undefined };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function onlyObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return Array.isArray(value) && value.length === 1 && isObject(value[0]) ? value[0] : undefined;
 }
 
 /** `application/json` or any `+json`, with parameters or without, not compressed. */
@@ -52,12 +60,21 @@ function isJson(headers: Headers): boolean {
 }
 
 /** The value in an object, since `null` is a value too; undefined for what is no JSON. */
-function parse(bytes: Uint8Array, text: string): { readonly value: unknown } | undefined {
+function parse(text: string): { readonly value: unknown } | undefined {
   try {
-    if (text.includes("\uFFFD")) new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return { value: JSON.parse(text) };
   } catch {
     return undefined;
+  }
+}
+
+function isUtf8(bytes: Uint8Array, text: string): boolean {
+  if (!text.includes("\uFFFD")) return true;
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -49,6 +49,7 @@ Deno.test("parseJsonBody() answers invalid_json to bytes that are no UTF-8", () 
   const body = parse(new Uint8Array([...new TextEncoder().encode('{"a":"'), 0xff, 0x22, 0x7d]));
   assert.equal(body.error?.code, "invalid_json");
   assert.deepEqual(body.storable, { text: '{"a":"\uFFFD"}' });
+  assert.deepEqual(body.value, { a: "\uFFFD" }, "it still tells which booking is meant");
 });
 
 Deno.test("parseJsonBody() accepts a byte order mark and a replacement character", () => {
@@ -71,6 +72,26 @@ Deno.test("parseJsonBody() keeps the text of a body that jsonb cannot hold", () 
   ]);
   assert.deepEqual(body.storable, { text });
 });
+
+for (
+  const [what, text, code] of [
+    ["cannot be stored", '{"a":"\\u0000"}', "invalid_body"],
+    ["is the only one of a list", '[{"a":"\\u0000"}]', "invalid_body"],
+  ] as const
+) {
+  Deno.test(`parseJsonBody() still shows what an object says that ${what}`, () => {
+    const body = parse(text);
+    assert.equal(body.error?.code, code);
+    assert.deepEqual(body.value, { a: "\0" });
+    assert.deepEqual(body.storable, { text });
+  });
+}
+
+for (const text of ['[{"a":1},{"a":2}]', '[[{"a":1}]]', "[null]", "[]"]) {
+  Deno.test(`parseJsonBody() shows nothing of ${text}`, () => {
+    assert.equal(parse(text).value, undefined);
+  });
+}
 
 Deno.test("parseJsonBody() escapes a NUL byte in text that is no JSON", () => {
   assert.deepEqual(parse("a\0b").storable, { text: "a\\u0000b" });
