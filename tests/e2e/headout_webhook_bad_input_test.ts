@@ -9,6 +9,7 @@ const stackTest = useStack();
 testBadInput(stackTest, {
   name: "headout-webhook",
   keeps: true,
+  refetches: true,
   path: ({ keys }, organizationId) =>
     `headout-webhook?key=${keys.headoutWebhookKey}&organization_id=${organizationId}`,
   headers: () => ({}),
@@ -113,6 +114,38 @@ for (const [kind, [fields, bad]] of Object.entries(named)) {
   );
 }
 
+const event = { bookingId: " 456 ", status: "COMPLETED", eventTimestamp: "2024-01-15T10:30:00" };
+const spoiled: Readonly<Record<string, readonly [string | Uint8Array<ArrayBuffer>, string]>> = {
+  "a NUL character beside it": [JSON.stringify({ ...event, note: "\0" }), "invalid_body"],
+  "half of an emoji beside it": [JSON.stringify({ ...event, note: "\ud83d" }), "invalid_body"],
+  "a list around it": [JSON.stringify([event]), "invalid_body"],
+  "a byte beside it that is no UTF-8": [
+    new TextEncoder().encode(JSON.stringify({ ...event, note: "?" }))
+      .map((byte) => byte === 0x3f ? 0xff : byte),
+    "invalid_json",
+  ],
+};
+for (const [kind, [body, code]] of Object.entries(spoiled)) {
+  stackTest(
+    `headout-webhook answers a booking with ${kind} 400, keeps the delivery and queues a re-fetch`,
+    async (stack) => {
+      const organizationId = await stack.organization();
+      const query = `key=${stack.keys.headoutWebhookKey}&organization_id=${organizationId}`;
+      const answer = await send(`${stack.url}/functions/v1/headout-webhook?${query}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
+      assertError(answer, { status: 400, code });
+      const kept = await deliveriesOf(stack.database, organizationId);
+      assert.deepEqual(kept.map((row) => [row.function, row.status, row.external_id]).sort(), [
+        ["headout-webhook", "invalid", "456"],
+        ["import-bookings", "pending", "456"],
+      ]);
+    },
+  );
+}
+
 stackTest(
   "headout-webhook takes an unknown organization in its URL for our fault: 503",
   async (stack) => {
@@ -120,7 +153,12 @@ stackTest(
     const before = await allRows(stack.database);
     for (const organization of [crypto.randomUUID(), "not-a-uuid"]) {
       const answer = await stack.postHeadout(event, organization);
-      assertError(answer, { status: 503, code: "not_configured", retryAfter: true });
+      assertError(answer, {
+        status: 503,
+        code: "not_configured",
+        fields: ["organization_id"],
+        retryAfter: true,
+      });
     }
     assert.deepEqual(gained(before, await allRows(stack.database)), {});
   },
@@ -138,7 +176,12 @@ stackTest(
         status,
         eventTimestamp: "2024-01-15T10:30:00",
       });
-      assertError(answer, { status: 503, code: "not_configured", retryAfter: true });
+      assertError(answer, {
+        status: 503,
+        code: "not_configured",
+        fields: ["organization_id"],
+        retryAfter: true,
+      });
     }
     assert.deepEqual(gained(before, await allRows(stack.database)), {});
   },
