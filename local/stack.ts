@@ -1,5 +1,6 @@
 import type { Database } from "./database/database.ts";
 import { openDatabase } from "./database/open.ts";
+import { vacuum } from "./database/vacuum.ts";
 import { functionEnvironment } from "./environment.ts";
 import { messageOf } from "./errors.ts";
 import { type Functions, startFunctions } from "./functions.ts";
@@ -138,6 +139,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         ...options.ticker,
         url,
         serviceRoleKey: keys.serviceRoleKey,
+        vacuum: () => vacuum(database),
         log: (line) => log("ticker", line),
         signal: stopping.signal,
       });

@@ -11,6 +11,10 @@ export interface TickerOptions {
   readonly incrementalEvery?: number | false;
   /** Time of day (UTC, in ms since midnight) at which reconcile and pruning run; false for none. */
   readonly nightlyAt?: number | false;
+  /** Keeps the database small; without it nothing does. */
+  readonly vacuum?: () => Promise<void>;
+  /** Pause between two of those, in ms. */
+  readonly vacuumEvery?: number;
   readonly now?: () => number;
   readonly log: (line: string) => void;
   readonly fetch?: typeof fetch;
@@ -19,11 +23,12 @@ export interface TickerOptions {
 
 /**
  * Stands in for pg_cron until the signal: drains the inbox, runs the incremental sync at their pace,
- * reconciles and prunes at night. One call of a kind at a time. A mode that the function does not
- * have is not asked for again.
+ * reconciles and prunes at night; and for autovacuum, if it is given one. One call of a kind at a
+ * time. A mode that the function does not have is not asked for again.
  */
 export function startTicker(options: TickerOptions): Promise<void> {
   const { drainEvery = 10_000, incrementalEvery = 300_000, nightlyAt = NIGHTLY_AT } = options;
+  const { vacuum, vacuumEvery = 600_000 } = options;
   const now = options.now ?? Date.now;
   const jobs = [
     { pause: () => drainEvery, work: () => tick("drain", options) },
@@ -33,6 +38,7 @@ export function startTicker(options: TickerOptions): Promise<void> {
     ...(nightlyAt === false
       ? []
       : [{ pause: () => untilTimeOfDay(nightlyAt, now()), work: () => nightly(options) }]),
+    ...(vacuum ? [{ pause: () => vacuumEvery, work: () => sweep(vacuum, options) }] : []),
   ];
   return Promise.all(jobs.map(async ({ pause, work }) => {
     while (await pauseUntil(pause(), options.signal)) {
@@ -53,6 +59,11 @@ export function untilTimeOfDay(timeOfDay: number, now: number): number {
 async function nightly(options: TickerOptions): Promise<boolean> {
   await tick("reconcile", options);
   await call(`${options.url}/rest/v1/rpc/prune_deliveries`, {}, "prune", options);
+  return true;
+}
+
+async function sweep(vacuum: () => Promise<void>, { log }: TickerOptions): Promise<boolean> {
+  await vacuum().catch((error) => log(`vacuum failed: ${messageOf(error)}`));
   return true;
 }
 

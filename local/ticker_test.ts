@@ -70,3 +70,21 @@ Deno.test("startTicker() reconciles and prunes at night", async () => {
   ]);
   assert.deepEqual(await requests[0]?.json(), { syncMode: "reconcile" });
 });
+
+Deno.test("startTicker() vacuums, says what went wrong, and goes on until the signal", async () => {
+  let times = 0;
+  const { options, lines, controller } = setUp(() => Response.json({ success: true }));
+  await startTicker({
+    ...options,
+    drainEvery: 600_000,
+    vacuumEvery: 1,
+    vacuum() {
+      times += 1;
+      if (times === 1) return Promise.reject(new Error("disk full"));
+      controller.abort();
+      return Promise.resolve();
+    },
+  });
+  assert.equal(times, 2);
+  assert.deepEqual(lines, ["vacuum failed: disk full"]);
+});

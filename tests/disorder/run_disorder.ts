@@ -1,3 +1,4 @@
+import { vacuum } from "../../local/database/vacuum.ts";
 import { createRandom, type Random } from "../../local/simulators/random.ts";
 import { startTestStack, type TestStack } from "../support/stack.ts";
 import { changeEventflow } from "./change_eventflow.ts";
@@ -80,7 +81,10 @@ export async function runDisorder(
       // What arrives during a death is refused; for longer than that it would be a test of nothing.
       if (event % 10 === 0) await untilReady(stack);
       if (event % 1_000 === 0) await ledger.collect();
-      if (event % PROGRESS === 0) tell(`${event} of ${events} events`);
+      if (event % PROGRESS === 0) {
+        await vacuum(stack.database);
+        tell(`${event} of ${events} events`);
+      }
     }
     await Promise.all(underWay);
     tell("all has happened; draining");

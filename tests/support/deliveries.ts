@@ -77,8 +77,10 @@ export async function queueDeliveries(
 /** Lets time pass for whatever waits: leases have ended, and every backoff is over. */
 export async function letTimePass(sql: Sql): Promise<void> {
   await sql.exec(
-    `update sync.deliveries set leased_until = now() - interval '1 second' where status = 'processing';
-     update sync.deliveries set next_attempt_at = now() where status = 'pending'`,
+    `update sync.deliveries set leased_until = now() - interval '1 second'
+     where status = 'processing' and leased_until > now();
+     update sync.deliveries set next_attempt_at = now()
+     where status = 'pending' and next_attempt_at > now()`,
   );
 }
 
