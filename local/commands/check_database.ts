@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import type { CheckResult } from "../checks/check.ts";
 import { checkPgtap, checkPgtapOnPglite, textCells } from "../checks/pgtap_checks.ts";
+import { checkSchema } from "../checks/schema_check.ts";
 import { checkSquawk } from "../checks/squawk_check.ts";
 import {
   checkAdvisors,
@@ -18,7 +19,7 @@ import { type ProjectPaths, projectPaths } from "../paths.ts";
 
 /**
  * `check-database`: the migrations on an empty cluster, judged by the Supabase CLI, squawk and
- * pgTAP; one line per check. `--write` brings the generated types up to date, `--strict` takes a
+ * pgTAP; one line per check. `--write` brings the generated files up to date, `--strict` takes a
  * check that cannot run here for a finding.
  */
 export async function run(args: readonly string[] = []): Promise<number> {
@@ -59,6 +60,7 @@ async function runChecks(
     await check("migration up", () => checkMigrations(checks));
     await check("db advisors", () => checkAdvisors(checks));
     await check("gen types", () => checkTypes(checks, args.includes("--write")));
+    await check("schema", () => checkSchema(url, database, paths, args.includes("--write")));
     await check("db lint", () => checkLint(checks));
     await check("squawk", () => checkSquawk(paths, signal));
     await check("pgTAP", () => checkPgtap(database, (sql) => textLines(session, sql), paths));

@@ -2,6 +2,7 @@ import postgres from "postgres";
 import { messageOf, OperatorError } from "../errors.ts";
 import { freePort } from "../free_port.ts";
 import { readLines } from "../read_lines.ts";
+import { findPostgresPrograms } from "./postgres_programs.ts";
 
 /**
  * Runs work on a Postgres cluster of its own with stock settings, on a free port of 127.0.0.1,
@@ -33,7 +34,7 @@ interface Cluster {
 }
 
 async function startCluster(): Promise<Cluster> {
-  const binaries = await findBinaries();
+  const binaries = await findPostgresPrograms(["initdb", "postgres"]);
   const owner = await clusterOwner();
   const folder = await Deno.makeTempDir({ prefix: "booking-sync-postgres-" });
   const data = `${folder}/data`;
@@ -83,29 +84,6 @@ async function startCluster(): Promise<Cluster> {
     const words = output.slice(-5).map((line) => `\n  ${line}`).join("");
     throw new OperatorError(`Cannot start Postgres: ${messageOf(error)}${words}`, { cause: error });
   }
-}
-
-/** The folder of `initdb` and `postgres`: in PATH, else Debian's newest version. */
-async function findBinaries(): Promise<string> {
-  const debian = "/usr/lib/postgresql";
-  const versions: number[] = [];
-  try {
-    for await (const entry of Deno.readDir(debian)) versions.push(Number(entry.name));
-  } catch { /* another system */ }
-  const folders = [
-    ...(Deno.env.get("PATH") ?? "").split(":"),
-    ...versions.sort((a, b) => b - a).map((version) => `${debian}/${version}/bin`),
-  ];
-  for (const folder of folders) {
-    const found = await Promise.all(
-      ["initdb", "postgres"].map((name) => Deno.stat(`${folder}/${name}`).catch(() => undefined)),
-    );
-    if (found.every((file) => file?.isFile)) return folder;
-  }
-  throw new OperatorError(
-    "Cannot find initdb and postgres. Install PostgreSQL (Debian: apt-get install postgresql), " +
-      "or set DATABASE_URL to a server that may be used.",
-  );
 }
 
 /** Postgres refuses to run as root: then it runs as the user postgres. */
