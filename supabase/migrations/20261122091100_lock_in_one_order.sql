@@ -1,22 +1,35 @@
 -- Purpose: no two of our own functions can wait for each other. A webhook could meet a batch of the
--- drain, a start of a run the page of the same run, a release the page that has its booking, and a
--- repeated event the end of the first: one of them was then broken off with 40P01 (answered 503, tried
+-- drain, a start of a run the page of the same run, a release the page that has its booking, a repeated
+-- event the end of the first, a repair or a page with a bad snapshot another page, a call by hand a claim: one of them was then broken off with 40P01 (answered 503, tried
 -- again). The order is now: delivery or run, source states by external id, held changes, bookings,
 -- connection; and what would have to wait against it is skipped, since it only notes a time.
 -- Compatible: same arguments and results.
 
 create or replace function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select d.* from sync.deliveries d
+#variable_conflict use_column
+declare
+  held sync.deliveries;
+begin
+  -- By hand, a delivery that nobody works on: whoever claims it has its booking first.
+  if hold_lease.lease_token is null then
+    perform from sync.deliveries d
+    join sync.connections c on c.id = d.connection_id
+    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = d.external_id
+    where d.id = hold_lease.delivery_id
+    for update of s;
+  end if;
+  select d.* into held from sync.deliveries d
   where d.id = hold_lease.delivery_id
     and case when hold_lease.lease_token is null
-      -- A call by hand: only what nobody is working on.
       then d.status = 'pending' or d.status = 'processing' and d.leased_until < now()
       -- Over is over, also if nobody has taken over yet: whoever does must not wait for us.
       else d.status = 'processing' and d.lease_token = hold_lease.lease_token and d.leased_until > now() end
-  for no key update
+  for no key update;
+  return held;
+end;
 $$;
 
 create or replace function sync.enter_lane(
@@ -82,6 +95,23 @@ begin
   );
 end;
 $$;
+
+create function sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) returns void
+language sql
+set search_path = ''
+as $$
+  select from (
+    select distinct e.snapshot ->> 'external_id' as external_id from jsonb_array_elements($3) e (snapshot) order by 1
+  ) w
+  cross join lateral (
+    select from sync.source_states s
+    where s.organization_id = $1 and s.source = $2 and s.external_id = w.external_id
+    for update
+  ) locked
+$$;
+
+comment on function sync.lock_states(uuid, public.booking_source, jsonb) is
+  'Locks the known bookings of a page in one order, for whoever does more than one thing with it.';
 
 create or replace function sync.plan_snapshots(
   organization_id uuid,
@@ -235,6 +265,46 @@ begin
   ) as o (older, newer);
 
   return planned;
+end;
+$$;
+
+create or replace function sync.apply_page_or_halves(
+  organization_id uuid, source public.booking_source, snapshots jsonb,
+  deliveries sync.deliveries[], run_id uuid, force boolean, detailed boolean
+) returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_variable
+declare
+  size constant integer := jsonb_array_length(snapshots);
+  half constant integer := size / 2;
+  message text;
+  field text;
+  state text;
+begin
+  return sync.apply_page(organization_id, source, snapshots, deliveries, run_id, force, detailed);
+exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+  get stacked diagnostics message = message_text, field = constraint_name, state = returned_sqlstate;
+  if size = 1 then
+    field := coalesce(sync.find_bad_field(snapshots -> 0), nullif(field, ''));
+    return array[row(1, left(snapshots #>> '{0,external_id}', 200), 'invalid', null, '{}',
+      jsonb_build_object('code', 'unstorable_snapshot', 'field', field, 'message', left(message, 500), 'sqlstate', state)
+    )::sync.snapshot_verdict];
+  end if;
+  -- Together, before either half: halves of two pages are in no order.
+  perform sync.lock_states(organization_id, source, snapshots);
+  return array(
+    select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
+    from unnest(sync.apply_page_or_halves(organization_id, source,
+      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place <= half),
+      deliveries, run_id, force, detailed)) v
+  ) || array(
+    select row(v.ord + half, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
+    from unnest(sync.apply_page_or_halves(organization_id, source,
+      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place > half),
+      deliveries, run_id, force, detailed)) v
+  );
 end;
 $$;
 
@@ -411,7 +481,12 @@ begin
     on conflict (dedupe_key) where status <> 'duplicate' do nothing
   )
   select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
-  from decided d;
+  from decided d
+  union all
+  select n.id, h.booking_id, case when h.id is null then 'unknown' else 'decided_before' end
+  from unnest(release_held_changes.held_change_ids) n (id)
+  left join sync.held_changes h on h.id = n.id
+  where not exists (select from decided d where d.id = n.id);
 end;
 $$;
 
@@ -470,3 +545,64 @@ begin
   open_run.started_at := run.started_at;
 end;
 $$;
+
+create or replace function public.checkpoint_run(
+  run_id uuid,
+  lease_token uuid,
+  checkpoint jsonb,
+  counters jsonb,
+  snapshots jsonb default '[]',
+  force boolean default false,
+  sighted_ids jsonb default '[]'
+) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  run sync.runs;
+  verdicts sync.snapshot_verdict[];
+begin
+  -- PT and an HTTP status: codes that the API hands on to its caller.
+  select * into run from sync.runs r where r.id = checkpoint_run.run_id for update;
+  if run.id is null or run.status <> 'running' or run.lease_token is distinct from checkpoint_run.lease_token then
+    raise exception 'Cannot checkpoint run %: another worker has taken it over', checkpoint_run.run_id
+      using errcode = 'PT409';
+  end if;
+  -- A paused connection takes no page, so the run must not get past one (invariant 14).
+  if exists (select from sync.connections c
+             where c.organization_id = run.organization_id and c.source = run.source
+               and (c.paused_at is not null or not c.enabled)) then
+    raise exception 'Cannot checkpoint run %: its connection is paused', checkpoint_run.run_id
+      using errcode = 'PT423';
+  end if;
+  -- One transaction with the page: a run that dies goes on exactly after what it applied.
+  if run.mode = 'reconcile' then
+    -- What a comparison locks it gives back when it is undone, and whoever waited stands in between.
+    perform sync.lock_states(run.organization_id, run.source, checkpoint_run.snapshots);
+    -- Also what could not be taken was there: only what was not listed at all is missing.
+    insert into sync.sightings (run_id, external_id)
+    select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
+    on conflict do nothing;
+    perform sync.record_drift(run, checkpoint_run.snapshots);
+  end if;
+  if run.mode <> 'reconcile' or run.parameters -> 'repair' = 'true' then
+    verdicts := array(
+      select row((row_number() over ())::integer, a.external_id, a.verdict, a.booking_id, a.changes, a.error)::sync.snapshot_verdict
+      from public.apply_snapshots(run.organization_id, run.source,
+        checkpoint_run.snapshots, run_id => run.id,
+        force => checkpoint_run.force or run.mode = 'reconcile') a);
+  end if;
+  if run.mode = 'reconcile' and run.parameters -> 'repair' = 'true' then
+    perform sync.repair_projections(run, checkpoint_run.snapshots);
+  end if;
+  -- The clock, not the transaction's begin: a page that took a minute is a sign of life.
+  update sync.runs r set checkpoint = checkpoint_run.checkpoint,
+    counters = sync.count_verdicts(checkpoint_run.counters, verdicts), heartbeat_at = clock_timestamp()
+  where r.id = run.id;
+  return query select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v order by v.ord;
+end;
+$$;
+
+revoke all on function sync.lock_states(uuid, public.booking_source, jsonb) from public, anon, authenticated;
+grant execute on function sync.lock_states(uuid, public.booking_source, jsonb) to service_role;

@@ -29,19 +29,24 @@ begin
   from (
     select e.* from sync.deliveries e
     join sync.connections c on c.id = e.connection_id
+    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = e.external_id
     where e.status = 'processing' and e.leased_until < now() and e.attempts - e.waits > 8
       and e.connection_id = any (connections)
       and c.enabled and c.paused_at is null -- a pause ends nothing (invariant 14)
-    for no key update of e skip locked
+    -- In one order, and the booking with it: ending it writes both.
+    order by s.organization_id, s.source, s.external_id
+    for no key update of s, e skip locked
   ) d;
   update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
     lease_token = null, last_error = jsonb_build_object('code', 'lease_expired',
       'message', 'The worker stopped without an answer.', 'at', now())
   where d.id in (
     select e.id from sync.deliveries e
+    join sync.connections c on c.id = e.connection_id
     where e.status = 'processing' and e.leased_until < now()
       and e.connection_id = any (connections)
-    for no key update skip locked
+      and (e.attempts - e.waits <= 8 or not c.enabled or c.paused_at is not null)
+    for no key update of e skip locked
   );
 
   -- Of workers that begin at the same moment all choose the same lanes, and what the first has
@@ -81,7 +86,8 @@ begin
       ) q
       join sync.source_states s on s.organization_id = q.organization_id and s.source = q.source
         and s.external_id = q.external_id
-      order by q.turn, q.due_at
+      -- Workers that keep in step would choose the same lanes in every round.
+      order by case when round > 1 then random() end, q.turn, q.due_at
       limit claim_deliveries.max_deliveries
       for update of s skip locked
     ) l;

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
-import { buildSnapshot } from "../../support/booking_builder.ts";
-import { type BookingDatabase, pgArray, useDatabase } from "../../support/booking_database.ts";
+import { attachments, buildSnapshot } from "../../support/booking_builder.ts";
+import {
+  type BookingDatabase,
+  callFunction,
+  pgArray,
+  useDatabase,
+} from "../../support/booking_database.ts";
 import { only, type Tenant } from "../../support/tenant.ts";
 
 /*
@@ -74,7 +79,7 @@ test("release_held_changes() and the page of its booking do not wait for each ot
     () => db.rpc("release_held_changes", { held_change_ids: pgArray([id]), by: "anna" }),
   ]);
   assert.equal(verdict.verdict, "updated");
-  assert.deepEqual(released, []); // the source has said otherwise first
+  assert.equal(only(released)["outcome"], "decided_before"); // the source has said otherwise first
 });
 
 test("apply_headout_event() does not wait for the end of the event that it repeats", async (db) => {
@@ -105,6 +110,114 @@ test("replay_deliveries() does not wait for the end of what it replays", async (
   assert.equal(verdict.verdict, "created");
 });
 
+test("a repair and a page of its bookings do not wait for each other", async (db) => {
+  const tenant = await db.tenant();
+  const page = (version: number, token: string) =>
+    ["a", "b"].map((external_id) =>
+      buildSnapshot({
+        external_id,
+        source_version: version,
+        booking: { title: `v${version}` },
+        attachments: attachments(`https://files.example/${external_id}.pdf?token=${token}`),
+      })
+    );
+  await tenant.apply(page(1, "1"));
+  const place = { organization_id: tenant.id, source: "eventflow", mode: "reconcile" };
+  const run = only(await db.rpc("begin_run", { ...place, parameters: { repair: true } }));
+  const link = {
+    sql: `select from public.booking_attachments a join public.bookings b on b.id = a.booking_id
+      where b.organization_id = $1 and b.external_id = 'b' for update of a`,
+    parameters: [tenant.id],
+  };
+  const [repaired, verdicts] = await collide(db, link, [
+    () =>
+      db.rpc("checkpoint_run", {
+        run_id: run["run_id"],
+        lease_token: run["lease_token"],
+        checkpoint: {},
+        counters: {},
+        snapshots: page(1, "2"),
+      }),
+    () => tenant.apply(page(2, "3").slice(0, 1)),
+  ]);
+  assert.equal(repaired.length, 2);
+  assert.equal(verdicts.length, 1);
+});
+
+test("a page with a bad snapshot and another page do not wait for each other", async (db) => {
+  const tenant = await db.tenant();
+  const booking = (external_id: string, version: number, fields = {}) =>
+    buildSnapshot({
+      external_id,
+      source_version: version,
+      booking: { title: `v${version}`, ...fields },
+    });
+  await tenant.apply(["a", "b", "c", "d"].map((id) => booking(id, 1)));
+  const row = {
+    sql: "select from public.bookings where organization_id = $1 and external_id = 'c' for update",
+    parameters: [tenant.id],
+  };
+  const [halved, whole] = await collide(db, row, [
+    () =>
+      tenant.apply([
+        booking("c", 2),
+        booking("d", 2, { latitude: "x" }),
+        booking("a", 2),
+        booking("b", 2),
+      ]),
+    () => tenant.apply(["a", "b", "c", "d"].map((id) => booking(id, 3))),
+  ]);
+  assert.deepEqual(halved.map(({ verdict }) => verdict).filter((each) => each === "invalid"), [
+    "invalid",
+  ]);
+  assert.deepEqual(whole.map(({ verdict }) => verdict), Array(4).fill("updated"));
+});
+
+test("claim_deliveries() gives up dead workers' deliveries without waiting for a page", async (db) => {
+  const tenant = await db.tenant();
+  await tenant.apply(["a", "b"].map((external_id) => buildSnapshot({ external_id })));
+  for (const [external_id, seconds] of [["b", 2], ["a", 1]] as const) {
+    const { delivery_id } = await tenant.receive(external_id);
+    await db.query(
+      `update sync.deliveries set attempts = 9, leased_until = now() - make_interval(secs => $2) where id = $1`,
+      [delivery_id, seconds],
+    );
+  }
+  await collide(db, stateOf(tenant, "a"), [
+    () =>
+      tenant.apply(
+        ["a", "b"].map((external_id) => buildSnapshot({ external_id, booking: { title: "v2" } })),
+      ),
+    () => db.rpc("claim_deliveries", { max_deliveries: 5 }),
+  ]);
+  await db.rpc("claim_deliveries", { max_deliveries: 5 });
+  const left = await db.query(
+    `select d.status from sync.deliveries d join sync.connections c on c.id = d.connection_id
+     where c.organization_id = $1`,
+    [tenant.id],
+  );
+  assert.deepEqual(left, [{ status: "dead" }, { status: "dead" }]);
+});
+
+test("claim_deliveries() and a call by hand do not wait for each other", async (db) => {
+  const tenant = await db.tenant();
+  const { delivery_id } = await tenant.receive("booking-1", { claim: false });
+  if (db.database.kind !== "postgres") return;
+  const { claim } = await db.database.transaction(async (sql) => {
+    await sql.query("select from sync.hold_lease($1, null)", [delivery_id]);
+    const claim = db.rpc("claim_deliveries", {});
+    await Promise.race([untilWaiting(db, 1), claim.catch(() => {})]);
+    await callFunction(sql, "apply_snapshots", {
+      organization_id: tenant.id,
+      source: "eventflow",
+      snapshots: [buildSnapshot()],
+      delivery_id,
+    });
+    return { claim };
+  });
+  assert.deepEqual(await claim, []);
+});
+
 interface Lock {
   readonly sql: string;
   readonly parameters: readonly unknown[];
@@ -118,7 +231,10 @@ function stateOf(tenant: Tenant, externalId: string): Lock {
   };
 }
 
-/** Begins both calls while the row is locked, the second once the first waits; returns what they answer. */
+/**
+ * Begins both calls while the row is locked, the second once the first waits, and lets the row go when
+ * the second waits too; returns what they answer.
+ */
 async function collide<First, Second>(
   db: BookingDatabase,
   lock: Lock,
@@ -130,7 +246,8 @@ async function collide<First, Second>(
     const one = first();
     await untilWaiting(db, 1);
     const two = second();
-    await untilWaiting(db, 2);
+    // Whoever skips what is locked does not wait at all.
+    await Promise.race([untilWaiting(db, 2), two.catch(() => {})]);
     return { both: Promise.all([one, two]) };
   });
   return await calls.both;
