@@ -2,7 +2,9 @@
 -- An event older than a held one was applied and ended the hold; a list that lagged behind ended the
 -- hold of a newer revision, or used up a release; a read that began before replaced one from after it.
 -- And a release is for the next fresh read: one that began before the person decided does not use it,
--- it lasts a day, and what passes with it counts in the budget of its page.
+-- it lasts a day, and what passes with it counts in the budget of its page. What a person dropped was
+-- applied all the same by the next full run, whose list says it in other words, or by a repair: now it
+-- stays dropped until the source says something newer or something else.
 -- Compatible: same arguments and results; sync.is_released has one argument more.
 
 create function sync.compare_revisions(a jsonb, b jsonb) returns integer
@@ -31,6 +33,37 @@ $$;
 
 comment on function sync.is_released(bigint, timestamptz) is
   'Whether a person has let this booking pass the brake within a day, before the read began, and no read has followed yet.';
+
+create index held_changes_dropped_idx on sync.held_changes (organization_id, booking_id)
+  where dismissed_at is not null and settled_at is null and by <> 'system';
+
+comment on column sync.held_changes.settled_at is
+  'When the fresh read after a release was applied; of a change that a person dropped, when the source had said something else.';
+
+create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_dropped.booking_id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind = is_dropped.new_status::text
+      and sync.compare_revisions(is_dropped.snapshot, h.snapshot) <= 0)
+$$;
+
+comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
+  'Whether a person has dropped this very change of status, and the source has said nothing newer and nothing else since.';
+
+-- Few at any time: a page is compared with all of them.
+create index source_states_missing_idx on sync.source_states (organization_id, source) where missing_sightings > 0;
+
+-- What is held already has been said as well.
+update sync.source_states s set last_event_timestamp = d.event_timestamp, last_event_status = d.event_type
+from sync.held_changes h
+join public.bookings b on b.id = h.booking_id
+join sync.deliveries d on d.id = h.delivery_id
+where h.released_at is null and h.dismissed_at is null and b.source = 'headout' and d.function = 'headout-webhook'
+  and s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+  and d.event_timestamp collate "C" > coalesce(s.last_event_timestamp, '');
 
 create or replace function sync.hold_change(
   organization_id uuid, booking_id bigint, new_status public.booking_status, snapshot jsonb,
@@ -91,6 +124,19 @@ begin
   if exists (select from unnest(plan) p where p.verdict = 'apply') then
     if exists (select from unnest(plan) p
                where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
+      -- What a person has dropped stays dropped, whichever list or repair says it again; the rest of
+      -- the statement is as good as any.
+      select array_agg(case when d.dropped
+          then row(p.ord, p.external_id, p.verdict, p.error,
+            p.snapshot #- '{booking,status}' #- '{booking,source_status}', p.content_hash, p.fetched_at,
+            p.source_updated_at, p.source_version, p.booking_id, p.is_new, p.old_status, p.old_status)::sync.planned_snapshot
+          else p end order by p.ord)
+      into plan
+      from unnest(plan) p
+      cross join lateral (
+        select p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+          and sync.is_dropped(p.booking_id, p.new_status, p.snapshot) offset 0
+      ) d (dropped);
       -- Counted is every departure; what a person has let pass is never held for it.
       budget := sync.remaining_cancel_budget(apply_page.organization_id, apply_page.source) - (
         select count(*)::integer from unnest(plan) p
@@ -179,6 +225,28 @@ begin
       and case when p.source_version <> (o.snapshot ->> 'source_version')::bigint
           then p.source_version > (o.snapshot ->> 'source_version')::bigint
         else coalesce(p.source_updated_at >= (o.snapshot ->> 'source_updated_at')::timestamptz, true) end;
+  end if;
+
+  -- What a person dropped is over when the source has said something else.
+  if exists (select from sync.held_changes h
+             where h.organization_id = apply_page.organization_id and h.dismissed_at is not null
+               and h.settled_at is null and h.by <> 'system') then
+    update sync.held_changes h set settled_at = now()
+    from unnest(plan) p
+    where h.organization_id = apply_page.organization_id and h.booking_id = p.booking_id
+      and h.dismissed_at < coalesce(p.fetched_at, now())
+      and h.settled_at is null and h.by <> 'system' and p.verdict in ('apply', 'revision')
+      and p.snapshot #>> '{booking,status}' <> h.kind and sync.compare_revisions(p.snapshot, h.snapshot) >= 0;
+  end if;
+
+  -- Whoever is seen is not missing, also if nothing of it has changed.
+  if exists (select from sync.source_states s
+             where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+               and s.missing_sightings > 0) then
+    update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
+    where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+      and s.missing_sightings > 0
+      and s.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged');
   end if;
 
   -- An upsert finds its row by key whatever the planner believes.
@@ -336,6 +404,9 @@ begin
       by = coalesce(h.by, 'system')
     where h.booking_id = booking.id and h.dismissed_at is null
       and (h.released_at is null or h.settled_at is null);
+    update sync.held_changes h set settled_at = now()
+    where h.booking_id = booking.id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind <> stated::text;
   elsif apply_event.outcome = 'held' then
     perform sync.hold_change(connection.organization_id, booking.id, stated,
       jsonb_build_object('external_id', p_external_id, 'event', p_body, 'content_hash', key, 'fetched_at', now()),
@@ -374,5 +445,7 @@ begin
 end;
 $$;
 
-revoke all on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz) from public, anon, authenticated;
-grant execute on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz) to service_role;
+revoke all on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz),
+  sync.is_dropped(bigint, public.booking_status, jsonb) from public, anon, authenticated;
+grant execute on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz),
+  sync.is_dropped(bigint, public.booking_status, jsonb) to service_role;

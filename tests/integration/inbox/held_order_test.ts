@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { buildSnapshot, secondsAgo } from "../../support/booking_builder.ts";
-import { pgArray, useDatabase } from "../../support/booking_database.ts";
+import { type BookingDatabase, pgArray, useDatabase } from "../../support/booking_database.ts";
 import type { Snapshot } from "../../../supabase/functions/_shared/booking/snapshot.ts";
 import type { Tenant } from "../../support/tenant.ts";
 
@@ -88,6 +88,72 @@ test("apply_snapshots() counts in a page what a release lets pass", async (db) =
   assert.deepEqual(verdicts.map(({ verdict }) => verdict), ["updated", "updated", "held"]);
 });
 
+test("apply_snapshots() leaves dropped what a person has dropped, in whatever words it comes again", async (db) => {
+  const tenant = await db.tenant({ cancel_budget: 0 });
+  await tenant.applyOne(revision(5, "CONFIRMED"));
+  await tenant.applyOne(revision(7, "CANCELLED"));
+  await decide(db, tenant, { dismiss: true });
+  await db.query("update sync.connections set cancel_budget = 20 where organization_id = $1", [
+    tenant.id,
+  ]);
+  const inOtherWords = buildSnapshot({
+    source_version: 7,
+    booking: { status: "CANCELLED", source_status: "Avbokad", title: "Höstfest" },
+  });
+  // A list, and a repair, which ignores the hash.
+  assert.equal((await tenant.applyOne(inOtherWords)).verdict, "updated");
+  await tenant.applyOne({ ...inOtherWords, fetched_at: new Date().toISOString() }, { force: true });
+  assert.deepEqual(await tenant.select("bookings", "status, title"), [
+    { status: "CONFIRMED", title: "Höstfest" },
+  ]);
+  // Said anew it counts.
+  await tenant.applyOne(revision(8, "CANCELLED"));
+  assert.deepEqual(await tenant.select("bookings", "status"), [{ status: "CANCELLED" }]);
+});
+
+test("apply_snapshots() forgets what was dropped once the source has said otherwise", async (db) => {
+  const tenant = await db.tenant({ cancel_budget: 0 });
+  const cancelled = { booking: { status: "CANCELLED" } } as const;
+  await tenant.applyOne(buildSnapshot({ fetched_at: secondsAgo(60) }));
+  await tenant.applyOne(buildSnapshot({ ...cancelled, fetched_at: secondsAgo(40) }));
+  await decide(db, tenant, { dismiss: true });
+  assert.equal((await tenant.applyOne(buildSnapshot(cancelled))).verdict, "unchanged");
+  await tenant.applyOne(buildSnapshot({ booking: { title: "Ändå" } }));
+  const again = buildSnapshot({ booking: { status: "CANCELLED", title: "Ändå" } });
+  assert.equal((await tenant.applyOne(again)).verdict, "held");
+});
+
+test("apply_headout_event() leaves dropped what a person has dropped, until another event", async (db) => {
+  const tenant = await db.tenant({ cancel_budget: 0 });
+  const read = (status: "CONFIRMED" | "CANCELLED") =>
+    tenant.applyOne(buildSnapshot({ external_id: "9", booking: { status } }), {
+      source: "headout",
+    });
+  await tenant.event("9", "COMPLETED", "2027-01-15T10:00:00");
+  await tenant.event("9", "CANCELLED", "2027-01-15T11:00:00");
+  await decide(db, tenant, { dismiss: true });
+  await db.query("update sync.connections set cancel_budget = 20 where organization_id = $1", [
+    tenant.id,
+  ]);
+  await read("CANCELLED"); // as the next incremental run does
+  assert.deepEqual(await tenant.select("bookings", "status"), [{ status: "CONFIRMED" }]);
+  await tenant.event("9", "COMPLETED", "2027-01-15T12:00:00");
+  await read("CANCELLED");
+  assert.deepEqual(await tenant.select("bookings", "status"), [{ status: "CANCELLED" }]);
+});
+
+test("release_held_changes() says of each id what became of it", async (db) => {
+  const tenant = await db.tenant({ cancel_budget: 0 });
+  await tenant.applyOne(buildSnapshot());
+  await tenant.applyOne(buildSnapshot({ booking: { status: "CANCELLED" } }));
+  const [open] = await tenant.select<{ id: number }>("sync.held_changes", "id");
+  const order = { held_change_ids: pgArray([open!.id, 999_999]), by: "anna" };
+  const outcomes = async () =>
+    (await db.rpc("release_held_changes", order)).map(({ outcome }) => outcome);
+  assert.deepEqual(await outcomes(), ["released", "unknown"]);
+  assert.deepEqual(await outcomes(), ["decided_before", "unknown"]);
+});
+
 async function openHolds(tenant: Tenant): Promise<readonly unknown[]> {
   return await tenant.select(
     "sync.held_changes",
@@ -96,9 +162,14 @@ async function openHolds(tenant: Tenant): Promise<readonly unknown[]> {
   );
 }
 
-async function release(
-  db: { rpc: (name: string, args: Record<string, unknown>) => Promise<unknown> },
+async function release(db: BookingDatabase, tenant: Tenant): Promise<void> {
+  await decide(db, tenant, {});
+}
+
+async function decide(
+  db: BookingDatabase,
   tenant: Tenant,
+  decision: { readonly dismiss?: boolean },
 ): Promise<void> {
   const open = await tenant.select<{ id: number }>(
     "sync.held_changes",
@@ -108,5 +179,6 @@ async function release(
   await db.rpc("release_held_changes", {
     held_change_ids: pgArray(open.map(({ id }) => id)),
     by: "anna",
+    ...decision,
   });
 }

@@ -42,6 +42,17 @@ test("finish_delivery() takes the answer to another delivery for that to the que
   assert.deepEqual(await db.rpc("claim_deliveries", {}), []);
 });
 
+test("apply_snapshots() takes a booking that is listed unchanged for seen", async (db) => {
+  const tenant = await db.tenant();
+  const asked = await loseTwice(db, tenant);
+  assert.equal((await tenant.applyOne(reread(SNAPSHOT))).verdict, "unchanged");
+  await db.rpc("finish_delivery", { ...asked, ...NOT_FOUND });
+  assert.equal(await isMissing(tenant), false);
+  // And when it goes later, it is asked for again.
+  await db.rpc("finish_delivery", { ...await loseTwice(db, tenant), ...NOT_FOUND });
+  assert.equal(await isMissing(tenant), true);
+});
+
 /** Stores the booking, and has two complete reconcile runs not see it; it is then asked for alone. */
 async function loseTwice(
   db: BookingDatabase,
