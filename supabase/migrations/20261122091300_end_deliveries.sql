@@ -1,4 +1,5 @@
--- Purpose: three ways in which a delivery could end wrongly.
+-- Purpose: four ways in which a delivery could end wrongly.
+-- A Headout event that was applied was called stale when the read that checked it was.
 -- A source that asks to wait (Retry-After) costs no attempt for a day: with a short one all nine were
 -- used up in seconds and the delivery was dead. What it asks for holds for all of the booking, and no
 -- failure brings forward what was put off.
@@ -22,7 +23,7 @@ begin
   update sync.source_states s set content_hash = null, updated_at = now()
   where s.organization_id = connection.organization_id and s.source = connection.source
     and s.external_id = delivery.external_id and s.missing_sightings >= 2
-    and coalesce(s.fetched_at <= delivery.claimed_at, true);
+    and coalesce(s.fetched_at <= coalesce(delivery.claimed_at, delivery.received_at), true);
   if not found then
     return;
   end if;
@@ -36,6 +37,39 @@ begin
   select m.organization_id, m.id, 'import', delivery.id, 'marked_missing',
     jsonb_build_object('bookings.source_missing_since', jsonb_build_array(null, now()))
   from marked m;
+end;
+$$;
+
+create or replace function sync.settle_delivery(
+  delivery sync.deliveries, status text, result jsonb, last_error jsonb
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  covered constant bigint := coalesce(delivery.claimed_seq, delivery.seq);
+begin
+  -- A read that began after the claim speaks for every request made until then (invariant 5).
+  update sync.deliveries d set
+    -- An event that was applied is no stale one, though the read after it was.
+    status = case when settle_delivery.status = 'stale' and d.result ->> 'outcome' in ('applied', 'stub_created', 'conflict')
+      then 'succeeded' else settle_delivery.status end,
+    -- An event's first answer stays what a duplicate is answered with; the re-fetch goes beside it.
+    result = case when d.result is null then
+        settle_delivery.result || case when d.id = delivery.id then '{}'::jsonb
+          else jsonb_build_object('coalesced_into', delivery.id) end
+      else d.result || jsonb_build_object('refetch', settle_delivery.result) end,
+    last_error = coalesce(settle_delivery.last_error, case when d.id = delivery.id then null else d.last_error end),
+    next_attempt_at = null, leased_until = null, lease_token = null, finished_at = now()
+  where d.id = delivery.id
+    or d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.status = 'pending' and d.seq <= covered;
+
+  update sync.source_states s set processed_seq = covered, updated_at = now()
+  where s.organization_id = (select c.organization_id from sync.connections c where c.id = delivery.connection_id)
+    and s.source = (select c.source from sync.connections c where c.id = delivery.connection_id)
+    and s.external_id = delivery.external_id and s.processed_seq < covered;
 end;
 $$;
 
@@ -81,9 +115,12 @@ begin
   -- The source's own Retry-After wins. That it asked is no failure of this delivery: for a day it
   -- costs none of its attempts, however often it asks.
   was_asked := p_last_error is not null and asked_ms is not null
-    and delivery.received_at > now() - interval '1 day';
+    and delivery.status = 'processing' and delivery.received_at > now() - interval '1 day';
   tries := delivery.attempts - delivery.waits - was_asked::integer;
-  delay := coalesce(asked_ms * interval '1 millisecond', sync.retry_delay(greatest(tries, 1)));
+  delay := asked_ms * interval '1 millisecond';
+  if not was_asked then -- and never sooner, if it counts
+    delay := greatest(delay, sync.retry_delay(greatest(tries, 1)));
+  end if;
   if paused or p_last_error is null then
     -- Pausing costs no attempt (invariant 14), and neither does a lease that was never used.
     update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
