@@ -307,6 +307,8 @@ begin
   end if;
   -- One transaction with the page: a run that dies goes on exactly after what it applied.
   if run.mode = 'reconcile' then
+    -- What a comparison locks it gives back when it is undone, and whoever waited stands in between.
+    perform sync.lock_states(run.organization_id, run.source, checkpoint_run.snapshots);
     -- Also what could not be taken was there: only what was not listed at all is missing.
     insert into sync.sightings (run_id, external_id)
     select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
@@ -356,19 +358,24 @@ begin
   from (
     select e.* from sync.deliveries e
     join sync.connections c on c.id = e.connection_id
+    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = e.external_id
     where e.status = 'processing' and e.leased_until < now() and e.attempts - e.waits > 8
       and e.connection_id = any (connections)
       and c.enabled and c.paused_at is null -- a pause ends nothing (invariant 14)
-    for no key update of e skip locked
+    -- In one order, and the booking with it: ending it writes both.
+    order by s.organization_id, s.source, s.external_id
+    for no key update of s, e skip locked
   ) d;
   update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
     lease_token = null, last_error = jsonb_build_object('code', 'lease_expired',
       'message', 'The worker stopped without an answer.', 'at', now())
   where d.id in (
     select e.id from sync.deliveries e
+    join sync.connections c on c.id = e.connection_id
     where e.status = 'processing' and e.leased_until < now()
       and e.connection_id = any (connections)
-    for no key update skip locked
+      and (e.attempts - e.waits <= 8 or not c.enabled or c.paused_at is not null)
+    for no key update of e skip locked
   );
 
   -- Of workers that begin at the same moment all choose the same lanes, and what the first has
@@ -408,7 +415,8 @@ begin
       ) q
       join sync.source_states s on s.organization_id = q.organization_id and s.source = q.source
         and s.external_id = q.external_id
-      order by q.turn, q.due_at
+      -- Workers that keep in step would choose the same lanes in every round.
+      order by case when round > 1 then random() end, q.turn, q.due_at
       limit claim_deliveries.max_deliveries
       for update of s skip locked
     ) l;
@@ -472,68 +480,77 @@ CREATE FUNCTION public.explain_booking(booking_id bigint) RETURNS TABLE(at times
     left join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
     where b.id = $1
   ), deliveries as (
-    select d.* from booking b
+    select d as delivery, d.* from booking b
     join sync.deliveries d on d.connection_id = b.connection_id and d.external_id = b.external_id
   ), timeline as (
-    select d.received_at as at, 1 as place, case when d.replay_of is not null then 'replayed'
+    -- Within one instant: what was received, what a person decided, what was asked for then, what
+    -- changed, what came of it.
+    select d.received_at as at, case when d.function = 'import-bookings' then 3 else 1 end as place,
+      case when d.replay_of is not null then 'replayed'
         when d.status = 'duplicate' then 'repeated' when d.event_type = 'release' then 'release'
         when d.event_type in ('refetch', 'missing') then 'refetch' else 'received' end as what,
-      case when d.replay_of is not null then 'An operator had delivery ' || d.replay_of || ' processed again.'
+      case when d.replay_of is not null then coalesce((
+          select format('An operator has a delivery of %s processed again: %s.',
+            to_char(o.received_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), sync.describe_delivery(o))
+          from sync.deliveries o where o.id = d.replay_of), 'An operator has a delivery processed again.')
         when d.event_type = 'release' then 'The booking is read afresh after a release.'
         when d.event_type = 'missing' then 'The booking is asked for alone: two lists in a row have not had it.'
         when d.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
-        else format('%s said "%s"%s%s.',
-          case d.function when 'headout-webhook' then 'Headout' else 'EventFlow' end,
-          coalesce(d.event_type, 'changed'),
-          coalesce(' (its clock: ' || d.event_timestamp || ')', ''),
-          case when d.status = 'duplicate' then ', which delivery ' || coalesce(d.duplicate_of::text, '(pruned)') || ' had said already' else '' end)
+        else sync.describe_delivery(d.delivery) || case when d.status = 'duplicate' then ', which delivery '
+          || coalesce(d.duplicate_of::text, '(pruned)') || ' had said already' else '' end || '.'
       end as summary,
       d.id as delivery_id, null::uuid as run_id, d.body as details
     from deliveries d
     union all
-    select coalesce(d.finished_at, d.claimed_at), 4,
+    select coalesce(d.finished_at, d.claimed_at), 6,
       case when d.status in ('pending', 'processing') then 'waiting' else d.status end,
       case d.status
-        when 'pending' then format('Attempt %s failed: %s Tried again at %s.', d.attempts,
-          coalesce(d.last_error ->> 'message', ''), to_char(d.next_attempt_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+        when 'pending' then format('Attempt %s failed: %s To be tried again at %s.', d.attempts, sync.describe_error(d.last_error),
+          to_char(d.next_attempt_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
         when 'processing' then format('Attempt %s is running.', d.attempts)
-        when 'succeeded' then format('Processed after %s %s: %s.', d.attempts, case d.attempts when 1 then 'attempt' else 'attempts' end,
-          coalesce(case when d.result ? 'coalesced_into' then 'covered by the read for delivery ' || (d.result ->> 'coalesced_into') end,
-            d.result ->> 'outcome', d.result #>> '{refetch,outcome}', 'done'))
         when 'stale' then 'Older than what was known already; nothing changed.'
-        when 'held' then 'Held by the brake until a person decides.'
-        when 'invalid' then 'Kept, but it could not be used: ' || coalesce(d.last_error ->> 'message', 'the body is not valid')
-        when 'dead' then format('Given up after %s attempts: %s', d.attempts, coalesce(d.last_error ->> 'message', ''))
+        when 'invalid' then 'Kept, but it could not be used: ' || sync.describe_error(d.last_error)
+        when 'dead' then format('Given up after %s %s: %s', d.attempts, case d.attempts when 1 then 'attempt' else 'attempts' end,
+          sync.describe_error(d.last_error))
+        else case
+          when (d.result || coalesce(d.result -> 'refetch', '{}')) ? 'coalesced_into'
+            then 'Covered by a read for another delivery of this booking.'
+          else case when d.result ? 'refetch' then 'Checked at the source: ' else 'Processed: ' end
+            || sync.describe_outcome(coalesce(d.result #>> '{refetch,outcome}', d.result ->> 'outcome'))
+            || case when d.attempts > 1 then format(' (attempt %s)', d.attempts) else '' end || '.' end
       end,
       d.id, null, coalesce(d.last_error, d.result)
     from deliveries d
-    where d.status <> 'duplicate' and (d.status <> 'pending' or d.attempts > 0)
+    -- What is held says so where it was stopped.
+    where d.status not in ('duplicate', 'held') and (d.status <> 'pending' or d.attempts > 0)
     union all
-    select h.at, 2, h.verdict, case h.verdict
+    select h.at, case when h.verdict in ('released', 'dismissed') then 2 else 4 end, h.verdict, case h.verdict
         when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
         when 'stub_created' then 'The booking became known from an event'
         when 'conflict' then 'The event contradicts a final status; a read decides'
+        when 'marked_missing' then 'Neither two lists in a row nor a read of it alone have had it: marked missing'
         when 'held' then coalesce('The change to ' || (
           select k.kind from sync.held_changes k where k.booking_id = h.booking_id and k.held_at = h.at limit 1),
-          'A change') || ' was stopped by the brake'
-        when 'released' then 'Let pass by ' || coalesce(h.actor_id, 'an operator')
-        when 'dismissed' then 'Dropped by ' || coalesce(h.actor_id, 'an operator')
+          'A change') || ' was stopped by the brake and waits for a person'
+        when 'released' then coalesce((
+          select 'The change to ' || k.kind || ' was let pass' from sync.held_changes k
+          where k.booking_id = h.booking_id and k.released_at = h.at limit 1), 'Let pass') || ' by ' || coalesce(h.actor_id, 'an operator')
+        when 'dismissed' then coalesce((
+          select 'The change to ' || k.kind || ' was dropped' from sync.held_changes k
+          where k.booking_id = h.booking_id and k.dismissed_at = h.at limit 1), 'Dropped') || ' by ' || coalesce(h.actor_id, 'an operator')
         else h.verdict end
-      || case h.actor when 'planner' then ' by planner ' || coalesce(h.actor_id, '') when 'import' then coalesce(' (' || r.mode || ' run)', ' (import)') else '' end
-      || coalesce(': ' || sync.describe_changes(h.changes), '') || '.',
+      || case h.actor when 'planner' then ' by planner ' || coalesce(h.actor_id, '') when 'import' then
+          case when h.verdict = 'marked_missing' then '' else coalesce(' (' || r.mode || ' run)', ' (import)') end else '' end
+      || coalesce(': ' || sync.describe_changes(case when h.verdict = 'marked_missing' then '{}' else h.changes end), '') || '.',
       h.delivery_id, h.run_id, h.changes
     from public.booking_history h
     left join sync.runs r on r.id = h.run_id
     where h.booking_id = $1
     union all
-    select coalesce(h.released_at, h.dismissed_at, h.held_at), 3,
-      case when h.dismissed_at is not null then 'hold_dropped' when h.released_at is not null then 'hold_released' else 'hold_open' end,
-      case when h.dismissed_at is not null then format('The hold on %s ended: %s.', h.kind, case when h.by = 'system' then 'a later statement was believed' else 'dropped by ' || h.by end)
-        when h.released_at is not null then format('The hold on %s was released by %s%s.', h.kind, h.by, case when h.settled_at is null then '; a read is due' else '' end)
-        else h.reason end,
+    select h.dismissed_at, 5, 'hold_ended', format('The hold on %s ended: a later statement was believed.', h.kind),
       h.delivery_id, h.run_id, h.snapshot
     from sync.held_changes h
-    where h.booking_id = $1
+    where h.booking_id = $1 and h.dismissed_at is not null and h.by = 'system'
   )
   select t.at, t.what, t.summary, t.delivery_id, t.run_id, t.details
   from timeline t
@@ -670,12 +687,19 @@ COMMENT ON FUNCTION public.list_resumable_runs(max_runs integer) IS 'Runs that w
 -- public: pause_connection(uuid, public.booking_source, text); Type: FUNCTION
 
 CREATE FUNCTION public.pause_connection(organization_id uuid, source public.booking_source, reason text) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
-  update sync.connections c set paused_at = coalesce(c.paused_at, now()), pause_reason = $3, updated_at = now()
-  where c.organization_id = $1 and c.source = $2
-$_$;
+    AS $$
+#variable_conflict use_column
+begin
+  update sync.connections c set paused_at = coalesce(c.paused_at, now()), pause_reason = pause_connection.reason, updated_at = now()
+  where c.organization_id = pause_connection.organization_id and c.source = pause_connection.source;
+  if not found then
+    raise exception 'Cannot pause: organization % has no connection to %', pause_connection.organization_id, pause_connection.source
+      using errcode = 'P0002';
+  end if;
+end;
+$$;
 
 -- public: FUNCTION pause_connection(organization_id uuid, source public.booking_source, reason text); Type: COMMENT
 
@@ -837,7 +861,12 @@ begin
     on conflict (dedupe_key) where status <> 'duplicate' do nothing
   )
   select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
-  from decided d;
+  from decided d
+  union all
+  select n.id, h.booking_id, case when h.id is null then 'unknown' else 'decided_before' end
+  from unnest(release_held_changes.held_change_ids) n (id)
+  left join sync.held_changes h on h.id = n.id
+  where not exists (select from decided d where d.id = n.id);
 end;
 $$;
 
@@ -861,6 +890,10 @@ begin
       replay_deliveries.status, replay_deliveries.received_from, replay_deliveries.received_to) = 0 then
     raise exception 'Cannot replay: name deliveries, a booking, a status or a time window'
       using errcode = '22023';
+  end if;
+
+  if replay_deliveries.status not in ('pending', 'processing', 'succeeded', 'duplicate', 'stale', 'held', 'invalid', 'dead') then
+    raise exception 'Cannot replay: % is not a status of deliveries', replay_deliveries.status using errcode = '22023';
   end if;
 
   select array_agg(d.id) filter (where d.connection_id is not null and d.external_id is not null),
@@ -896,7 +929,7 @@ begin
       -- A nonce of its own, so that dedupe never swallows it (invariant 2).
       insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
         external_id, event_timestamp, headers, body, seq, next_attempt_at)
-      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), d.id, d.event_type,
+      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), coalesce(d.replay_of, d.id), d.event_type,
         d.external_id, d.event_timestamp, d.headers, d.body, r.requested_seq, now()
       from sync.deliveries d
       join sync.connections c on c.id = d.connection_id
@@ -918,12 +951,19 @@ COMMENT ON FUNCTION public.replay_deliveries(delivery_ids uuid[], organization_i
 -- public: resume_connection(uuid, public.booking_source); Type: FUNCTION
 
 CREATE FUNCTION public.resume_connection(organization_id uuid, source public.booking_source) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
+    AS $$
+#variable_conflict use_column
+begin
   update sync.connections c set paused_at = null, pause_reason = null, updated_at = now()
-  where c.organization_id = $1 and c.source = $2
-$_$;
+  where c.organization_id = resume_connection.organization_id and c.source = resume_connection.source;
+  if not found then
+    raise exception 'Cannot resume: organization % has no connection to %', resume_connection.organization_id, resume_connection.source
+      using errcode = 'P0002';
+  end if;
+end;
+$$;
 
 -- public: FUNCTION resume_connection(organization_id uuid, source public.booking_source); Type: COMMENT
 
@@ -955,7 +995,10 @@ CREATE FUNCTION public.sync_status() RETURNS TABLE(organization_id uuid, organiz
     (select count(*) from sync.held_changes h join public.bookings b on b.id = h.booking_id
      where h.organization_id = c.organization_id and b.source = c.source
        and h.released_at is null and h.dismissed_at is null),
-    c.last_delivery_at,
+    -- The column is to within seconds, and events that change nothing do not touch it.
+    greatest(c.last_delivery_at, (select d.received_at from sync.deliveries d
+       where d.connection_id = c.id and d.replay_of is null and d.function <> 'import-bookings'
+       order by d.received_at desc limit 1)),
     -- What changed nothing is a success too.
     greatest(c.last_success_at,
       (select d.finished_at from sync.deliveries d where d.connection_id = c.id and d.status = 'succeeded'
@@ -963,12 +1006,14 @@ CREATE FUNCTION public.sync_status() RETURNS TABLE(organization_id uuid, organiz
       (select max(r.finished_at) from sync.runs r
        where r.organization_id = c.organization_id and r.source = c.source and r.status = 'completed')),
     (select count(*) from sync.deliveries d
-     where d.connection_id = c.id and d.received_at > now() - interval '1 hour'),
+     where d.connection_id = c.id and d.received_at > now() - interval '1 hour'
+       and d.replay_of is null and d.function <> 'import-bookings'),
     -- The same hour of the last four weeks: silence shows.
     (select round(count(*) / 4.0, 1) from generate_series(1, 4) w (weeks_ago)
      join sync.deliveries d on d.connection_id = c.id
        and d.received_at > now() - interval '1 hour' - w.weeks_ago * interval '7 days'
-       and d.received_at <= now() - w.weeks_ago * interval '7 days'),
+       and d.received_at <= now() - w.weeks_ago * interval '7 days'
+       and d.replay_of is null and d.function <> 'import-bookings'),
     (select jsonb_agg(jsonb_build_object('run_id', r.id, 'mode', r.mode, 'status', r.status,
         'started_at', r.started_at, 'heartbeat_at', r.heartbeat_at, 'counters', r.counters) order by r.started_at)
      from sync.runs r
@@ -1094,6 +1139,9 @@ begin
       by = coalesce(h.by, 'system')
     where h.booking_id = booking.id and h.dismissed_at is null
       and (h.released_at is null or h.settled_at is null);
+    update sync.held_changes h set settled_at = now()
+    where h.booking_id = booking.id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind <> stated::text;
   elsif apply_event.outcome = 'held' then
     perform sync.hold_change(connection.organization_id, booking.id, stated,
       jsonb_build_object('external_id', p_external_id, 'event', p_body, 'content_hash', key, 'fetched_at', now()),
@@ -1267,6 +1315,19 @@ begin
   if exists (select from unnest(plan) p where p.verdict = 'apply') then
     if exists (select from unnest(plan) p
                where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
+      -- What a person has dropped stays dropped, whichever list or repair says it again; the rest of
+      -- the statement is as good as any.
+      select array_agg(case when d.dropped
+          then row(p.ord, p.external_id, p.verdict, p.error,
+            p.snapshot #- '{booking,status}' #- '{booking,source_status}', p.content_hash, p.fetched_at,
+            p.source_updated_at, p.source_version, p.booking_id, p.is_new, p.old_status, p.old_status)::sync.planned_snapshot
+          else p end order by p.ord)
+      into plan
+      from unnest(plan) p
+      cross join lateral (
+        select p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+          and sync.is_dropped(p.booking_id, p.new_status, p.snapshot) offset 0
+      ) d (dropped);
       -- Counted is every departure; what a person has let pass is never held for it.
       budget := sync.remaining_cancel_budget(apply_page.organization_id, apply_page.source) - (
         select count(*)::integer from unnest(plan) p
@@ -1357,6 +1418,28 @@ begin
         else coalesce(p.source_updated_at >= (o.snapshot ->> 'source_updated_at')::timestamptz, true) end;
   end if;
 
+  -- What a person dropped is over when the source has said something else.
+  if exists (select from sync.held_changes h
+             where h.organization_id = apply_page.organization_id and h.dismissed_at is not null
+               and h.settled_at is null and h.by <> 'system') then
+    update sync.held_changes h set settled_at = now()
+    from unnest(plan) p
+    where h.organization_id = apply_page.organization_id and h.booking_id = p.booking_id
+      and h.dismissed_at < coalesce(p.fetched_at, now())
+      and h.settled_at is null and h.by <> 'system' and p.verdict in ('apply', 'revision')
+      and p.snapshot #>> '{booking,status}' <> h.kind and sync.compare_revisions(p.snapshot, h.snapshot) >= 0;
+  end if;
+
+  -- Whoever is seen is not missing, also if nothing of it has changed.
+  if exists (select from sync.source_states s
+             where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+               and s.missing_sightings > 0) then
+    update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
+    where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+      and s.missing_sightings > 0
+      and s.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged');
+  end if;
+
   -- An upsert finds its row by key whatever the planner believes.
   insert into sync.source_states as s (organization_id, source, external_id, source_updated_at,
     source_version, content_hash, fetched_at)
@@ -1432,6 +1515,8 @@ exception when data_exception or integrity_constraint_violation or program_limit
       jsonb_build_object('code', 'unstorable_snapshot', 'field', field, 'message', left(message, 500), 'sqlstate', state)
     )::sync.snapshot_verdict];
   end if;
+  -- Together, before either half: halves of two pages are in no order.
+  perform sync.lock_states(organization_id, source, snapshots);
   return array(
     select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
     from unnest(sync.apply_page_or_halves(organization_id, source,
@@ -1635,23 +1720,83 @@ CREATE FUNCTION sync.describe_changes(changes jsonb) RETURNS text
     select 1 as place, case
         when right(c.key, 21) = '.source_missing_since' then sync.describe_subject(c.key) || case
           when c.value ->> 1 is not null then ' is no longer listed by the source' else ' is listed by the source again' end
-        else regexp_replace(regexp_replace(c.key, '^bookings\.', ''), '^booking_', '') || ': '
+        else regexp_replace(c.key, '^(bookings\.|booking_(?=[a-z]+\[))', '') || ': '
           || coalesce(c.value ->> 0, 'nothing') || ' → ' || coalesce(c.value ->> 1, 'nothing') end as words
     from jsonb_each(changes) c
     where right(c.key, 2) <> '.*'
       and c.key not in ('bookings.status_changed_at', 'bookings.confirmed_at', 'bookings.completed_at',
         'bookings.cancelled_at', 'bookings.rejected_at', 'bookings.extra', 'bookings.economics')
     union all
-    select 2, count(*) || ' new in ' || split_part(c.key, '[', 1)
-    from jsonb_each(changes) c
-    where right(c.key, 2) = '.*'
-    group by split_part(c.key, '[', 1)
+    -- Days are what people plan by; of the rest the number tells enough.
+    select 2, case when n.table_name = 'booking_dates' then 'new: ' || n.days
+      else n.count || ' new in ' || n.table_name end
+    from (
+      select split_part(c.key, '[', 1) as table_name, count(*) as count,
+        string_agg(sync.describe_subject(c.key), ', ' order by c.key) as days
+      from jsonb_each(changes) c
+      where right(c.key, 2) = '.*'
+      group by split_part(c.key, '[', 1)
+    ) n
   ) w
 $$;
 
 -- sync: FUNCTION describe_changes(changes jsonb); Type: COMMENT
 
 COMMENT ON FUNCTION sync.describe_changes(changes jsonb) IS 'History changes as a sentence.';
+
+-- sync: describe_delivery(sync.deliveries); Type: FUNCTION
+
+CREATE FUNCTION sync.describe_delivery(delivery sync.deliveries) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select case when delivery.status = 'invalid' then format('%s sent something that could not be used', s.sender)
+    else format('%s said "%s"%s', s.sender, coalesce(delivery.event_type, 'changed'),
+      coalesce(' (its clock: ' || delivery.event_timestamp || ')', '')) end
+  from (select case delivery.function when 'headout-webhook' then 'Headout' else 'EventFlow' end) s (sender)
+$$;
+
+-- sync: FUNCTION describe_delivery(delivery sync.deliveries); Type: COMMENT
+
+COMMENT ON FUNCTION sync.describe_delivery(delivery sync.deliveries) IS 'What a delivery says, without a full stop.';
+
+-- sync: describe_error(jsonb); Type: FUNCTION
+
+CREATE FUNCTION sync.describe_error(error jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO ''
+    AS $$
+  select rtrim(coalesce(error ->> 'message', 'no reason is known'), '. ')
+    || coalesce(' (' || (
+      select string_agg(concat_ws(': ', d.detail ->> 'field', rtrim(d.detail ->> 'message', '.')), '; ' order by d.place)
+      from jsonb_array_elements(case jsonb_typeof(error -> 'details') when 'array' then error -> 'details' else '[]' end)
+        with ordinality d (detail, place)
+      where d.detail ->> 'message' is distinct from error ->> 'message') || ')', '') || '.'
+$$;
+
+-- sync: FUNCTION describe_error(error jsonb); Type: COMMENT
+
+COMMENT ON FUNCTION sync.describe_error(error jsonb) IS 'last_error of a delivery as a sentence: its message, and in brackets which field was wrong.';
+
+-- sync: describe_outcome(text); Type: FUNCTION
+
+CREATE FUNCTION sync.describe_outcome(outcome text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO ''
+    AS $$
+  select case outcome
+    when 'created' then 'the booking is new' when 'updated' then 'the booking has changed'
+    when 'unchanged' then 'nothing has changed' when 'revision' then 'nothing has changed'
+    when 'stale' then 'what was read is older than what is known'
+    when 'skipped' then 'over before the first day that counts here'
+    when 'not_found' then 'the source does not know the booking, or cannot confirm it; nothing was changed'
+    when 'held' then 'the brake has stopped the change'
+    else coalesce(outcome, 'done') end
+$$;
+
+-- sync: FUNCTION describe_outcome(outcome text); Type: COMMENT
+
+COMMENT ON FUNCTION sync.describe_outcome(outcome text) IS 'The outcome of an import in words.';
 
 -- sync: describe_subject(text); Type: FUNCTION
 
@@ -1955,9 +2100,12 @@ begin
   -- The source's own Retry-After wins. That it asked is no failure of this delivery: for a day it
   -- costs none of its attempts, however often it asks.
   was_asked := p_last_error is not null and asked_ms is not null
-    and delivery.received_at > now() - interval '1 day';
+    and delivery.status = 'processing' and delivery.received_at > now() - interval '1 day';
   tries := delivery.attempts - delivery.waits - was_asked::integer;
-  delay := coalesce(asked_ms * interval '1 millisecond', sync.retry_delay(greatest(tries, 1)));
+  delay := asked_ms * interval '1 millisecond';
+  if not was_asked then -- and never sooner, if it counts
+    delay := greatest(delay, sync.retry_delay(greatest(tries, 1)));
+  end if;
   if paused or p_last_error is null then
     -- Pausing costs no attempt (invariant 14), and neither does a lease that was never used.
     update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
@@ -2064,17 +2212,30 @@ COMMENT ON FUNCTION sync.hold_change(organization_id uuid, booking_id bigint, ne
 -- sync: hold_lease(uuid, uuid); Type: FUNCTION
 
 CREATE FUNCTION sync.hold_lease(delivery_id uuid, lease_token uuid) RETURNS sync.deliveries
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-  select d.* from sync.deliveries d
+#variable_conflict use_column
+declare
+  held sync.deliveries;
+begin
+  -- By hand, a delivery that nobody works on: whoever claims it has its booking first.
+  if hold_lease.lease_token is null then
+    perform from sync.deliveries d
+    join sync.connections c on c.id = d.connection_id
+    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = d.external_id
+    where d.id = hold_lease.delivery_id
+    for update of s;
+  end if;
+  select d.* into held from sync.deliveries d
   where d.id = hold_lease.delivery_id
     and case when hold_lease.lease_token is null
-      -- A call by hand: only what nobody is working on.
       then d.status = 'pending' or d.status = 'processing' and d.leased_until < now()
       -- Over is over, also if nobody has taken over yet: whoever does must not wait for us.
       else d.status = 'processing' and d.lease_token = hold_lease.lease_token and d.leased_until > now() end
-  for no key update
+  for no key update;
+  return held;
+end;
 $$;
 
 -- sync: FUNCTION hold_lease(delivery_id uuid, lease_token uuid); Type: COMMENT
@@ -2093,6 +2254,22 @@ $$;
 -- sync: FUNCTION is_departure(old_status public.booking_status, new_status public.booking_status); Type: COMMENT
 
 COMMENT ON FUNCTION sync.is_departure(old_status public.booking_status, new_status public.booking_status) IS 'Whether a change of status leaves CONFIRMED and so counts against the brake.';
+
+-- sync: is_dropped(bigint, public.booking_status, jsonb); Type: FUNCTION
+
+CREATE FUNCTION sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_dropped.booking_id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind = is_dropped.new_status::text
+      and sync.compare_revisions(is_dropped.snapshot, h.snapshot) <= 0)
+$$;
+
+-- sync: FUNCTION is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb); Type: COMMENT
+
+COMMENT ON FUNCTION sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) IS 'Whether a person has dropped this very change of status, and the source has said nothing newer and nothing else since.';
 
 -- sync: is_given_up(uuid); Type: FUNCTION
 
@@ -2183,6 +2360,26 @@ $$;
 
 COMMENT ON FUNCTION sync.lock_open_run(run_id uuid) IS 'The run, if it is still open, with its connection locked.';
 
+-- sync: lock_states(uuid, public.booking_source, jsonb); Type: FUNCTION
+
+CREATE FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $_$
+  select from (
+    select distinct e.snapshot ->> 'external_id' as external_id from jsonb_array_elements($3) e (snapshot) order by 1
+  ) w
+  cross join lateral (
+    select from sync.source_states s
+    where s.organization_id = $1 and s.source = $2 and s.external_id = w.external_id
+    for update
+  ) locked
+$_$;
+
+-- sync: FUNCTION lock_states(organization_id uuid, source public.booking_source, snapshots jsonb); Type: COMMENT
+
+COMMENT ON FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) IS 'Locks the known bookings of a page in one order, for whoever does more than one thing with it.';
+
 -- sync: mark_missing(sync.deliveries); Type: FUNCTION
 
 CREATE FUNCTION sync.mark_missing(delivery sync.deliveries) RETURNS void
@@ -2197,7 +2394,7 @@ begin
   update sync.source_states s set content_hash = null, updated_at = now()
   where s.organization_id = connection.organization_id and s.source = connection.source
     and s.external_id = delivery.external_id and s.missing_sightings >= 2
-    and coalesce(s.fetched_at <= delivery.claimed_at, true);
+    and coalesce(s.fetched_at <= coalesce(delivery.claimed_at, delivery.received_at), true);
   if not found then
     return;
   end if;
@@ -3117,6 +3314,9 @@ begin
       -- What follows from a drift in the source's own rows is not drift of its own.
       and c.change ->> 'table' in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments')
       and f.key not in ('status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at', 'is_stub')
+      -- The same status in another word: a list and a tombstone have one each.
+      and not (c.change ->> 'table' = 'bookings' and f.key = 'source_status'
+        and e.snapshot #>> '{booking,status}' = (select k.status::text from public.bookings k where k.id = v.booking_id))
     union all
     select v.external_id, null, 'bookings.*', to_jsonb('present'::text), null, 'missed_webhook'
     from unnest(verdicts) v where v.verdict = 'created'
@@ -3126,6 +3326,15 @@ begin
     join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
     cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
     where v.verdict = 'held'
+    union all
+    select v.external_id, v.booking_id, 'bookings.status', to_jsonb(h.kind), to_jsonb(b.status), 'dismissed'
+    from unnest(verdicts) v
+    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+    join public.bookings b on b.id = v.booking_id and b.id = any (booking_ids)
+    join sync.held_changes h on h.booking_id = b.id and h.kind = e.snapshot #>> '{booking,status}'
+      and sync.is_dropped(b.id, h.kind::public.booking_status, e.snapshot)
+    where b.status::text <> h.kind
+    group by v.external_id, v.booking_id, h.kind, b.status
     union all
     select v.external_id, p.booking_id,
       p.table_name || '[' || case when p.table_name = 'packing_items' then coalesce(
@@ -3420,7 +3629,9 @@ declare
 begin
   -- A read that began after the claim speaks for every request made until then (invariant 5).
   update sync.deliveries d set
-    status = settle_delivery.status,
+    -- An event that was applied is no stale one, though the read after it was.
+    status = case when settle_delivery.status = 'stale' and d.result ->> 'outcome' in ('applied', 'stub_created', 'conflict')
+      then 'succeeded' else settle_delivery.status end,
     -- An event's first answer stays what a duplicate is answered with; the re-fetch goes beside it.
     result = case when d.result is null then
         settle_delivery.result || case when d.id = delivery.id then '{}'::jsonb
@@ -5072,7 +5283,7 @@ COMMENT ON TABLE sync.drift IS 'Differences between source and database that a r
 
 -- sync: COLUMN drift.cause; Type: COMMENT
 
-COMMENT ON COLUMN sync.drift.cause IS 'The likely cause: missed_webhook, held, planner_owned, stale, projection (our own derived row is off), missing_at_source.';
+COMMENT ON COLUMN sync.drift.cause IS 'The likely cause: missed_webhook, held, dismissed (a person dropped it), planner_owned, stale, projection (our own derived row is off), missing_at_source.';
 
 -- sync: held_changes; Type: TABLE
 
@@ -5111,7 +5322,7 @@ COMMENT ON COLUMN sync.held_changes.released_at IS 'When a person let it pass; a
 
 -- sync: COLUMN held_changes.settled_at; Type: COMMENT
 
-COMMENT ON COLUMN sync.held_changes.settled_at IS 'When that fresh read was applied.';
+COMMENT ON COLUMN sync.held_changes.settled_at IS 'When the fresh read after a release was applied; of a change that a person dropped, when the source had said something else.';
 
 -- sync: COLUMN held_changes.by; Type: COMMENT
 
@@ -5534,6 +5745,10 @@ CREATE INDEX deliveries_received_at_idx ON sync.deliveries USING btree (connecti
 
 CREATE INDEX deliveries_replay_of_idx ON sync.deliveries USING btree (replay_of) WHERE (replay_of IS NOT NULL);
 
+-- sync: held_changes_dropped_idx; Type: INDEX
+
+CREATE INDEX held_changes_dropped_idx ON sync.held_changes USING btree (organization_id, booking_id) WHERE ((dismissed_at IS NOT NULL) AND (settled_at IS NULL) AND (by <> 'system'::text));
+
 -- sync: held_changes_open_key; Type: INDEX
 
 CREATE UNIQUE INDEX held_changes_open_key ON sync.held_changes USING btree (booking_id) WHERE ((released_at IS NULL) AND (dismissed_at IS NULL));
@@ -5557,6 +5772,10 @@ CREATE UNIQUE INDEX runs_open_key ON sync.runs USING btree (organization_id, sou
 -- sync: runs_organization_started_idx; Type: INDEX
 
 CREATE INDEX runs_organization_started_idx ON sync.runs USING btree (organization_id, source, started_at DESC);
+
+-- sync: source_states_missing_idx; Type: INDEX
+
+CREATE INDEX source_states_missing_idx ON sync.source_states USING btree (organization_id, source) WHERE (missing_sightings > 0);
 
 -- public: booking_attachments booking_attachments_note_attachment; Type: TRIGGER
 
@@ -6193,6 +6412,21 @@ GRANT ALL ON FUNCTION sync.delivery_now(delivery_id uuid) TO service_role;
 REVOKE ALL ON FUNCTION sync.describe_changes(changes jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION sync.describe_changes(changes jsonb) TO service_role;
 
+-- sync: FUNCTION describe_delivery(delivery sync.deliveries); Type: ACL
+
+REVOKE ALL ON FUNCTION sync.describe_delivery(delivery sync.deliveries) FROM PUBLIC;
+GRANT ALL ON FUNCTION sync.describe_delivery(delivery sync.deliveries) TO service_role;
+
+-- sync: FUNCTION describe_error(error jsonb); Type: ACL
+
+REVOKE ALL ON FUNCTION sync.describe_error(error jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION sync.describe_error(error jsonb) TO service_role;
+
+-- sync: FUNCTION describe_outcome(outcome text); Type: ACL
+
+REVOKE ALL ON FUNCTION sync.describe_outcome(outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION sync.describe_outcome(outcome text) TO service_role;
+
 -- sync: FUNCTION describe_subject(history_key text); Type: ACL
 
 REVOKE ALL ON FUNCTION sync.describe_subject(history_key text) FROM PUBLIC;
@@ -6257,6 +6491,11 @@ GRANT ALL ON FUNCTION sync.hold_lease(delivery_id uuid, lease_token uuid) TO ser
 REVOKE ALL ON FUNCTION sync.is_departure(old_status public.booking_status, new_status public.booking_status) FROM PUBLIC;
 GRANT ALL ON FUNCTION sync.is_departure(old_status public.booking_status, new_status public.booking_status) TO service_role;
 
+-- sync: FUNCTION is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb); Type: ACL
+
+REVOKE ALL ON FUNCTION sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) TO service_role;
+
 -- sync: FUNCTION is_given_up(delivery_id uuid); Type: ACL
 
 REVOKE ALL ON FUNCTION sync.is_given_up(delivery_id uuid) FROM PUBLIC;
@@ -6275,6 +6514,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sync.runs TO service_role;
 
 REVOKE ALL ON FUNCTION sync.lock_open_run(run_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION sync.lock_open_run(run_id uuid) TO service_role;
+
+-- sync: FUNCTION lock_states(organization_id uuid, source public.booking_source, snapshots jsonb); Type: ACL
+
+REVOKE ALL ON FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) TO service_role;
 
 -- sync: FUNCTION mark_missing(delivery sync.deliveries); Type: ACL
 

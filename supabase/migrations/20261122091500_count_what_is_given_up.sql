@@ -1,7 +1,13 @@
 -- Purpose: a delivery that was given up, replayed and processed then is not dead any more for whoever
 -- looks or replays. It stayed in sync_status for ever, each replay by status replayed it again, and a
--- replay over a time window took the replays in it for deliveries, twice as many each time.
+-- replay over a time window took the replays in it for deliveries, twice as many each time. And what
+-- was received is what was sent to us: sync_status counted our own replays and reads among it, so that
+-- silence did not show. A status that there is not is refused, instead of matching nothing.
 -- Compatible: same arguments and results.
+
+-- A replay of a replay is one of the delivery itself.
+update sync.deliveries r set replay_of = p.replay_of
+from sync.deliveries p where p.id = r.replay_of and p.replay_of is not null;
 
 create function sync.is_given_up(delivery_id uuid) returns boolean
 language sql stable
@@ -38,6 +44,10 @@ begin
       using errcode = '22023';
   end if;
 
+  if replay_deliveries.status not in ('pending', 'processing', 'succeeded', 'duplicate', 'stale', 'held', 'invalid', 'dead') then
+    raise exception 'Cannot replay: % is not a status of deliveries', replay_deliveries.status using errcode = '22023';
+  end if;
+
   select array_agg(d.id) filter (where d.connection_id is not null and d.external_id is not null),
     count(*) filter (where d.connection_id is null or d.external_id is null)
   into chosen, nameless
@@ -71,7 +81,7 @@ begin
       -- A nonce of its own, so that dedupe never swallows it (invariant 2).
       insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
         external_id, event_timestamp, headers, body, seq, next_attempt_at)
-      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), d.id, d.event_type,
+      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), coalesce(d.replay_of, d.id), d.event_type,
         d.external_id, d.event_timestamp, d.headers, d.body, r.requested_seq, now()
       from sync.deliveries d
       join sync.connections c on c.id = d.connection_id
@@ -102,7 +112,10 @@ as $$
     (select count(*) from sync.held_changes h join public.bookings b on b.id = h.booking_id
      where h.organization_id = c.organization_id and b.source = c.source
        and h.released_at is null and h.dismissed_at is null),
-    c.last_delivery_at,
+    -- The column is to within seconds, and events that change nothing do not touch it.
+    greatest(c.last_delivery_at, (select d.received_at from sync.deliveries d
+       where d.connection_id = c.id and d.replay_of is null and d.function <> 'import-bookings'
+       order by d.received_at desc limit 1)),
     -- What changed nothing is a success too.
     greatest(c.last_success_at,
       (select d.finished_at from sync.deliveries d where d.connection_id = c.id and d.status = 'succeeded'
@@ -110,12 +123,14 @@ as $$
       (select max(r.finished_at) from sync.runs r
        where r.organization_id = c.organization_id and r.source = c.source and r.status = 'completed')),
     (select count(*) from sync.deliveries d
-     where d.connection_id = c.id and d.received_at > now() - interval '1 hour'),
+     where d.connection_id = c.id and d.received_at > now() - interval '1 hour'
+       and d.replay_of is null and d.function <> 'import-bookings'),
     -- The same hour of the last four weeks: silence shows.
     (select round(count(*) / 4.0, 1) from generate_series(1, 4) w (weeks_ago)
      join sync.deliveries d on d.connection_id = c.id
        and d.received_at > now() - interval '1 hour' - w.weeks_ago * interval '7 days'
-       and d.received_at <= now() - w.weeks_ago * interval '7 days'),
+       and d.received_at <= now() - w.weeks_ago * interval '7 days'
+       and d.replay_of is null and d.function <> 'import-bookings'),
     (select jsonb_agg(jsonb_build_object('run_id', r.id, 'mode', r.mode, 'status', r.status,
         'started_at', r.started_at, 'heartbeat_at', r.heartbeat_at, 'counters', r.counters) order by r.started_at)
      from sync.runs r
