@@ -308,7 +308,7 @@ begin
   -- One transaction with the page: a run that dies goes on exactly after what it applied.
   if run.mode = 'reconcile' then
     -- What a comparison locks it gives back when it is undone, and whoever waited stands in between.
-    perform sync.lock_states(run.organization_id, run.source, checkpoint_run.snapshots);
+    perform sync.lock_page(run.organization_id, run.source, checkpoint_run.snapshots);
     -- Also what could not be taken was there: only what was not listed at all is missing.
     insert into sync.sightings (run_id, external_id)
     select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
@@ -1436,8 +1436,14 @@ begin
                and s.missing_sightings > 0) then
     update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
     where s.organization_id = apply_page.organization_id and s.source = apply_page.source
-      and s.missing_sightings > 0
-      and s.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged');
+      and s.external_id in (
+        select k.external_id from sync.source_states k
+        where k.organization_id = apply_page.organization_id and k.source = apply_page.source
+          and k.missing_sightings > 0
+          and k.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged')
+        -- Not waited for, since these are not locked in their order: whoever has it at work says so himself.
+        for update skip locked
+      );
   end if;
 
   -- An upsert finds its row by key whatever the planner believes.
@@ -1516,7 +1522,7 @@ exception when data_exception or integrity_constraint_violation or program_limit
     )::sync.snapshot_verdict];
   end if;
   -- Together, before either half: halves of two pages are in no order.
-  perform sync.lock_states(organization_id, source, snapshots);
+  perform sync.lock_page(organization_id, source, snapshots);
   return array(
     select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
     from unnest(sync.apply_page_or_halves(organization_id, source,
@@ -2360,25 +2366,39 @@ $$;
 
 COMMENT ON FUNCTION sync.lock_open_run(run_id uuid) IS 'The run, if it is still open, with its connection locked.';
 
--- sync: lock_states(uuid, public.booking_source, jsonb); Type: FUNCTION
+-- sync: lock_page(uuid, public.booking_source, jsonb); Type: FUNCTION
 
-CREATE FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
-  select from (
-    select distinct e.snapshot ->> 'external_id' as external_id from jsonb_array_elements($3) e (snapshot) order by 1
-  ) w
+    AS $$
+#variable_conflict use_column
+declare
+  ids constant text[] := array(
+    select distinct e.snapshot ->> 'external_id' from jsonb_array_elements(lock_page.snapshots) e (snapshot)
+    where sync.snapshot_error(e.snapshot) is null order by 1);
+begin
+  -- As plan_snapshots does it: first all that are new, then all.
+  insert into sync.source_states (organization_id, source, external_id)
+  select lock_page.organization_id, lock_page.source, i.id from unnest(ids) with ordinality i (id, place)
+  order by i.place
+  on conflict do nothing;
+  perform from unnest(ids) with ordinality i (id, place)
   cross join lateral (
     select from sync.source_states s
-    where s.organization_id = $1 and s.source = $2 and s.external_id = w.external_id
+    where s.organization_id = lock_page.organization_id and s.source = lock_page.source and s.external_id = i.id
     for update
   ) locked
-$_$;
+  order by i.place;
+  perform from sync.connections c
+  where c.organization_id = lock_page.organization_id and c.source = lock_page.source
+  for no key update;
+end;
+$$;
 
--- sync: FUNCTION lock_states(organization_id uuid, source public.booking_source, snapshots jsonb); Type: COMMENT
+-- sync: FUNCTION lock_page(organization_id uuid, source public.booking_source, snapshots jsonb); Type: COMMENT
 
-COMMENT ON FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) IS 'Locks the known bookings of a page in one order, for whoever does more than one thing with it.';
+COMMENT ON FUNCTION sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) IS 'Locks the bookings of a page in one order, and then their connection, for whoever does more than one thing with it; a booking that is new gets its empty state.';
 
 -- sync: mark_missing(sync.deliveries); Type: FUNCTION
 
@@ -6515,10 +6535,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sync.runs TO service_role;
 REVOKE ALL ON FUNCTION sync.lock_open_run(run_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION sync.lock_open_run(run_id uuid) TO service_role;
 
--- sync: FUNCTION lock_states(organization_id uuid, source public.booking_source, snapshots jsonb); Type: ACL
+-- sync: FUNCTION lock_page(organization_id uuid, source public.booking_source, snapshots jsonb); Type: ACL
 
-REVOKE ALL ON FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) TO service_role;
+REVOKE ALL ON FUNCTION sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) TO service_role;
 
 -- sync: FUNCTION mark_missing(delivery sync.deliveries); Type: ACL
 

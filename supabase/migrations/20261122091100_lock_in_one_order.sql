@@ -1,4 +1,4 @@
--- Purpose: no two of our own functions can wait for each other. A webhook could meet a batch of the
+-- Purpose: have our own functions lock in one order. Two could wait for each other: a webhook met a batch of the
 -- drain, a start of a run the page of the same run, a release the page that has its booking, a repeated
 -- event the end of the first, a repair or a page with a bad snapshot another page, a call by hand a claim: one of them was then broken off with 40P01 (answered 503, tried
 -- again). The order is now: delivery or run, source states by external id, held changes, bookings,
@@ -96,22 +96,36 @@ begin
 end;
 $$;
 
-create function sync.lock_states(organization_id uuid, source public.booking_source, snapshots jsonb) returns void
-language sql
+create function sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) returns void
+language plpgsql
 set search_path = ''
 as $$
-  select from (
-    select distinct e.snapshot ->> 'external_id' as external_id from jsonb_array_elements($3) e (snapshot) order by 1
-  ) w
+#variable_conflict use_column
+declare
+  ids constant text[] := array(
+    select distinct e.snapshot ->> 'external_id' from jsonb_array_elements(lock_page.snapshots) e (snapshot)
+    where sync.snapshot_error(e.snapshot) is null order by 1);
+begin
+  -- As plan_snapshots does it: first all that are new, then all.
+  insert into sync.source_states (organization_id, source, external_id)
+  select lock_page.organization_id, lock_page.source, i.id from unnest(ids) with ordinality i (id, place)
+  order by i.place
+  on conflict do nothing;
+  perform from unnest(ids) with ordinality i (id, place)
   cross join lateral (
     select from sync.source_states s
-    where s.organization_id = $1 and s.source = $2 and s.external_id = w.external_id
+    where s.organization_id = lock_page.organization_id and s.source = lock_page.source and s.external_id = i.id
     for update
   ) locked
+  order by i.place;
+  perform from sync.connections c
+  where c.organization_id = lock_page.organization_id and c.source = lock_page.source
+  for no key update;
+end;
 $$;
 
-comment on function sync.lock_states(uuid, public.booking_source, jsonb) is
-  'Locks the known bookings of a page in one order, for whoever does more than one thing with it.';
+comment on function sync.lock_page(uuid, public.booking_source, jsonb) is
+  'Locks the bookings of a page in one order, and then their connection, for whoever does more than one thing with it; a booking that is new gets its empty state.';
 
 create or replace function sync.plan_snapshots(
   organization_id uuid,
@@ -293,7 +307,7 @@ exception when data_exception or integrity_constraint_violation or program_limit
     )::sync.snapshot_verdict];
   end if;
   -- Together, before either half: halves of two pages are in no order.
-  perform sync.lock_states(organization_id, source, snapshots);
+  perform sync.lock_page(organization_id, source, snapshots);
   return array(
     select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
     from unnest(sync.apply_page_or_halves(organization_id, source,
@@ -579,7 +593,7 @@ begin
   -- One transaction with the page: a run that dies goes on exactly after what it applied.
   if run.mode = 'reconcile' then
     -- What a comparison locks it gives back when it is undone, and whoever waited stands in between.
-    perform sync.lock_states(run.organization_id, run.source, checkpoint_run.snapshots);
+    perform sync.lock_page(run.organization_id, run.source, checkpoint_run.snapshots);
     -- Also what could not be taken was there: only what was not listed at all is missing.
     insert into sync.sightings (run_id, external_id)
     select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
@@ -604,5 +618,5 @@ begin
 end;
 $$;
 
-revoke all on function sync.lock_states(uuid, public.booking_source, jsonb) from public, anon, authenticated;
-grant execute on function sync.lock_states(uuid, public.booking_source, jsonb) to service_role;
+revoke all on function sync.lock_page(uuid, public.booking_source, jsonb) from public, anon, authenticated;
+grant execute on function sync.lock_page(uuid, public.booking_source, jsonb) to service_role;

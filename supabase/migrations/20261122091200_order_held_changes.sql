@@ -245,8 +245,14 @@ begin
                and s.missing_sightings > 0) then
     update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
     where s.organization_id = apply_page.organization_id and s.source = apply_page.source
-      and s.missing_sightings > 0
-      and s.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged');
+      and s.external_id in (
+        select k.external_id from sync.source_states k
+        where k.organization_id = apply_page.organization_id and k.source = apply_page.source
+          and k.missing_sightings > 0
+          and k.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged')
+        -- Not waited for, since these are not locked in their order: whoever has it at work says so himself.
+        for update skip locked
+      );
   end if;
 
   -- An upsert finds its row by key whatever the planner believes.
