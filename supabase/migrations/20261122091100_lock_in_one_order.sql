@@ -1,8 +1,9 @@
--- Purpose: have our own functions lock in one order. Two could wait for each other: a webhook met a batch of the
--- drain, a start of a run the page of the same run, a release the page that has its booking, a repeated
--- event the end of the first, a repair or a page with a bad snapshot another page, a call by hand a claim: one of them was then broken off with 40P01 (answered 503, tried
--- again). The order is now: delivery or run, source states by external id, held changes, bookings,
--- connection; and what would have to wait against it is skipped, since it only notes a time.
+-- Purpose: have our own functions lock in one order. Two of them could wait for each other: a webhook
+-- and a batch of the drain, the start of a run and its page, a release and the page of its booking, a
+-- repeated event or a replay and the end of the first, a repair or a page with a bad snapshot and
+-- another page, a call by hand and a claim. One was then broken off with 40P01, answered 503 and left
+-- to be tried again. The order is: delivery or run, source states by external id, held changes,
+-- bookings, connection; what would have to wait against it is skipped, since it only notes a time.
 -- Compatible: same arguments and results.
 
 create or replace function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
