@@ -826,6 +826,10 @@ comment on column sync.deliveries.waits is 'Attempts that ended with the source 
 
 -- schemas/22_source_states.sql
 
+-- What we last knew of a booking at its source, also before the booking exists here. The row of a
+-- booking is also the lock that puts everything done to it in order, and requested_seq counts the
+-- reads that were asked for.
+
 create table sync.source_states (
   organization_id uuid not null references public.organizations (id) on delete cascade,
   source public.booking_source not null,
@@ -849,16 +853,67 @@ comment on table sync.source_states is 'What we last knew of a booking at its so
 comment on column sync.source_states.source_updated_at is 'The source''s own revision time of the last applied statement.';
 comment on column sync.source_states.source_version is 'The source''s own revision number of the last applied statement.';
 comment on column sync.source_states.content_hash is 'Hash of the last applied content; null: compare with the rows.';
-comment on column sync.source_states.fetched_at is 'When the read of the last applied statement began (invariant 4); for an event when it arrived.';
+comment on column sync.source_states.fetched_at is 'When the read of the last applied statement began (rule: a fetch is dated when it was read); for an event when it arrived.';
 comment on column sync.source_states.last_event_timestamp is 'Headout''s local time of the newest event.';
 comment on column sync.source_states.last_event_status is 'Headout''s status of the newest event; decides within one second.';
-comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (invariant 5).';
+comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (rule: a webhook during a sync causes a second pass).';
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
 comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
 
 -- Few at any time: a page is compared with all of them.
 create index source_states_missing_idx on sync.source_states (organization_id, source) where missing_sightings > 0;
+
+create type sync.lane as (organization_id uuid, source public.booking_source, external_id text);
+
+comment on type sync.lane is 'A booking as the inbox sees it: its deliveries are processed one at a time.';
+
+create function sync.lock_states(
+  organization_id uuid, source public.booking_source, external_ids text[], new_ids text[]
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  insert into sync.source_states (organization_id, source, external_id)
+  select lock_states.organization_id, lock_states.source, i.id
+  from unnest(lock_states.new_ids) i (id)
+  order by i.id
+  on conflict do nothing;
+
+  perform from (select distinct i.id from unnest(lock_states.external_ids) i (id) order by 1) wanted
+  cross join lateral (
+    select from sync.source_states s
+    where s.organization_id = lock_states.organization_id and s.source = lock_states.source
+      and s.external_id = wanted.id
+    for update
+  ) locked;
+end;
+$$;
+
+comment on function sync.lock_states(uuid, public.booking_source, text[], text[]) is
+  'Locks the states of some bookings in one order, so that two callers wait for each other and never deadlock; new_ids get an empty state first.';
+
+create function sync.request_reads(lanes sync.lane[])
+returns table (organization_id uuid, source public.booking_source, external_id text, requested_seq bigint)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
+  select distinct l.organization_id, l.source, l.external_id, 1 from unnest(request_reads.lanes) l
+  order by 1, 2, 3
+  on conflict on constraint source_states_pkey
+  do update set requested_seq = s.requested_seq + 1, updated_at = now()
+  returning s.organization_id, s.source, s.external_id, s.requested_seq;
+end;
+$$;
+
+comment on function sync.request_reads(sync.lane[]) is
+  'Counts one more request to read each booking, and locks its state. A read that begins later answers every request up to the number returned (rule: a webhook during a sync causes a second pass).';
 
 -- schemas/23_runs.sql
 
@@ -1046,12 +1101,73 @@ $$;
 
 comment on function sync.fill_title(text, text, text, text) is 'A title from its template.';
 
+-- schemas/26_pages.sql
+
+-- The words in which the functions of a page speak to each other: the page, what is planned for each
+-- of its snapshots, what was written, and the verdict on each snapshot.
+
+create type sync.page as (
+  organization_id uuid,
+  source public.booking_source,
+  deliveries sync.deliveries[],
+  run_id uuid,
+  force boolean,
+  detailed boolean
+);
+
+comment on type sync.page is
+  'What all snapshots of one call have in common: the connection, the deliveries whose leases are held, the run, whether to compare with the rows instead of hash and revision (force), and whether to report every changed field (detailed).';
+
+create type sync.planned_snapshot as (
+  ord integer,
+  external_id text,
+  snapshot jsonb,
+  content_hash text,
+  fetched_at timestamptz,
+  source_updated_at timestamptz,
+  source_version bigint,
+  verdict text,
+  error jsonb,
+  booking_id bigint,
+  is_new boolean,
+  old_status public.booking_status,
+  new_status public.booking_status
+);
+
+comment on type sync.planned_snapshot is
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid.';
+
+create function sync.with_verdict(planned sync.planned_snapshot, verdict text, error jsonb default null)
+returns sync.planned_snapshot
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  planned.verdict := with_verdict.verdict;
+  planned.error := with_verdict.error;
+  return planned;
+end;
+$$;
+
+comment on function sync.with_verdict(sync.planned_snapshot, text, jsonb) is 'The same snapshot with another verdict.';
+
+create type sync.snapshot_verdict as (
+  ord integer,
+  external_id text,
+  verdict text,
+  booking_id bigint,
+  changes jsonb,
+  error jsonb
+);
+
+comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
+
 -- schemas/30_status.sql
 
--- Purpose: the one place where a booking's status is decided, for both sources and every path.
--- Any status may follow any other when the source states it; what is special is
---   - leaving CONFIRMED: counted and, past the budget, held (invariant 7);
---   - leaving REJECTED by an event: a conflict that only a fetch may decide.
+-- The status of a booking, for both sources and every path, and the order of two statements about it.
+-- Any status may follow any other when the source states it. Two changes are special:
+--   - leaving CONFIRMED is counted and, beyond the budget, held (31_brake);
+--   - leaving REJECTED by an event is a conflict that only a read may decide (43_headout_event).
 
 create function sync.is_departure(old_status public.booking_status, new_status public.booking_status)
 returns boolean
@@ -1064,8 +1180,8 @@ $$;
 comment on function sync.is_departure(public.booking_status, public.booking_status) is
   'Whether a change of status leaves CONFIRMED and so counts against the brake.';
 
--- The columns that change with the status. Empty if it does not change, so that equal content
--- writes nothing. Each timestamp says when the *present* state was learned of; history keeps the rest.
+-- Empty if the status does not change, so that equal content writes nothing. Each timestamp says when
+-- we learned of the present status; history keeps the earlier ones.
 create function sync.status_patch(
   old_status public.booking_status,
   new_status public.booking_status,
@@ -1089,59 +1205,44 @@ $$;
 comment on function sync.status_patch(public.booking_status, public.booking_status, timestamptz, boolean) is
   'Columns of bookings that change when the status goes from old to new at an instant.';
 
-create function sync.headout_status(event_type text) returns public.booking_status
+-- Version before updated_at: the first of the two that both sides state and that differs decides.
+create function sync.revision_order(
+  version bigint, updated_at timestamptz, other_version bigint, other_updated_at timestamptz
+) returns integer
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select case event_type
-    when 'UNCAPTURED' then 'PENDING'
-    when 'PENDING' then 'PENDING'
-    when 'COMPLETED' then 'CONFIRMED'
-    when 'CANCELLED' then 'CANCELLED'
-    when 'FAILED' then 'REJECTED'
-    when 'CAPTURE_TIMEDOUT' then 'REJECTED'
-  end::public.booking_status
+  select case
+    when version > other_version then 1
+    when version < other_version then -1
+    when updated_at > other_updated_at then 1
+    when updated_at < other_updated_at then -1
+    else 0 end
 $$;
 
-comment on function sync.headout_status(text) is 'Our status for a status of Headout; null for an unknown one.';
+comment on function sync.revision_order(bigint, timestamptz, bigint, timestamptz) is
+  'Which of two revisions of a booking wins: 1 the first, -1 the other, 0 if the revisions cannot tell; then the later read wins (rule: older never overwrites newer).';
 
-create function sync.headout_rank(event_type text) returns integer
+create function sync.compare_snapshots(snapshot jsonb, other jsonb) returns integer
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select array_position(
-    array['UNCAPTURED', 'PENDING', 'COMPLETED', 'CANCELLED', 'FAILED', 'CAPTURE_TIMEDOUT'], event_type)
+  select sync.revision_order(
+    (snapshot ->> 'source_version')::bigint, (snapshot ->> 'source_updated_at')::timestamptz,
+    (other ->> 'source_version')::bigint, (other ->> 'source_updated_at')::timestamptz)
 $$;
 
-comment on function sync.headout_rank(text) is
-  'Place in the lifecycle; decides between two events of one booking in the same second.';
-
--- Purpose: what the brake holds is a statement like any other, and ordered like any other (invariant 3).
--- An event older than a held one was applied and ended the hold; a list that lagged behind ended the
--- hold of a newer revision, or used up a release; a read that began before replaced one from after it.
--- And a release is for the next fresh read: one that began before the person decided does not use it,
--- it lasts a day, and what passes with it counts in the budget of its page. What a person dropped was
--- applied all the same by the next full run, whose list says it in other words, or by a repair: now it
--- stays dropped until the source says something newer or something else.
--- Compatible: same arguments and results; sync.is_released has one argument more.
-
-create function sync.compare_revisions(a jsonb, b jsonb) returns integer
-language sql immutable parallel safe
-set search_path = ''
-as $$
-  select coalesce(case when (a ->> 'source_version')::bigint <> (b ->> 'source_version')::bigint
-    then sign((a ->> 'source_version')::numeric - (b ->> 'source_version')::numeric)::integer
-    when (a ->> 'source_updated_at')::timestamptz > (b ->> 'source_updated_at')::timestamptz then 1
-    when (a ->> 'source_updated_at')::timestamptz < (b ->> 'source_updated_at')::timestamptz then -1 end, 0)
-$$;
-
-comment on function sync.compare_revisions(jsonb, jsonb) is
-  'Of two snapshots, whether the first has the higher revision (1), the lower (-1), or nobody can tell (0). Version before updated_at.';
+comment on function sync.compare_snapshots(jsonb, jsonb) is 'sync.revision_order of two snapshots.';
 
 -- schemas/31_brake.sql
 
--- Purpose: the brake (invariant 7). Departures from CONFIRMED are let through up to the connection's
--- cancel_budget per rolling hour, whichever path brought them; the rest is held for a person.
+-- The brake (rule: cancelling takes a positive statement). Counted is every departure of a booking from
+-- CONFIRMED within the last hour, whichever path brought it. Beyond the connection's cancel_budget a
+-- departure is held for a person:
+--   - released, the next read that begins within a day passes the brake;
+--   - dismissed, the change stays dropped until the source states something newer or something else;
+--   - a later statement that was applied ends the hold.
+-- What is held has been stated, and is ordered like any other statement.
 
 create function sync.remaining_cancel_budget(organization_id uuid, source public.booking_source)
 returns integer
@@ -1181,9 +1282,21 @@ as $$
 $$;
 
 comment on function sync.is_released(bigint, timestamptz) is
-  'Whether a person has let this booking pass the brake within a day, before the read began, and no read has followed yet.';
+  'Whether a person has released this booking within a day, before this read began, and no read has used it yet.';
 
--- Keeps what the brake stopped. A newer statement replaces the open hold; the same one writes nothing.
+create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_dropped.booking_id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind = is_dropped.new_status::text
+      and sync.compare_snapshots(is_dropped.snapshot, h.snapshot) <= 0)
+$$;
+
+comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
+  'Whether a person has dismissed this very change of status, and the source has stated nothing newer and nothing else since.';
+
 create function sync.hold_change(
   organization_id uuid, booking_id bigint, new_status public.booking_status, snapshot jsonb,
   delivery_id uuid, run_id uuid
@@ -1204,10 +1317,11 @@ begin
     run_id = excluded.run_id, held_at = now()
   where (h.kind <> excluded.kind
       or h.snapshot ->> 'content_hash' is distinct from excluded.snapshot ->> 'content_hash')
-    -- Nor does an older statement replace a newer one here (invariant 3).
-    and case sync.compare_revisions(excluded.snapshot, h.snapshot)
-      when 0 then coalesce((excluded.snapshot ->> 'fetched_at')::timestamptz >= (h.snapshot ->> 'fetched_at')::timestamptz, true)
-      else sync.compare_revisions(excluded.snapshot, h.snapshot) > 0 end
+    -- rule: older never overwrites newer
+    and case sync.compare_snapshots(excluded.snapshot, h.snapshot)
+      when 1 then true
+      when -1 then false
+      else coalesce((excluded.snapshot ->> 'fetched_at')::timestamptz >= (h.snapshot ->> 'fetched_at')::timestamptz, true) end
   returning true into written;
   if written is null then
     return false;
@@ -1221,22 +1335,187 @@ end;
 $$;
 
 comment on function sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) is
-  'Opens or replaces the hold of one booking; true if anything was written.';
+  'Opens the hold of one booking, or replaces an older one; the same statement writes nothing. True if anything was written.';
 
-create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
-language sql stable
+create function sync.keep_status(planned sync.planned_snapshot) returns sync.planned_snapshot
+language plpgsql immutable
 set search_path = ''
 as $$
-  select exists (select from sync.held_changes h
-    where h.booking_id = is_dropped.booking_id and h.dismissed_at is not null and h.settled_at is null
-      and h.by <> 'system' and h.kind = is_dropped.new_status::text
-      and sync.compare_revisions(is_dropped.snapshot, h.snapshot) <= 0)
+begin
+  planned.snapshot := planned.snapshot #- '{booking,status}' #- '{booking,source_status}';
+  planned.new_status := planned.old_status;
+  return planned;
+end;
 $$;
 
-comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
-  'Whether a person has dropped this very change of status, and the source has said nothing newer and nothing else since.';
+comment on function sync.keep_status(sync.planned_snapshot) is
+  'The same snapshot without its status: the rest of the statement is as good as any.';
+
+create function sync.apply_brake(page sync.page, plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- Departures that no person has released, in the order of the page.
+  counted integer[];
+  allowed integer;
+begin
+  if not exists (select from unnest(plan) p
+                 where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
+    return plan;
+  end if;
+
+  plan := array(
+    select case when p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+        and sync.is_dropped(p.booking_id, p.new_status, p.snapshot)
+      then sync.keep_status(p) else p end
+    from unnest(plan) p order by p.ord);
+  counted := array(
+    select p.ord from unnest(plan) p
+    where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+      and not sync.is_released(p.booking_id, p.fetched_at)
+    order by p.ord);
+  -- A release counts too, but is never held for it.
+  allowed := greatest(0, sync.remaining_cancel_budget(page.organization_id, page.source) - (
+    select count(*)::integer from unnest(plan) p
+    where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status) and p.ord <> all (counted)));
+  plan := array(
+    select case when p.ord = any (counted[allowed + 1:]) then sync.with_verdict(p, 'held') else p end
+    from unnest(plan) p order by p.ord);
+
+  perform sync.hold_change(page.organization_id, p.booking_id, p.new_status,
+    p.snapshot || jsonb_build_object('fetched_at', p.fetched_at), d.id, page.run_id)
+  from unnest(plan) p
+  left join unnest(page.deliveries) d on d.external_id = p.external_id
+  where p.verdict = 'held';
+  return plan;
+end;
+$$;
+
+comment on function sync.apply_brake(sync.page, sync.planned_snapshot[]) is
+  'The plan of a page with what the brake stops: departures beyond the budget become held, and one that a person has dismissed keeps its status.';
+
+-- The guards look at one index: most pages end no hold.
+create function sync.end_holds(organization_id uuid, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  -- An applied statement ends the hold of an older one, and uses up a release.
+  if exists (select from sync.held_changes h
+             where h.organization_id = end_holds.organization_id and h.dismissed_at is null
+               and (h.released_at is null or h.settled_at is null)) then
+    update sync.held_changes h set
+      dismissed_at = case when h.released_at is null then now() end,
+      settled_at = case when h.released_at is not null then now() end,
+      by = coalesce(h.by, 'system')
+    from unnest(plan) p
+    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+      and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
+      and p.verdict in ('apply', 'unchanged', 'revision')
+      and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
+      -- A list that lags says nothing about what was stated after it.
+      and sync.revision_order(p.source_version, p.source_updated_at,
+        (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
+  end if;
+
+  -- A dismissed change is over once the source states something else.
+  if exists (select from sync.held_changes h
+             where h.organization_id = end_holds.organization_id and h.dismissed_at is not null
+               and h.settled_at is null and h.by <> 'system') then
+    update sync.held_changes h set settled_at = now()
+    from unnest(plan) p
+    where h.organization_id = end_holds.organization_id and h.booking_id = p.booking_id
+      and h.dismissed_at is not null and h.settled_at is null and h.by <> 'system'
+      and p.verdict in ('apply', 'revision') and h.dismissed_at < coalesce(p.fetched_at, now())
+      and p.snapshot #>> '{booking,status}' <> h.kind
+      and sync.revision_order(p.source_version, p.source_updated_at,
+        (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
+  end if;
+end;
+$$;
+
+comment on function sync.end_holds(uuid, sync.planned_snapshot[]) is
+  'Ends the holds, the releases and the dismissals that the statements of a page have overtaken.';
 
 -- schemas/40_receive.sql
+
+-- The front door of the inbox. A delivery is stored before anything is acknowledged, a repeated event
+-- is recognised, and the booking's lane is handed out if it is free.
+-- Rules: stored before acknowledged · same event, one effect · a webhook during a sync causes a second pass.
+
+create function sync.new_delivery(
+  connection_id bigint,
+  function text,
+  dedupe_key text,
+  external_id text,
+  event_type text default null,
+  event_timestamp text default null,
+  headers jsonb default null,
+  body jsonb default null,
+  status text default 'pending',
+  last_error jsonb default null
+) returns sync.deliveries
+language plpgsql
+set search_path = ''
+as $$
+declare
+  delivery sync.deliveries;
+begin
+  delivery.id := gen_random_uuid();
+  delivery.connection_id := new_delivery.connection_id;
+  delivery.function := new_delivery.function;
+  delivery.dedupe_key := coalesce(new_delivery.dedupe_key, delivery.id::text);
+  delivery.external_id := new_delivery.external_id;
+  delivery.event_type := new_delivery.event_type;
+  delivery.event_timestamp := new_delivery.event_timestamp;
+  delivery.received_at := now();
+  delivery.headers := coalesce(new_delivery.headers, '{}');
+  delivery.body := new_delivery.body;
+  delivery.status := new_delivery.status;
+  delivery.last_error := new_delivery.last_error;
+  delivery.next_attempt_at := now();
+  delivery.attempts := 0;
+  delivery.waits := 0;
+  return delivery;
+end;
+$$;
+
+comment on function sync.new_delivery(bigint, text, text, text, text, text, jsonb, jsonb, text, jsonb) is
+  'A delivery that is not stored yet, due at once; without a dedupe key it is an event of its own.';
+
+create function sync.store_delivery(delivery sync.deliveries) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+  stored uuid;
+begin
+  insert into sync.deliveries select (delivery).*
+  on conflict (dedupe_key) where status <> 'duplicate' do nothing
+  returning id into stored;
+  return stored;
+end;
+$$;
+
+comment on function sync.store_delivery(sync.deliveries) is
+  'Stores a delivery and returns its id; null if its dedupe key is taken.';
+
+create function sync.store_duplicate(delivery sync.deliveries, original uuid) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delivery.status := 'duplicate';
+  delivery.duplicate_of := original;
+  delivery.next_attempt_at := null;
+  delivery.finished_at := now();
+  return sync.store_delivery(delivery);
+end;
+$$;
+
+comment on function sync.store_duplicate(sync.deliveries, uuid) is 'Stores a delivery that repeats an earlier one.';
 
 create function sync.delivery_now(delivery_id uuid) returns setof sync.deliveries
 language sql volatile
@@ -1247,169 +1526,188 @@ $$;
 
 comment on function sync.delivery_now(uuid) is 'A delivery as it is at this moment of the statement (volatile: a fresh snapshot).';
 
--- Puts a stored delivery into its booking's lane: claims it if the lane is free, else says why not.
-create function sync.enter_lane(
-  delivery_id uuid, connection sync.connections, claim boolean,
-  out lease_token uuid, out reason text, out next_attempt_at timestamptz
-)
+create function sync.free_leases(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
+    lease_token = null, last_error = jsonb_build_object('code', 'lease_expired',
+      'message', 'The worker stopped without an answer.', 'at', now())
+  where d.id = any (delivery_ids);
+end;
+$$;
+
+comment on function sync.free_leases(uuid[]) is 'Puts deliveries whose worker has died back into the queue, due at once.';
+
+create type sync.lane_entry as (lease_token uuid, reason text, next_attempt_at timestamptz);
+
+comment on type sync.lane_entry is 'How a delivery entered its lane: leased, or waiting for a reason (paused, busy, burst).';
+
+create function sync.enter_lane(delivery_id uuid, connection sync.connections, claim boolean) returns sync.lane_entry
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
 declare
+  entry sync.lane_entry;
   new_seq bigint;
   lane_external_id text;
 begin
   select d.external_id into lane_external_id from sync.deliveries d where d.id = enter_lane.delivery_id;
+  select r.requested_seq into new_seq
+  from sync.request_reads(array[row(connection.organization_id, connection.source, lane_external_id)::sync.lane]) r;
 
-  -- Also the lock that puts the requests of one booking in order.
-  insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-  values (enter_lane.connection.organization_id, enter_lane.connection.source, lane_external_id, 1)
-  on conflict (organization_id, source, external_id)
-  do update set requested_seq = s.requested_seq + 1, updated_at = now()
-  returning s.requested_seq into new_seq;
-
-  -- A dead worker's lease ends here as well as in claim_deliveries. One that is locked belongs to a
-  -- late worker who is finishing it right now, and who may be waiting for the lock that we hold.
-  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null, lease_token = null
-  where d.id in (
+  -- A lease that is locked belongs to a late worker who is finishing it right now, and who may be
+  -- waiting for the lock that we hold.
+  perform sync.free_leases(array(
     select e.id from sync.deliveries e
-    where e.connection_id = enter_lane.connection.id and e.external_id = lane_external_id
+    where e.connection_id = connection.id and e.external_id = lane_external_id
       and e.status = 'processing' and e.leased_until < now()
-    for no key update skip locked
-  );
+    for no key update skip locked));
 
-  if enter_lane.connection.paused_at is not null or not enter_lane.connection.enabled then
-    enter_lane.reason := 'paused';
-  elsif exists (select from sync.deliveries d
-                where d.connection_id = enter_lane.connection.id and d.external_id = lane_external_id
-                  and d.status = 'processing') then
-    enter_lane.reason := 'busy';
-  elsif not enter_lane.claim then
-    enter_lane.reason := 'burst';
-  end if;
-
-  if enter_lane.reason is null then
-    enter_lane.lease_token := gen_random_uuid();
+  entry.reason := case
+    when connection.paused_at is not null or not connection.enabled then 'paused'
+    when exists (select from sync.deliveries d
+                 where d.connection_id = connection.id and d.external_id = lane_external_id
+                   and d.status = 'processing') then 'busy'
+    when not enter_lane.claim then 'burst' end;
+  if entry.reason is null then
+    entry.lease_token := gen_random_uuid();
     update sync.deliveries d set seq = new_seq, status = 'processing', attempts = d.attempts + 1,
       claimed_at = now(), claimed_seq = new_seq, leased_until = now() + interval '60 seconds',
-      lease_token = enter_lane.lease_token, next_attempt_at = null
+      lease_token = entry.lease_token, next_attempt_at = null
     where d.id = enter_lane.delivery_id;
   else
-    enter_lane.next_attempt_at := now();
+    entry.next_attempt_at := now();
     update sync.deliveries d set seq = new_seq, next_attempt_at = now()
     where d.id = enter_lane.delivery_id;
   end if;
-
-  -- To within some seconds, so it need not wait for whoever has the connection: they may wait for us.
-  update sync.connections c set last_delivery_at = now()
-  where c.id in (
-    select k.id from sync.connections k
-    where k.id = enter_lane.connection.id
-      and (k.last_delivery_at is null or k.last_delivery_at < now() - interval '10 seconds')
-    for no key update skip locked
-  );
+  perform sync.note_delivery(connection.id);
+  return entry;
 end;
 $$;
 
 comment on function sync.enter_lane(uuid, sync.connections, boolean) is
   'Numbers a delivery within its booking and leases it for 60 s if nobody works on that booking; else reason is paused, busy or burst (the caller has its hands full) and it is due at once.';
 
-create function sync.receive(
-  p_function text, p_organization_id uuid, p_source public.booking_source, p_external_id text,
-  p_event_type text, p_event_timestamp text, p_headers jsonb, p_body jsonb, p_dedupe_key text,
-  p_status text, p_last_error jsonb, p_claim boolean,
-  out delivery_id uuid, out outcome text, out organization_id uuid, out lease_token uuid,
-  out reason text, out next_attempt_at timestamptz, out duplicate_of uuid
-)
+-- To within ten seconds, so it need not wait for a lock on the connection: its holder may wait for us.
+create function sync.note_delivery(connection_id bigint) returns void
 language plpgsql
 set search_path = ''
 as $$
-#variable_conflict use_column
-declare
-  connection sync.connections := sync.resolve_connection(p_organization_id, p_source);
-  valid constant boolean := p_status = 'pending' and connection.id is not null;
 begin
-  if p_status not in ('pending', 'invalid') then
-    raise exception 'Cannot receive delivery: status is %', p_status using errcode = '22023';
-  end if;
-  if connection.id is null and p_source = 'headout' and p_organization_id is null then
-    receive.outcome := 'not_configured';
-    return;
-  end if;
-
-  receive.delivery_id := gen_random_uuid();
-  receive.organization_id := connection.organization_id;
-  insert into sync.deliveries (id, connection_id, function, dedupe_key, event_type, external_id,
-    event_timestamp, headers, body, status, next_attempt_at, last_error, finished_at)
-  values (receive.delivery_id, connection.id, p_function,
-    case when valid then coalesce(p_dedupe_key, receive.delivery_id::text) else receive.delivery_id::text end,
-    p_event_type, p_external_id,
-    p_event_timestamp, coalesce(p_headers, '{}'), p_body,
-    case when valid then 'pending' else 'invalid' end, case when valid then now() end,
-    coalesce(p_last_error, case when connection.id is null then
-      '{"code": "unknown_organization", "message": "The body names no organization that exists."}'::jsonb end),
-    case when valid then null else now() end)
-  on conflict (dedupe_key) where status <> 'duplicate' do nothing
-  returning id into receive.delivery_id;
-
-  if receive.delivery_id is null then
-    select d.id into receive.duplicate_of from sync.deliveries d
-    where d.dedupe_key = p_dedupe_key and d.status <> 'duplicate';
-    insert into sync.deliveries (connection_id, function, dedupe_key, duplicate_of, event_type,
-      external_id, event_timestamp, headers, body, status, finished_at)
-    values (connection.id, p_function, p_dedupe_key, receive.duplicate_of, p_event_type,
-      p_external_id, p_event_timestamp, coalesce(p_headers, '{}'), p_body, 'duplicate', now())
-    returning id into receive.delivery_id;
-    receive.outcome := 'duplicate';
-  elsif connection.id is null then
-    receive.outcome := 'unknown_organization';
-  elsif p_status = 'invalid' then
-    receive.outcome := 'invalid';
-    -- Headout never repeats a 4xx: if the body names a booking, we ask about it ourselves.
-    if p_external_id is not null and p_source = 'headout' then
-      perform sync.request_refetch(receive.delivery_id, connection, p_external_id);
-    end if;
-  else
-    select l.lease_token, l.reason, l.next_attempt_at
-    into receive.lease_token, receive.reason, receive.next_attempt_at
-    from sync.enter_lane(receive.delivery_id, connection, p_claim) l;
-    receive.outcome := case when receive.lease_token is null then 'deferred' else 'claimed' end;
-  end if;
+  update sync.connections c set last_delivery_at = now()
+  where c.id in (
+    select k.id from sync.connections k
+    where k.id = note_delivery.connection_id
+      and (k.last_delivery_at is null or k.last_delivery_at < now() - interval '10 seconds')
+    for no key update skip locked
+  );
 end;
 $$;
 
-comment on function sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean) is
-  'The work of receive_delivery.';
+comment on function sync.note_delivery(bigint) is 'Notes on a connection that a delivery has arrived, to within ten seconds.';
 
--- A read that nobody sent a valid delivery for, as a delivery of its own, so that it has a lane,
--- attempts and an end like any other.
+-- A read that no valid delivery asked for is a delivery itself, so that it has a lane, attempts and an end.
 create function sync.request_refetch(
   cause uuid, connection sync.connections, external_id text, event_type text default 'refetch'
 ) returns uuid
 language plpgsql
 set search_path = ''
 as $$
-#variable_conflict use_column
 declare
-  refetch_id uuid;
-  next_seq bigint;
+  delivery sync.deliveries := sync.new_delivery(connection.id, 'import-bookings', 'refetch:' || cause,
+    request_refetch.external_id, request_refetch.event_type);
 begin
-  insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-  values (connection.organization_id, connection.source, request_refetch.external_id, 1)
-  on conflict on constraint source_states_pkey
-  do update set requested_seq = s.requested_seq + 1, updated_at = now()
-  returning s.requested_seq into next_seq;
-  insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
-  values (connection.id, 'import-bookings', 'refetch:' || cause, request_refetch.event_type, request_refetch.external_id, next_seq, now())
-  on conflict (dedupe_key) where status <> 'duplicate' do nothing
-  returning id into refetch_id;
-  return refetch_id;
+  select r.requested_seq into delivery.seq from sync.request_reads(array[
+    row(connection.organization_id, connection.source, request_refetch.external_id)::sync.lane]) r;
+  return sync.store_delivery(delivery);
 end;
 $$;
 
 comment on function sync.request_refetch(uuid, sync.connections, text, text) is
   'Queues a read of one booking on behalf of a delivery that could not be used as it was.';
+
+create type sync.received_delivery as (
+  delivery_id uuid, outcome text, organization_id uuid, lease_token uuid, reason text,
+  next_attempt_at timestamptz, duplicate_of uuid
+);
+
+comment on type sync.received_delivery is 'What became of a delivery that was handed to the inbox (see receive_delivery).';
+
+create function sync.receive(
+  delivery sync.deliveries, organization_id uuid, source public.booking_source, claim boolean
+) returns sync.received_delivery
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection constant sync.connections := sync.resolve_connection(receive.organization_id, receive.source);
+  refused constant boolean := delivery.status = 'invalid' or connection.id is null;
+  received sync.received_delivery;
+  entry sync.lane_entry;
+begin
+  if delivery.status not in ('pending', 'invalid') then
+    raise exception 'Cannot receive delivery: status is %', delivery.status using errcode = '22023';
+  end if;
+  if connection.id is null and receive.source = 'headout' and receive.organization_id is null then
+    received.outcome := 'not_configured';
+    return received;
+  end if;
+
+  delivery.connection_id := connection.id;
+  received.organization_id := connection.organization_id;
+  if refused then
+    received.outcome := case when connection.id is null then 'unknown_organization' else 'invalid' end;
+    received.delivery_id := sync.store_refused(delivery);
+    -- Headout never repeats what was answered 4xx: if the body names a booking, we ask about it ourselves.
+    if received.outcome = 'invalid' and delivery.external_id is not null and receive.source = 'headout' then
+      perform sync.request_refetch(received.delivery_id, connection, delivery.external_id);
+    end if;
+    return received;
+  end if;
+
+  received.delivery_id := sync.store_delivery(delivery);
+  if received.delivery_id is null then
+    select d.id into received.duplicate_of from sync.deliveries d
+    where d.dedupe_key = delivery.dedupe_key and d.status <> 'duplicate';
+    received.delivery_id := sync.store_duplicate(delivery, received.duplicate_of);
+    received.outcome := 'duplicate';
+    return received;
+  end if;
+  entry := sync.enter_lane(received.delivery_id, connection, receive.claim);
+  received.lease_token := entry.lease_token;
+  received.reason := entry.reason;
+  received.next_attempt_at := entry.next_attempt_at;
+  received.outcome := case when entry.lease_token is null then 'deferred' else 'claimed' end;
+  return received;
+end;
+$$;
+
+comment on function sync.receive(sync.deliveries, uuid, public.booking_source, boolean) is
+  'Stores one delivery and enters it into its lane: the work of receive_delivery.';
+
+-- Under a key of its own: the sender's corrected repetition is an event that has not been accepted.
+create function sync.store_refused(delivery sync.deliveries) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delivery.dedupe_key := delivery.id::text;
+  delivery.status := 'invalid';
+  delivery.next_attempt_at := null;
+  delivery.finished_at := now();
+  if delivery.connection_id is null then
+    delivery.last_error := coalesce(delivery.last_error, jsonb_build_object('code', 'unknown_organization',
+      'message', 'The body names no organization that exists.'));
+  end if;
+  return sync.store_delivery(delivery);
+end;
+$$;
+
+comment on function sync.store_refused(sync.deliveries) is
+  'Keeps a delivery that cannot be processed: its body is wrong, or its organization unknown.';
 
 create function public.receive_delivery(
   function text,
@@ -1433,7 +1731,11 @@ set search_path = ''
 as $$
   select r.delivery_id, r.outcome, r.organization_id, r.lease_token, r.reason, r.next_attempt_at,
     r.duplicate_of, d.status, d.result, d.last_error
-  from sync.receive($1, $3, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12) r
+  from sync.receive(
+    sync.new_delivery(null, receive_delivery.function, receive_delivery.dedupe_key, receive_delivery.external_id,
+      receive_delivery.event_type, receive_delivery.event_timestamp, receive_delivery.headers,
+      receive_delivery.body, receive_delivery.status, receive_delivery.last_error),
+    receive_delivery.organization_id, receive_delivery.source, receive_delivery.claim) r
   left join lateral sync.delivery_now(coalesce(r.duplicate_of, r.delivery_id)) d on true
 $$;
 
@@ -1442,14 +1744,121 @@ comment on function public.receive_delivery(text, public.booking_source, uuid, t
 
 -- schemas/41_claim.sql
 
--- Purpose: hand out due work. One lane per booking (never two workers on one), fair between
--- connections, nothing from a paused one, and a dead worker's lease ends here (invariants 5, 11, 14).
+-- Handing out due work. One lane per booking, never two workers on one; connections take turns; nothing
+-- of a paused one; a dead worker's lease ends here.
+-- Rules: a webhook during a sync causes a second pass · work is bounded and resumes · pausing costs nothing.
 
-create type sync.stored_lane as (
-  connection_id bigint, organization_id uuid, source public.booking_source, external_id text
+create function sync.end_expired_leases(connection_ids bigint[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- A worker that died at the last attempt must not keep the booking's lane for ever. The booking is
+  -- locked with it, in one order: ending a delivery writes both.
+  perform sync.settle_delivery(d, 'dead', '{}', jsonb_build_object('code', 'lease_expired',
+    'message', 'The worker stopped without an answer at the last attempt.', 'at', now()))
+  from (
+    select e.* from sync.deliveries e
+    join sync.connections c on c.id = e.connection_id
+    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = e.external_id
+    where e.status = 'processing' and e.leased_until < now() and e.connection_id = any (connection_ids)
+      and sync.was_last_attempt(e.attempts, e.waits) and c.enabled and c.paused_at is null
+    order by s.organization_id, s.source, s.external_id
+    for no key update of s, e skip locked
+  ) d;
+
+  perform sync.free_leases(array(
+    select e.id from sync.deliveries e
+    join sync.connections c on c.id = e.connection_id
+    where e.status = 'processing' and e.leased_until < now() and e.connection_id = any (connection_ids)
+      and (not sync.was_last_attempt(e.attempts, e.waits) or not c.enabled or c.paused_at is not null)
+    for no key update of e skip locked));
+end;
+$$;
+
+comment on function sync.end_expired_leases(bigint[]) is
+  'Ends the leases of dead workers: back into the queue, or dead after the last attempt. A pause ends nothing.';
+
+create function sync.due_lanes(connection_ids bigint[], max_lanes integer, shuffled boolean) returns sync.lane[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return array(
+    select row(t.organization_id, t.source, t.external_id)::sync.lane
+    from (
+      -- Cut before it is joined: thousands of connections have more lanes than anybody can take, but
+      -- there must be enough to choose from for several workers at the same moment.
+      select c.organization_id, c.source, d.external_id, d.due_at,
+        row_number() over (partition by c.id order by d.due_at) as turn
+      from sync.connections c
+      cross join lateral (
+        select n.external_id, min(n.next_attempt_at) as due_at
+        from (
+          select e.external_id, e.next_attempt_at from sync.deliveries e
+          where e.connection_id = c.id and e.status = 'pending' and e.next_attempt_at <= now()
+            -- What waits behind a lane at work is due as well, and would crowd out free lanes.
+            and not exists (select from sync.deliveries b where b.connection_id = e.connection_id
+              and b.external_id = e.external_id and b.status = 'processing')
+          order by e.next_attempt_at
+          limit 20 * max_lanes
+        ) n
+        group by n.external_id
+        order by due_at
+        limit 10 * max_lanes
+      ) d
+      where c.id = any (connection_ids) and c.enabled and c.paused_at is null
+      order by turn, d.due_at
+      limit 10 * max_lanes
+    ) t
+    join sync.source_states s on s.organization_id = t.organization_id and s.source = t.source
+      and s.external_id = t.external_id
+    order by case when shuffled then random() end, t.turn, t.due_at
+    limit max_lanes
+    for update of s skip locked
+  );
+end;
+$$;
+
+comment on function sync.due_lanes(bigint[], integer, boolean) is
+  'Locks the free lanes that have been due longest, connections in turns; lanes that somebody has locked are skipped.';
+
+create type sync.claimed_delivery as (
+  delivery_id uuid, organization_id uuid, source public.booking_source, external_id text,
+  lease_token uuid, attempts integer, function text, event_type text
 );
 
-comment on type sync.stored_lane is 'A booking as the inbox sees it: its deliveries are worked on one at a time.';
+comment on type sync.claimed_delivery is 'A delivery with its lease.';
+
+create function sync.lease_lanes(lanes sync.lane[]) returns setof sync.claimed_delivery
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  return query
+  update sync.deliveries d set status = 'processing', attempts = d.attempts + 1, claimed_at = now(),
+    claimed_seq = p.requested_seq, leased_until = now() + interval '60 seconds',
+    lease_token = gen_random_uuid(), next_attempt_at = null
+  from (
+    select distinct on (c.id, l.external_id) e.id, l.organization_id, l.source, s.requested_seq
+    from unnest(lanes) l
+    join sync.connections c on c.organization_id = l.organization_id and c.source = l.source
+    join sync.deliveries e on e.connection_id = c.id and e.external_id = l.external_id
+      and e.status = 'pending' and e.next_attempt_at <= now()
+    join sync.source_states s on s.organization_id = l.organization_id and s.source = l.source
+      and s.external_id = l.external_id
+    where not exists (select from sync.deliveries b where b.connection_id = c.id
+      and b.external_id = l.external_id and b.status = 'processing')
+    order by c.id, l.external_id, e.seq desc
+  ) p
+  where d.id = p.id
+  returning d.id, p.organization_id, p.source, d.external_id, d.lease_token, d.attempts, d.function, d.event_type;
+end;
+$$;
+
+comment on function sync.lease_lanes(sync.lane[]) is
+  'Leases the newest due delivery of each locked lane for 60 s; it stands for the older ones, which its read will cover.';
 
 create function public.claim_deliveries(
   max_deliveries integer default 20,
@@ -1465,103 +1874,21 @@ set jit = off
 as $$
 #variable_conflict use_column
 declare
-  lanes sync.stored_lane[];
-  claimed integer;
-  -- Whoever asks for one source leaves the leases of the other to those who can claim them then.
-  connections constant bigint[] := array(select c.id from sync.connections c
+  lanes sync.lane[];
+  -- A caller that asks for one source leaves the other's leases to callers that can process them.
+  connection_ids constant bigint[] := array(select c.id from sync.connections c
     where claim_deliveries.only_source is null or c.source = claim_deliveries.only_source);
 begin
-  -- A worker that died at its last attempt must not keep the booking's lane for ever (incident 22).
-  perform sync.settle_delivery(d, 'dead', '{}', jsonb_build_object('code', 'lease_expired',
-    'message', 'The worker stopped without an answer at the last attempt.', 'at', now()))
-  from (
-    select e.* from sync.deliveries e
-    join sync.connections c on c.id = e.connection_id
-    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = e.external_id
-    where e.status = 'processing' and e.leased_until < now() and e.attempts - e.waits > 8
-      and e.connection_id = any (connections)
-      and c.enabled and c.paused_at is null -- a pause ends nothing (invariant 14)
-    -- In one order, and the booking with it: ending it writes both.
-    order by s.organization_id, s.source, s.external_id
-    for no key update of s, e skip locked
-  ) d;
-  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
-    lease_token = null, last_error = jsonb_build_object('code', 'lease_expired',
-      'message', 'The worker stopped without an answer.', 'at', now())
-  where d.id in (
-    select e.id from sync.deliveries e
-    join sync.connections c on c.id = e.connection_id
-    where e.status = 'processing' and e.leased_until < now()
-      and e.connection_id = any (connections)
-      and (e.attempts - e.waits <= 8 or not c.enabled or c.paused_at is not null)
-    for no key update of e skip locked
-  );
+  perform sync.end_expired_leases(connection_ids);
 
-  -- Of workers that begin at the same moment all choose the same lanes, and what the first has
-  -- committed by the time the last gets its locks is no longer free: then it chooses again.
+  -- Workers that begin at the same moment choose the same lanes, and what the first has committed by
+  -- the time the last gets its locks is no longer free: then the last chooses again, in another order.
   for round in 1..5 loop
-    -- The longest due lanes of each connection, taken in turns; lanes that somebody works on are
-    -- skipped, and there must be enough to choose from for several workers at the same moment.
-    select array_agg(row(l.connection_id, l.organization_id, l.source, l.external_id)::sync.stored_lane)
-    into lanes
-    from (
-      select q.*
-      from (
-        -- Cut before it is joined: thousands of connections have more lanes than anybody can take.
-        select t.* from (
-        select c.id as connection_id, c.organization_id, c.source, d.external_id,
-          row_number() over (partition by c.id order by d.due_at) as turn, d.due_at
-        from sync.connections c
-        cross join lateral (
-          select n.external_id, min(n.next_attempt_at) as due_at
-          from (
-            select e.external_id, e.next_attempt_at from sync.deliveries e
-            where e.connection_id = c.id and e.status = 'pending' and e.next_attempt_at <= now()
-              -- What waits behind a lane at work is due as well, and would crowd out free lanes.
-              and not exists (select from sync.deliveries b where b.connection_id = e.connection_id
-                and b.external_id = e.external_id and b.status = 'processing')
-            order by e.next_attempt_at
-            limit 20 * claim_deliveries.max_deliveries
-          ) n
-          group by n.external_id
-          order by due_at
-          limit 10 * claim_deliveries.max_deliveries
-        ) d
-        where c.id = any (connections) and c.enabled and c.paused_at is null
-        ) t
-        order by t.turn, t.due_at
-        limit 10 * claim_deliveries.max_deliveries
-      ) q
-      join sync.source_states s on s.organization_id = q.organization_id and s.source = q.source
-        and s.external_id = q.external_id
-      -- Workers that keep in step would choose the same lanes in every round.
-      order by case when round > 1 then random() end, q.turn, q.due_at
-      limit claim_deliveries.max_deliveries
-      for update of s skip locked
-    ) l;
-
-    -- A new statement: with the lane locked, what it sees of the lane is final. The newest delivery
-    -- stands for the older ones, which its read will cover.
-    return query
-    update sync.deliveries d set status = 'processing', attempts = d.attempts + 1, claimed_at = now(),
-      claimed_seq = p.requested_seq, leased_until = now() + interval '60 seconds',
-      lease_token = gen_random_uuid(), next_attempt_at = null
-    from (
-      select distinct on (l.connection_id, l.external_id) e.id, l.organization_id, l.source, s.requested_seq
-      from unnest(lanes) l
-      join sync.deliveries e on e.connection_id = l.connection_id and e.external_id = l.external_id
-        and e.status = 'pending' and e.next_attempt_at <= now()
-      join sync.source_states s on s.organization_id = l.organization_id and s.source = l.source
-        and s.external_id = l.external_id
-      where not exists (select from sync.deliveries b where b.connection_id = l.connection_id
-        and b.external_id = l.external_id and b.status = 'processing')
-      order by l.connection_id, l.external_id, e.seq desc
-    ) p
-    where d.id = p.id
-    returning d.id, p.organization_id, p.source, d.external_id, d.lease_token, d.attempts, d.function, d.event_type;
-
-    get diagnostics claimed = row_count;
-    exit when claimed > 0 or lanes is null;
+    lanes := sync.due_lanes(connection_ids, claim_deliveries.max_deliveries, shuffled => round > 1);
+    exit when lanes = '{}';
+    -- A new statement: with the lanes locked, what it sees of them is final.
+    return query select l.* from sync.lease_lanes(lanes) l;
+    exit when found;
   end loop;
 end;
 $$;
@@ -1571,11 +1898,12 @@ comment on function public.claim_deliveries(integer, public.booking_source) is
 
 -- schemas/42_finish.sql
 
--- Purpose: how a delivery ends, in one place for apply_snapshots, finish_delivery and the drain.
--- A worker proves its lease; one that lost it can finish nothing (invariant 11).
+-- How a delivery ends, for apply_snapshots, finish_delivery and the drain. A worker proves its lease; one
+-- that lost it can finish nothing. A failed attempt is repeated after a backoff; after the ninth the
+-- delivery is dead: kept, visible, replayable. A source that asks to wait (Retry-After) costs no attempt
+-- for a day.
+-- Rules: work is bounded and resumes · pausing costs nothing.
 
--- Waits 10 s, 30 s, 2 min, 10 min, 30 min, 2 h, 6 h, 12 h after the n-th attempt, give or take a fifth;
--- null when the attempts are used up.
 create function sync.retry_delay(attempts integer) returns interval
 language sql volatile
 set search_path = ''
@@ -1584,7 +1912,18 @@ as $$
     '6 hours', '12 hours']::interval[])[attempts] * (0.8 + 0.4 * random())
 $$;
 
-comment on function sync.retry_delay(integer) is 'How long to wait after the n-th failed attempt; null: no further attempt.';
+comment on function sync.retry_delay(integer) is
+  'How long to wait after the n-th failed attempt, give or take a fifth; null after the last (see sync.was_last_attempt).';
+
+create function sync.was_last_attempt(attempts integer, waits integer) returns boolean
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select attempts - waits > 8
+$$;
+
+comment on function sync.was_last_attempt(integer, integer) is
+  'Whether a delivery is dead if this attempt fails: the ninth that the source has not asked to wait for.';
 
 create function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
 language plpgsql
@@ -1594,7 +1933,7 @@ as $$
 declare
   held sync.deliveries;
 begin
-  -- By hand, a delivery that nobody works on: whoever claims it has its booking first.
+  -- Without a token: a delivery that nobody works on, called by hand. A claim locks the booking first.
   if hold_lease.lease_token is null then
     perform from sync.deliveries d
     join sync.connections c on c.id = d.connection_id
@@ -1606,7 +1945,7 @@ begin
   where d.id = hold_lease.delivery_id
     and case when hold_lease.lease_token is null
       then d.status = 'pending' or d.status = 'processing' and d.leased_until < now()
-      -- Over is over, also if nobody has taken over yet: whoever does must not wait for us.
+      -- An expired lease is lost even if nobody has taken over yet: the next claim must not wait for us.
       else d.status = 'processing' and d.lease_token = hold_lease.lease_token and d.leased_until > now() end
   for no key update;
   return held;
@@ -1626,9 +1965,9 @@ as $$
 declare
   covered constant bigint := coalesce(delivery.claimed_seq, delivery.seq);
 begin
-  -- A read that began after the claim speaks for every request made until then (invariant 5).
+  -- A read that began after the claim answers every request made until then.
   update sync.deliveries d set
-    -- An event that was applied is no stale one, though the read after it was.
+    -- An event that was applied stays so, though the read after it was stale.
     status = case when settle_delivery.status = 'stale' and d.result ->> 'outcome' in ('applied', 'stub_created', 'conflict')
       then 'succeeded' else settle_delivery.status end,
     -- An event's first answer stays what a duplicate is answered with; the re-fetch goes beside it.
@@ -1643,8 +1982,8 @@ begin
       and d.status = 'pending' and d.seq <= covered;
 
   update sync.source_states s set processed_seq = covered, updated_at = now()
-  where s.organization_id = (select c.organization_id from sync.connections c where c.id = delivery.connection_id)
-    and s.source = (select c.source from sync.connections c where c.id = delivery.connection_id)
+  from sync.connections c
+  where c.id = delivery.connection_id and s.organization_id = c.organization_id and s.source = c.source
     and s.external_id = delivery.external_id and s.processed_seq < covered;
 end;
 $$;
@@ -1652,8 +1991,6 @@ $$;
 comment on function sync.settle_delivery(sync.deliveries, text, jsonb, jsonb) is
   'Ends a delivery, and with it the pending ones of its booking that its read has covered.';
 
--- Two complete lists in a row and a read of the booking alone have not found it: believed, and marked.
--- Nothing else of it changes.
 create function sync.mark_missing(delivery sync.deliveries) returns void
 language plpgsql
 set search_path = ''
@@ -1662,7 +1999,7 @@ declare
   connection sync.connections;
 begin
   select * into connection from sync.connections c where c.id = delivery.connection_id;
-  -- Still believed to be gone, and nothing has been heard of it since the read was handed out.
+  -- Unless the booking has been heard of since the read was handed out.
   update sync.source_states s set content_hash = null, updated_at = now()
   where s.organization_id = connection.organization_id and s.source = connection.source
     and s.external_id = delivery.external_id and s.missing_sightings >= 2
@@ -1683,83 +2020,102 @@ begin
 end;
 $$;
 
-comment on function sync.mark_missing(sync.deliveries) is 'Marks a booking missing after a reconcile run and a single read agree that it is gone.';
+comment on function sync.mark_missing(sync.deliveries) is
+  'Marks a booking missing once two complete lists in a row and a read of it alone agree that it is gone; changes nothing else (rule: absence is not a statement).';
+
+create function sync.end_delivery(delivery sync.deliveries, status text, result jsonb, last_error jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- Whatever this read was asked for, "not found" also answers a pending question whether the booking is gone.
+  if end_delivery.result ->> 'outcome' = 'not_found' and exists (
+    select from sync.deliveries d
+    where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.event_type = 'missing' and d.status in ('pending', 'processing')
+      and d.seq <= coalesce(delivery.claimed_seq, delivery.seq)) then
+    perform sync.mark_missing(delivery);
+  end if;
+  perform sync.settle_delivery(delivery, end_delivery.status, end_delivery.result, end_delivery.last_error);
+end;
+$$;
+
+comment on function sync.end_delivery(sync.deliveries, text, jsonb, jsonb) is 'Ends a delivery with what its read came to.';
+
+create function sync.give_back(delivery sync.deliveries, result jsonb, last_error jsonb, asked interval) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  paused constant boolean := (select c.paused_at is not null or not c.enabled
+    from sync.connections c where c.id = delivery.connection_id);
+  untried constant boolean := give_back.last_error is null;
+  -- That the source asked is no failure of this delivery; it has a day for it.
+  was_asked constant boolean := not untried and give_back.asked is not null
+    and delivery.status = 'processing' and delivery.received_at > now() - interval '1 day';
+  new_waits constant integer := delivery.waits + was_asked::integer;
+  -- What the source asks for wins; but a failure that counts is not tried again any sooner for it.
+  delay constant interval := case when was_asked then give_back.asked
+    else greatest(give_back.asked, sync.retry_delay(greatest(delivery.attempts - new_waits, 1))) end;
+begin
+  if paused or untried then
+    update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
+      next_attempt_at = now() + case when paused or give_back.asked is null then interval '0' else delay end,
+      leased_until = null, lease_token = null, last_error = coalesce(give_back.last_error, d.last_error)
+    where d.id = delivery.id;
+  elsif not was_asked and sync.was_last_attempt(delivery.attempts, new_waits) then
+    perform sync.settle_delivery(delivery, 'dead', give_back.result, give_back.last_error);
+    return;
+  else
+    update sync.deliveries d set status = 'pending', waits = new_waits,
+      next_attempt_at = now() + delay, leased_until = null, lease_token = null, last_error = give_back.last_error
+    where d.id = delivery.id;
+  end if;
+  -- The older ones of its booking wait with it, since the next read is theirs too; and all of them if
+  -- the source asked. None is tried earlier than it was due.
+  if not paused and not (untried and give_back.asked is null) then
+    update sync.deliveries d set next_attempt_at = greatest(d.next_attempt_at, now() + delay)
+    where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.status = 'pending' and d.id <> delivery.id
+      and (d.seq < delivery.seq or give_back.asked is not null);
+  end if;
+end;
+$$;
+
+comment on function sync.give_back(sync.deliveries, jsonb, jsonb, interval) is
+  'Puts a leased delivery back into the queue: after a failure with a backoff, or dead after the last attempt; untried (no last_error) or paused without counting the attempt. asked: how long the source asked to wait.';
 
 create function sync.finish(
-  p_delivery_id uuid, p_lease_token uuid, p_status text, p_last_error jsonb, p_result jsonb,
-  p_retry_after_ms bigint
+  delivery_id uuid, lease_token uuid, status text, last_error jsonb, result jsonb, retry_after_ms bigint
 ) returns boolean
 language plpgsql
 set search_path = ''
 as $$
 declare
   delivery sync.deliveries;
-  paused boolean;
-  delay interval;
-  -- A day is the most that a source may ask for.
-  asked_ms constant bigint := case when p_retry_after_ms > 0 then least(p_retry_after_ms, 86400000) end;
-  was_asked boolean;
-  tries integer;
-  error constant jsonb := p_last_error || jsonb_build_object('at', now());
+  error constant jsonb := finish.last_error || jsonb_build_object('at', now());
 begin
-  if p_status not in ('succeeded', 'pending', 'dead', 'stale', 'held') then
-    raise exception 'Cannot finish delivery: status is %', p_status using errcode = '22023';
+  if finish.status not in ('succeeded', 'pending', 'dead', 'stale', 'held') then
+    raise exception 'Cannot finish delivery: status is %', finish.status using errcode = '22023';
   end if;
-  delivery := sync.hold_lease(p_delivery_id, p_lease_token);
+  delivery := sync.hold_lease(finish.delivery_id, finish.lease_token);
   if delivery.id is null then
     return false;
   end if;
-  if p_status <> 'pending' then
-    -- Whoever asked, and for whatever: the answer is also that to the question whether it is gone.
-    if p_result ->> 'outcome' = 'not_found' and exists (
-      select from sync.deliveries d
-      where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
-        and d.event_type = 'missing' and d.status in ('pending', 'processing')
-        and d.seq <= coalesce(delivery.claimed_seq, delivery.seq)) then
-      perform sync.mark_missing(delivery);
-    end if;
-    perform sync.settle_delivery(delivery, p_status, coalesce(p_result, '{}'), error);
-    return true;
-  end if;
-
-  select c.paused_at is not null or not c.enabled into paused
-  from sync.connections c where c.id = delivery.connection_id;
-  -- The source's own Retry-After wins. That it asked is no failure of this delivery: for a day it
-  -- costs none of its attempts, however often it asks.
-  was_asked := p_last_error is not null and asked_ms is not null
-    and delivery.status = 'processing' and delivery.received_at > now() - interval '1 day';
-  tries := delivery.attempts - delivery.waits - was_asked::integer;
-  delay := asked_ms * interval '1 millisecond';
-  if not was_asked then -- and never sooner, if it counts
-    delay := greatest(delay, sync.retry_delay(greatest(tries, 1)));
-  end if;
-  if paused or p_last_error is null then
-    -- Pausing costs no attempt (invariant 14), and neither does a lease that was never used.
-    update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
-      next_attempt_at = now() + case when paused or asked_ms is null then interval '0' else delay end,
-      leased_until = null, lease_token = null, last_error = coalesce(error, d.last_error)
-    where d.id = delivery.id;
-  elsif not was_asked and tries > 8 then
-    perform sync.settle_delivery(delivery, 'dead', coalesce(p_result, '{}'), error);
-    return true;
+  if finish.status = 'pending' then
+    perform sync.give_back(delivery, coalesce(finish.result, '{}'), error,
+      -- A day is the most that a source may ask for.
+      case when finish.retry_after_ms > 0 then least(finish.retry_after_ms, 86400000) * interval '1 millisecond' end);
   else
-    update sync.deliveries d set status = 'pending', waits = d.waits + was_asked::integer,
-      next_attempt_at = now() + delay, leased_until = null, lease_token = null, last_error = error
-    where d.id = delivery.id;
-  end if;
-  -- The older ones of its booking wait with it, since the next read is theirs too; and all of them if
-  -- the source asked for it. None is tried earlier than it was to be.
-  if not paused and (p_last_error is not null or asked_ms is not null) then
-    update sync.deliveries d set next_attempt_at = greatest(d.next_attempt_at, now() + delay)
-    where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
-      and d.status = 'pending' and d.id <> delivery.id
-      and (d.seq < delivery.seq or asked_ms is not null);
+    perform sync.end_delivery(delivery, finish.status, coalesce(finish.result, '{}'), error);
   end if;
   return true;
 end;
 $$;
 
-comment on function sync.finish(uuid, uuid, text, jsonb, jsonb, bigint) is 'The work of finish_delivery; false if the lease was lost.';
+comment on function sync.finish(uuid, uuid, text, jsonb, jsonb, bigint) is
+  'Ends a leased delivery or gives it back; false if the lease was lost.';
 
 create function public.finish_delivery(
   delivery_id uuid,
@@ -1775,9 +2131,12 @@ create function public.finish_delivery(
 language sql
 set search_path = ''
 as $$
-  with done as materialized (select sync.finish($1, $3, $2, $4, $5, $6) as finished)
+  with done as materialized (
+    select sync.finish(finish_delivery.delivery_id, finish_delivery.lease_token, finish_delivery.status,
+      finish_delivery.last_error, finish_delivery.result, finish_delivery.retry_after_ms) as finished
+  )
   select d.id, done.finished, d.status, d.attempts, d.next_attempt_at, d.result, d.last_error
-  from done cross join lateral sync.delivery_now($1) d
+  from done cross join lateral sync.delivery_now(finish_delivery.delivery_id) d
 $$;
 
 comment on function public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) is
@@ -1795,162 +2154,265 @@ comment on function sync.is_given_up(uuid) is 'Whether no replay of a dead deliv
 
 -- schemas/43_headout_event.sql
 
--- Purpose: a status event of Headout, whole: booking, timestamps, projections, history and delivery
--- in one transaction and one round trip, before the 200 (design 4.2).
+-- A status event of Headout, whole: booking, timestamps, projections, history and delivery in one
+-- transaction and one round trip, before the 200.
 --
--- Events of one booking are ordered by their local timestamp as text; within one second by lifecycle
--- rank. Headout's API is the arbiter wherever they disagree, so the delivery stays open until a
--- re-fetch has ended it; result keeps what the sender was told.
+-- Events of one booking are ordered by their local timestamp as text, within one second by lifecycle
+-- rank. Headout's API is the arbiter wherever events disagree, so the delivery stays open until a
+-- re-fetch has ended it; its result keeps what the sender was told.
 
-create function sync.apply_event(
-  p_organization_id uuid, p_external_id text, p_event_type text, p_event_timestamp text,
-  p_headers jsonb, p_body jsonb,
-  out delivery_id uuid, out outcome text, out organization_id uuid, out booking_id bigint,
-  out old_status text, out new_status text, out processed_at timestamptz, out lease_token uuid
-)
+create function sync.headout_status(event_type text) returns public.booking_status
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case event_type
+    when 'UNCAPTURED' then 'PENDING'
+    when 'PENDING' then 'PENDING'
+    when 'COMPLETED' then 'CONFIRMED'
+    when 'CANCELLED' then 'CANCELLED'
+    when 'FAILED' then 'REJECTED'
+    when 'CAPTURE_TIMEDOUT' then 'REJECTED'
+  end::public.booking_status
+$$;
+
+comment on function sync.headout_status(text) is 'Our status for a status of Headout; null for an unknown one.';
+
+create function sync.headout_rank(event_type text) returns integer
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select array_position(
+    array['UNCAPTURED', 'PENDING', 'COMPLETED', 'CANCELLED', 'FAILED', 'CAPTURE_TIMEDOUT'], event_type)
+$$;
+
+comment on function sync.headout_rank(text) is
+  'Place in the lifecycle; decides between two events of one booking in the same second.';
+
+create function sync.judge_event(
+  event sync.deliveries, state sync.source_states, booking public.bookings, stated public.booking_status
+) returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return case
+    when booking.id is null then 'stub_created'
+    when event.event_timestamp collate "C" < state.last_event_timestamp then 'stale'
+    when event.event_timestamp = state.last_event_timestamp
+      and sync.headout_rank(event.event_type) < sync.headout_rank(state.last_event_status) then 'stale'
+    when booking.status = 'REJECTED' and stated <> 'REJECTED' then 'conflict'
+    when sync.is_departure(booking.status, stated) and not sync.is_released(booking.id, now())
+      and sync.remaining_cancel_budget(booking.organization_id, 'headout') < 1 then 'held'
+    else 'applied' end;
+end;
+$$;
+
+comment on function sync.judge_event(sync.deliveries, sync.source_states, public.bookings, public.booking_status) is
+  'What an event is to its booking: stub_created (unknown until now), applied, stale, conflict (a final status; a read decides) or held.';
+
+create function sync.create_stub(event sync.deliveries, organization_id uuid, stated public.booking_status) returns bigint
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  connection sync.connections := sync.resolve_connection(p_organization_id, 'headout');
-  key constant text := concat_ws(':', 'headout', connection.id, p_external_id, p_event_type, p_event_timestamp);
-  stated constant public.booking_status := sync.headout_status(p_event_type);
-  state sync.source_states;
-  booking public.bookings;
-  changed public.bookings;
-  first sync.deliveries;
-  change jsonb;
-  refetch boolean;
+  stub public.bookings := jsonb_populate_record(null::public.bookings,
+    sync.status_patch(null, stated, now(), event.event_type = 'COMPLETED'));
+  stub_id bigint;
 begin
-  if stated is null then
-    raise exception 'Cannot apply event: % is not a status of Headout', p_event_type using errcode = '22023';
-  end if;
-  if connection.id is null then
-    apply_event.outcome := case when p_organization_id is null then 'not_configured' else 'unknown_organization' end;
-    return;
-  end if;
-  apply_event.organization_id := connection.organization_id;
-  apply_event.processed_at := now();
-
-  insert into sync.source_states (organization_id, source, external_id)
-  values (connection.organization_id, 'headout', p_external_id)
-  on conflict do nothing;
-  select * into state from sync.source_states s
-  where s.organization_id = connection.organization_id and s.source = 'headout' and s.external_id = p_external_id
-  for update;
-
-  -- The lock above makes this look safe against the same event at the same moment.
-  select * into first from sync.deliveries d where d.dedupe_key = key and d.status <> 'duplicate';
-  if first.id is not null then
-    insert into sync.deliveries (connection_id, function, dedupe_key, duplicate_of, event_type,
-      external_id, event_timestamp, headers, body, status, finished_at)
-    values (connection.id, 'headout-webhook', key, first.id, p_event_type, p_external_id,
-      p_event_timestamp, coalesce(p_headers, '{}'), p_body, 'duplicate', now())
-    returning id into apply_event.delivery_id;
-    apply_event.outcome := 'duplicate';
-    apply_event.booking_id := (first.result ->> 'booking_id')::bigint;
-    apply_event.old_status := first.result ->> 'old_status';
-    apply_event.new_status := first.result ->> 'new_status';
-    return;
-  end if;
-
-  select * into booking from public.bookings b
-  where b.organization_id = connection.organization_id and b.source = 'headout' and b.external_id = p_external_id
-  for update;
-  apply_event.booking_id := booking.id;
-  apply_event.old_status := booking.status;
-
-  apply_event.outcome := case
-    when booking.id is null then 'stub_created'
-    when p_event_timestamp collate "C" < state.last_event_timestamp then 'stale'
-    when p_event_timestamp = state.last_event_timestamp
-      and sync.headout_rank(p_event_type) < sync.headout_rank(state.last_event_status) then 'stale'
-    when booking.status = 'REJECTED' and stated <> 'REJECTED' then 'conflict'
-    when sync.is_departure(booking.status, stated) and not sync.is_released(booking.id, now())
-      and sync.remaining_cancel_budget(connection.organization_id, 'headout') < 1 then 'held'
-    else 'applied' end;
-  -- An older event needs no second opinion, unless it is of the very same second.
-  refetch := apply_event.outcome in ('stub_created', 'applied', 'conflict')
-    or apply_event.outcome = 'stale' and p_event_timestamp = state.last_event_timestamp;
-  apply_event.new_status := case when apply_event.outcome in ('stub_created', 'applied')
-    then stated else booking.status end;
-
-  insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id,
-    event_timestamp, headers, body, status, next_attempt_at, finished_at)
-  values (connection.id, 'headout-webhook', key, p_event_type, p_external_id, p_event_timestamp,
-    coalesce(p_headers, '{}'), p_body,
-    case when refetch then 'pending' else apply_event.outcome end,
-    case when refetch then now() end, case when refetch then null else now() end)
-  returning id into apply_event.delivery_id;
-
-  if apply_event.outcome = 'stub_created' then
-    insert into public.bookings (organization_id, source, external_id, status, source_status,
-      status_changed_at, confirmed_at, completed_at, cancelled_at, rejected_at, is_stub)
-    select connection.organization_id, 'headout', p_external_id, stated, p_event_type, now(),
-      n.confirmed_at, n.completed_at, n.cancelled_at, n.rejected_at, true
-    from jsonb_populate_record(null::public.bookings, sync.status_patch(null, stated, now(), p_event_type = 'COMPLETED')) n
-    returning id into apply_event.booking_id;
-    change := jsonb_build_object('bookings.status', jsonb_build_array(null, stated),
-      'bookings.source_status', jsonb_build_array(null, p_event_type));
-  elsif apply_event.outcome = 'applied' then
-    changed := jsonb_populate_record(booking, jsonb_build_object('source_status', p_event_type)
-      || sync.status_patch(booking.status, stated, now(), p_event_type = 'COMPLETED'));
-    update public.bookings b set status = changed.status, source_status = changed.source_status,
-      status_changed_at = changed.status_changed_at, confirmed_at = changed.confirmed_at,
-      completed_at = changed.completed_at, cancelled_at = changed.cancelled_at,
-      rejected_at = changed.rejected_at, updated_at = now()
-    where b.id = booking.id and booking is distinct from changed;
-    select coalesce(jsonb_object_agg('bookings.' || f.key, f.value), '{}') into change
-    from jsonb_each(sync.changed_fields(to_jsonb(booking), to_jsonb(changed))) f;
-    update sync.held_changes h set
-      dismissed_at = case when h.released_at is null then now() end,
-      settled_at = case when h.released_at is not null then now() end,
-      by = coalesce(h.by, 'system')
-    where h.booking_id = booking.id and h.dismissed_at is null
-      and (h.released_at is null or h.settled_at is null);
-    update sync.held_changes h set settled_at = now()
-    where h.booking_id = booking.id and h.dismissed_at is not null and h.settled_at is null
-      and h.by <> 'system' and h.kind <> stated::text;
-  elsif apply_event.outcome = 'held' then
-    perform sync.hold_change(connection.organization_id, booking.id, stated,
-      jsonb_build_object('external_id', p_external_id, 'event', p_body, 'content_hash', key, 'fetched_at', now()),
-      apply_event.delivery_id, null);
-  end if;
-
-  if apply_event.outcome in ('applied', 'stub_created', 'conflict') then
-    insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
-    values (connection.organization_id, apply_event.booking_id, 'webhook', apply_event.delivery_id,
-      apply_event.outcome, coalesce(change, '{}'));
-    perform from public.project_bookings(array[apply_event.booking_id]);
-  end if;
-
-  if apply_event.outcome <> 'stale' then
-    -- Dated at arrival, so that a page read before cannot undo it; the next fetch is compared with
-    -- the rows, not with a hash. What the brake stopped has been said all the same: an event of before
-    -- is older than it.
-    update sync.source_states s set
-      last_event_timestamp = p_event_timestamp,
-      last_event_status = p_event_type,
-      content_hash = null,
-      fetched_at = case when apply_event.outcome in ('applied', 'stub_created') then greatest(now(), s.fetched_at) else s.fetched_at end,
-      updated_at = now()
-    where s.organization_id = connection.organization_id and s.source = 'headout' and s.external_id = p_external_id;
-  end if;
-
-  if refetch then
-    select l.lease_token into apply_event.lease_token
-    from sync.enter_lane(apply_event.delivery_id, connection, true) l;
-  end if;
-
-  update sync.deliveries d set result = jsonb_build_object(
-    'outcome', apply_event.outcome, 'booking_id', apply_event.booking_id,
-    'old_status', apply_event.old_status, 'new_status', apply_event.new_status, 'processed_at', now())
-  where d.id = apply_event.delivery_id;
+  insert into public.bookings (organization_id, source, external_id, status, source_status,
+    status_changed_at, confirmed_at, completed_at, cancelled_at, rejected_at, is_stub)
+  values (create_stub.organization_id, 'headout', event.external_id, stated, event.event_type, now(),
+    stub.confirmed_at, stub.completed_at, stub.cancelled_at, stub.rejected_at, true)
+  returning id into stub_id;
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
+  values (create_stub.organization_id, stub_id, 'webhook', event.id, 'stub_created',
+    jsonb_build_object('bookings.status', jsonb_build_array(null, stated),
+      'bookings.source_status', jsonb_build_array(null, event.event_type)));
+  return stub_id;
 end;
 $$;
 
-comment on function sync.apply_event(uuid, text, text, text, jsonb, jsonb) is 'The work of apply_headout_event.';
+comment on function sync.create_stub(sync.deliveries, uuid, public.booking_status) is
+  'Stores a booking that is known only from an event; the first read makes it whole.';
+
+create function sync.apply_status(event sync.deliveries, booking public.bookings, stated public.booking_status) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  changed constant public.bookings := jsonb_populate_record(booking,
+    jsonb_build_object('source_status', event.event_type)
+      || sync.status_patch(booking.status, stated, now(), event.event_type = 'COMPLETED'));
+  statement sync.planned_snapshot;
+begin
+  update public.bookings b set status = changed.status, source_status = changed.source_status,
+    status_changed_at = changed.status_changed_at, confirmed_at = changed.confirmed_at,
+    completed_at = changed.completed_at, cancelled_at = changed.cancelled_at,
+    rejected_at = changed.rejected_at, updated_at = now()
+  where b.id = booking.id and booking is distinct from changed;
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
+  select booking.organization_id, booking.id, 'webhook', event.id, 'applied',
+    coalesce(jsonb_object_agg('bookings.' || f.key, f.value), '{}')
+  from jsonb_each(sync.changed_fields(to_jsonb(booking), to_jsonb(changed))) f;
+
+  statement.booking_id := booking.id;
+  statement.verdict := 'apply';
+  statement.fetched_at := now();
+  statement.snapshot := jsonb_build_object('booking', jsonb_build_object('status', stated));
+  perform sync.end_holds(booking.organization_id, array[statement]);
+end;
+$$;
+
+comment on function sync.apply_status(sync.deliveries, public.bookings, public.booking_status) is
+  'Gives a booking the status of an event, with its history, and ends the holds that this overtakes.';
+
+-- Dated at arrival, so that a page read earlier cannot undo it. The next read is compared with the rows,
+-- not with a hash. What the brake holds has been stated all the same: an earlier event is older than it.
+create function sync.note_event(event sync.deliveries, outcome text, organization_id uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update sync.source_states s set
+    last_event_timestamp = event.event_timestamp,
+    last_event_status = event.event_type,
+    content_hash = null,
+    fetched_at = case when note_event.outcome in ('applied', 'stub_created') then greatest(now(), s.fetched_at)
+      else s.fetched_at end,
+    updated_at = now()
+  where s.organization_id = note_event.organization_id and s.source = 'headout'
+    and s.external_id = event.external_id;
+end;
+$$;
+
+comment on function sync.note_event(sync.deliveries, text, uuid) is 'Makes an event the newest of its booking.';
+
+create type sync.applied_event as (
+  delivery_id uuid, outcome text, organization_id uuid, booking_id bigint, old_status text,
+  new_status text, processed_at timestamptz, lease_token uuid
+);
+
+comment on type sync.applied_event is 'What applying a Headout event did (see apply_headout_event).';
+
+create function sync.repeat_event(event sync.deliveries, first sync.deliveries, applied sync.applied_event)
+returns sync.applied_event
+language plpgsql
+set search_path = ''
+as $$
+begin
+  applied.delivery_id := sync.store_duplicate(event, first.id);
+  applied.outcome := 'duplicate';
+  applied.booking_id := (first.result ->> 'booking_id')::bigint;
+  applied.old_status := first.result ->> 'old_status';
+  applied.new_status := first.result ->> 'new_status';
+  return applied;
+end;
+$$;
+
+comment on function sync.repeat_event(sync.deliveries, sync.deliveries, sync.applied_event) is
+  'Keeps an event that repeats an earlier one; the answer is that one''s.';
+
+create function sync.apply_event(event sync.deliveries, connection sync.connections) returns sync.applied_event
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  stated constant public.booking_status := sync.headout_status(event.event_type);
+  state sync.source_states;
+  booking public.bookings;
+  first sync.deliveries;
+  applied sync.applied_event;
+  refetch boolean;
+begin
+  applied.organization_id := connection.organization_id;
+  applied.processed_at := now();
+  perform sync.lock_states(connection.organization_id, 'headout', array[event.external_id], array[event.external_id]);
+  select * into state from sync.source_states s
+  where s.organization_id = connection.organization_id and s.source = 'headout' and s.external_id = event.external_id;
+
+  -- The lock above makes this look safe against the same event at the same moment.
+  select * into first from sync.deliveries d where d.dedupe_key = event.dedupe_key and d.status <> 'duplicate';
+  if first.id is not null then
+    return sync.repeat_event(event, first, applied);
+  end if;
+
+  select * into booking from public.bookings b
+  where b.organization_id = connection.organization_id and b.source = 'headout' and b.external_id = event.external_id
+  for update;
+  applied.outcome := sync.judge_event(event, state, booking, stated);
+  applied.booking_id := booking.id;
+  applied.old_status := booking.status;
+  applied.new_status := case when applied.outcome in ('stub_created', 'applied') then stated else booking.status end;
+  -- An older event needs no second opinion, unless it is of the very same second.
+  refetch := applied.outcome in ('stub_created', 'applied', 'conflict')
+    or applied.outcome = 'stale' and event.event_timestamp = state.last_event_timestamp;
+
+  if not refetch then
+    event.status := applied.outcome;
+    event.next_attempt_at := null;
+    event.finished_at := now();
+  end if;
+  applied.delivery_id := sync.store_delivery(event);
+
+  case applied.outcome
+    when 'stub_created' then
+      applied.booking_id := sync.create_stub(event, connection.organization_id, stated);
+    when 'applied' then
+      perform sync.apply_status(event, booking, stated);
+    when 'held' then
+      perform sync.hold_change(connection.organization_id, booking.id, stated,
+        jsonb_build_object('external_id', event.external_id, 'event', event.body,
+          'content_hash', event.dedupe_key, 'fetched_at', now()), event.id, null);
+    when 'conflict' then
+      insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict)
+      values (connection.organization_id, booking.id, 'webhook', event.id, 'conflict');
+    else null;
+  end case;
+  if applied.outcome in ('applied', 'stub_created', 'conflict') then
+    perform from public.project_bookings(array[applied.booking_id]);
+  end if;
+  if applied.outcome <> 'stale' then
+    perform sync.note_event(event, applied.outcome, connection.organization_id);
+  end if;
+  if refetch then
+    applied.lease_token := (sync.enter_lane(event.id, connection, true)).lease_token;
+  end if;
+  update sync.deliveries d set result = to_jsonb(applied) - array['delivery_id', 'organization_id', 'lease_token']
+  where d.id = event.id;
+  return applied;
+end;
+$$;
+
+comment on function sync.apply_event(sync.deliveries, sync.connections) is
+  'Stores an event of Headout and applies it to its booking: the work of apply_headout_event.';
+
+create function sync.receive_event(event sync.deliveries, organization_id uuid) returns sync.applied_event
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection constant sync.connections := sync.resolve_connection(receive_event.organization_id, 'headout');
+  applied sync.applied_event;
+begin
+  if sync.headout_status(event.event_type) is null then
+    raise exception 'Cannot apply event: % is not a status of Headout', event.event_type using errcode = '22023';
+  end if;
+  if connection.id is null then
+    applied.outcome := case when receive_event.organization_id is null then 'not_configured' else 'unknown_organization' end;
+    return applied;
+  end if;
+  event.connection_id := connection.id;
+  event.dedupe_key := concat_ws(':', 'headout', connection.id, event.external_id, event.event_type, event.event_timestamp);
+  return sync.apply_event(event, connection);
+end;
+$$;
+
+comment on function sync.receive_event(sync.deliveries, uuid) is
+  'Finds the connection of an event of Headout and applies it; what makes it the same event twice is booking, status and timestamp.';
 
 create function public.apply_headout_event(
   external_id text,
@@ -1966,9 +2428,12 @@ create function public.apply_headout_event(
 language sql
 set search_path = ''
 as $$
-  select e.delivery_id, e.outcome, e.organization_id, e.booking_id, e.old_status, e.new_status,
-    e.processed_at, e.lease_token
-  from sync.apply_event($4, $1, $2, $3, $5, $6) e
+  select e.*
+  from sync.receive_event(
+    sync.new_delivery(null, 'headout-webhook', null, apply_headout_event.external_id,
+      apply_headout_event.event_type, apply_headout_event.event_timestamp,
+      apply_headout_event.headers, apply_headout_event.body),
+    apply_headout_event.organization_id) e
 $$;
 
 comment on function public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) is
@@ -1976,34 +2441,18 @@ comment on function public.apply_headout_event(text, text, text, uuid, jsonb, js
 
 -- schemas/50_plan.sql
 
--- Purpose: decide, for a page of snapshots at once, what each one is: new, newer, the same, older,
--- or not to be believed. Reads and locks; writes only the empty source state of a new booking.
+-- What each snapshot of a page is: new, newer, the same, older, or not to be believed. Reads and locks;
+-- writes nothing but the empty state of a new booking.
 --
--- Order (invariants 3 and 4): a revision, where both sides have one, decides (version before
--- updated_at). Equal or unknown revisions are ordered by when the read began. Equal content is
--- unchanged whatever its revision. With force neither the hash nor the revision counts, what was read
--- last does: a repair compares with the rows, and still undoes nothing that is newer than its read.
+-- Which statement wins (rules: older never overwrites newer · a fetch is dated when it was read):
+-- equal content is unchanged whatever its revision. Otherwise the revision decides where both sides
+-- have one (sync.revision_order), and else which read began later. With force neither the hash nor the
+-- revision counts: a repair compares with the rows, and still undoes nothing newer than its read.
+--
+-- Source states are looked up row by row on purpose (lateral, offset 0): on a fresh database, without
+-- statistics, the planner would read every state of the organization for every snapshot.
 
-create type sync.planned_snapshot as (
-  ord integer,
-  external_id text,
-  verdict text,
-  error jsonb,
-  snapshot jsonb,
-  content_hash text,
-  fetched_at timestamptz,
-  source_updated_at timestamptz,
-  source_version bigint,
-  booking_id bigint,
-  is_new boolean,
-  old_status public.booking_status,
-  new_status public.booking_status
-);
-
-comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid.';
-
--- Structure that the writers rely on. Finer checks are the decoder's (zod); what slips through both
+-- The structure that the writers rely on. Finer checks are the decoder's (zod); what slips through both
 -- fails as a constraint or a cast, and then only that snapshot is refused.
 create function sync.snapshot_error(snapshot jsonb) returns jsonb
 language sql immutable parallel safe
@@ -2042,165 +2491,169 @@ $$;
 
 comment on function sync.snapshot_error(jsonb) is 'What is wrong with the structure of a snapshot: { code, field, message }; null if nothing.';
 
--- Source states are looked up row by row on purpose (lateral, offset 0): on a fresh database, without
--- statistics, the planner would else read every state of the organization for every snapshot.
-create function sync.plan_snapshots(
-  organization_id uuid,
-  source public.booking_source,
-  snapshots jsonb,
-  deliveries sync.deliveries[],
-  force boolean
-) returns sync.planned_snapshot[]
+-- One pass over the page. Most of a re-import ends here: the same content under no other revision, so
+-- there is nothing to lock and nothing to write.
+create function sync.read_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg(h::sync.planned_snapshot order by h.ord)
+    from (
+      select c.ord as ord, c.external_id as external_id,
+        case when c.verdict is null then c.snapshot end as snapshot,
+        c.content_hash as content_hash, c.fetched_at as fetched_at,
+        c.source_updated_at as source_updated_at, c.source_version as source_version,
+        c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
+        null::public.booking_status as old_status, null::public.booking_status as new_status
+      from (
+        select r.*, b.id as booking_id,
+          case
+            when s.content_hash = r.content_hash and not page.force
+              and coalesce(r.source_version = s.source_version, r.source_version is null)
+              and coalesce(r.source_updated_at = s.source_updated_at, r.source_updated_at is null) then 'unchanged'
+            -- Of two snapshots of one booking in a page the newer wins.
+            when r.external_id is not null and row_number() over (
+              partition by r.external_id
+              order by r.source_version desc nulls last, r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc
+            ) > 1 then 'stale'
+          end as verdict
+        from (
+          select e.ord::integer as ord, e.snapshot, e.snapshot ->> 'external_id' as external_id,
+            e.snapshot ->> 'content_hash' as content_hash,
+            -- No later than our clock and no earlier than the claim: an isolate's clock may be wrong, and
+            -- a read cannot have begun in the future or before the work was handed out.
+            least(now(), greatest((e.snapshot ->> 'fetched_at')::timestamptz, d.claimed_at)) as fetched_at,
+            (e.snapshot ->> 'source_updated_at')::timestamptz as source_updated_at,
+            (e.snapshot ->> 'source_version')::bigint as source_version
+          from jsonb_array_elements(read_page.snapshots) with ordinality as e (snapshot, ord)
+          left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
+        ) r
+        left join lateral (
+          select t.content_hash, t.source_version, t.source_updated_at from sync.source_states t
+          where t.organization_id = page.organization_id and t.source = page.source
+            and t.external_id = r.external_id
+          offset 0
+        ) s on true
+        left join lateral (
+          select k.id from public.bookings k
+          where k.organization_id = page.organization_id and k.source = page.source
+            and k.external_id = r.external_id
+          offset 0
+        ) b on true
+      ) c
+    ) h
+  );
+end;
+$$;
+
+comment on function sync.read_page(sync.page, jsonb) is
+  'The plan of a page as far as it shows without a lock: what is unchanged, and what a newer snapshot of the same page replaces. The rest has no verdict yet.';
+
+create function sync.decide(
+  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, force boolean, first_day date
+) returns sync.planned_snapshot
+language plpgsql
+set search_path = ''
+as $$
+declare
+  revision constant integer := sync.revision_order(planned.source_version, planned.source_updated_at,
+    state.source_version, state.source_updated_at);
+  -- A first revision is news too, unless it was read before what is known.
+  newer constant boolean := revision > 0
+    or (state.source_version is null and planned.source_version is not null
+        or state.source_updated_at is null and planned.source_updated_at is not null)
+      and planned.fetched_at >= coalesce(state.fetched_at, '-infinity');
+  stated constant jsonb := planned.snapshot -> 'booking';
+begin
+  planned.booking_id := booking.id;
+  planned.is_new := booking.id is null;
+  planned.old_status := booking.status;
+  planned.new_status := coalesce((stated ->> 'status')::public.booking_status, booking.status, 'PENDING');
+  planned.verdict := case
+    when not force and state.content_hash = planned.content_hash
+      then case when newer then 'revision' else 'unchanged' end
+    when not force and revision < 0 then 'stale'
+    when (force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
+    -- A tombstone of a booking that we never had makes no row, but what was stated before it is older
+    -- from now on. A cancellation of which only the status is known is a tombstone.
+    when booking.id is null and (planned.snapshot ? 'deleted'
+      or stated ->> 'status' = 'CANCELLED' and stated - array['status', 'source_status'] = '{}'
+        and not planned.snapshot ?| array['dates', 'products', 'attachments']) then 'revision'
+    -- Over before the connection's first day, and never stored: left to history.
+    when booking.id is null and first_day > (
+      select max((i.item ->> 'day')::date)
+      from jsonb_array_elements(planned.snapshot #> '{dates,items}') i (item)) then 'skipped'
+    else 'apply' end;
+  -- Drawn here, so that children and projections can name their booking at once.
+  if planned.is_new and planned.verdict = 'apply' then
+    planned.booking_id := nextval('public.bookings_id_seq');
+  end if;
+  return planned;
+end;
+$$;
+
+comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, boolean, date) is
+  'The verdict on one snapshot, against the locked state of its booking.';
+
+create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  plan sync.planned_snapshot[] := sync.read_page(page, snapshots);
+  open_ids text[];
+begin
+  if page.deliveries is null and not exists (select from unnest(plan) p where p.verdict is null) then
+    return plan;
+  end if;
+  plan := array(
+    select case when e.error is null then p else sync.with_verdict(p, 'invalid', e.error) end
+    from unnest(plan) p
+    cross join lateral (select case when p.verdict is null then sync.snapshot_error(p.snapshot) end offset 0) e (error)
+    order by p.ord);
+
+  -- With them those whose delivery will be settled, even if nothing of them is to be written.
+  open_ids := array(select p.external_id from unnest(plan) p where p.verdict is null);
+  perform sync.lock_states(page.organization_id, page.source, open_ids || array(
+    select p.external_id from unnest(plan) p join unnest(page.deliveries) d on d.external_id = p.external_id
+  ), open_ids);
+  return sync.decide_page(page, plan);
+end;
+$$;
+
+comment on function sync.plan_page(sync.page, jsonb) is
+  'Decides what each snapshot of a page is, and locks the bookings that are to be written.';
+
+create function sync.decide_page(page sync.page, plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  heads sync.planned_snapshot[];
-  planned sync.planned_snapshot[];
-  first_day date;
+  first_day constant date := (select c.not_before from sync.connections c
+    where c.organization_id = page.organization_id and c.source = page.source);
 begin
-  -- One pass over the page. Most of a re-import ends here: the same content and no newer revision,
-  -- so there is nothing to lock and nothing to write.
-  select array_agg(row(
-      h.ord, h.external_id, h.verdict, null,
-      case when h.verdict is null then h.snapshot end,
-      h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
-      h.booking_id, null, null, null)::sync.planned_snapshot order by h.ord)
-  into heads
-  from (
-    select r.ord, r.external_id, r.snapshot, r.content_hash, r.fetched_at, r.source_updated_at, r.source_version,
-      b.id as booking_id,
-      case
-        when s.content_hash = r.content_hash and not plan_snapshots.force
-          and coalesce(r.source_version, -1) <= coalesce(s.source_version, -1)
-          and coalesce(r.source_updated_at, '-infinity') <= coalesce(s.source_updated_at, '-infinity')
-          then 'unchanged'
-        -- Of two snapshots of one booking the newer wins.
-        when r.external_id is not null and row_number() over (partition by r.external_id order by r.source_version desc nulls last,
-          r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc) > 1 then 'stale'
-      end as verdict
-    from (
-      select
-        e.ord::integer as ord,
-        e.snapshot,
-        e.snapshot ->> 'external_id' as external_id,
-        e.snapshot ->> 'content_hash' as content_hash,
-        -- Clamped to our clock and to the claim: an isolate's clock may be wrong, and a read can
-        -- have begun neither in the future nor before the work was handed out.
-        least(now(), greatest((e.snapshot ->> 'fetched_at')::timestamptz, d.claimed_at)) as fetched_at,
-        (e.snapshot ->> 'source_updated_at')::timestamptz as source_updated_at,
-        (e.snapshot ->> 'source_version')::bigint as source_version
-      from jsonb_array_elements(plan_snapshots.snapshots) with ordinality as e (snapshot, ord)
-      left join unnest(plan_snapshots.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
-    ) r
+  return array(
+    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page.force, first_day) else p end
+    from unnest(plan) p
     left join lateral (
-      select t.content_hash, t.source_version, t.source_updated_at
-      from sync.source_states t
-      where t.organization_id = plan_snapshots.organization_id and t.source = plan_snapshots.source
-        and t.external_id = r.external_id
+      select t as state from sync.source_states t
+      where t.organization_id = page.organization_id and t.source = page.source and t.external_id = p.external_id
       offset 0
     ) s on true
     left join lateral (
-      select k.id from public.bookings k
-      where k.organization_id = plan_snapshots.organization_id and k.source = plan_snapshots.source
-        and k.external_id = r.external_id
+      select k as booking from public.bookings k
+      where k.organization_id = page.organization_id and k.source = page.source and k.external_id = p.external_id
       offset 0
     ) b on true
-  ) h;
-
-  if not exists (select from unnest(heads) h where h.verdict is null) and plan_snapshots.deliveries is null then
-    return heads;
-  end if;
-
-  select array_agg(row(h.ord, h.external_id, case when x.error is not null then 'invalid' else h.verdict end,
-      x.error, h.snapshot, h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
-      null, null, null, null)::sync.planned_snapshot order by h.ord)
-  into heads
-  from unnest(heads) h
-  cross join lateral (
-    select case when h.verdict is null then sync.snapshot_error(h.snapshot) end offset 0
-  ) x (error);
-
-  -- Locked in one order, so that two pages with the same bookings wait and do not deadlock; with
-  -- them those whose delivery will be settled, also if nothing of them is to be written.
-  insert into sync.source_states (organization_id, source, external_id)
-  select plan_snapshots.organization_id, plan_snapshots.source, h.external_id
-  from unnest(heads) h where h.verdict is null
-  order by h.external_id
-  on conflict do nothing;
-
-  perform from (
-    select h.external_id from unnest(heads) h
-    where h.verdict is null
-      or h.external_id in (select d.external_id from unnest(plan_snapshots.deliveries) d)
-    order by h.external_id
-  ) h
-  cross join lateral (
-    select from sync.source_states s
-    where s.organization_id = plan_snapshots.organization_id and s.source = plan_snapshots.source
-      and s.external_id = h.external_id
-    for update
-  ) locked;
-
-  select c.not_before into first_day from sync.connections c
-  where c.organization_id = plan_snapshots.organization_id and c.source = plan_snapshots.source;
-
-  -- A new statement, so it sees what was committed while we waited for the locks.
-  select array_agg(row(
-      h.ord, h.external_id,
-      coalesce(h.verdict, case
-        when o.older and not plan_snapshots.force then 'stale'
-        when (plan_snapshots.force or not o.newer) and h.fetched_at < s.fetched_at then 'stale'
-        when not plan_snapshots.force and s.content_hash = h.content_hash
-          then case when o.newer then 'revision' else 'unchanged' end
-        -- A tombstone of a booking that we never had makes no row, but what was said before it is
-        -- older from now on. A booking of which only another status is known is one.
-        when b.id is null and (h.snapshot ? 'deleted'
-          or h.snapshot #>> '{booking,status}' = 'CANCELLED'
-            and not h.snapshot ?| array['dates', 'products', 'attachments']
-            and (h.snapshot -> 'booking') - array['status', 'source_status'] = '{}') then 'revision'
-        -- Over before the connection's first day, and never stored: left to history.
-        when b.id is null and first_day is not null and first_day > (
-          select max((i.item ->> 'day')::date)
-          from jsonb_array_elements(h.snapshot #> '{dates,items}') i (item)) then 'skipped'
-        else 'apply' end),
-      h.error, h.snapshot, h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
-      b.id, b.id is null, b.status,
-      coalesce((h.snapshot #>> '{booking,status}')::public.booking_status, b.status, 'PENDING')
-    )::sync.planned_snapshot order by h.ord)
-  into planned
-  from unnest(heads) h
-  left join lateral (
-    select t.* from sync.source_states t
-    where t.organization_id = plan_snapshots.organization_id and t.source = plan_snapshots.source
-      and t.external_id = h.external_id
-    offset 0
-  ) s on true
-  left join lateral (
-    select k.id, k.status from public.bookings k
-    where k.organization_id = plan_snapshots.organization_id and k.source = plan_snapshots.source
-      and k.external_id = h.external_id
-    offset 0
-  ) b on true
-  cross join lateral (
-    select
-      coalesce(case when h.source_version <> s.source_version then h.source_version < s.source_version
-        else h.source_updated_at < s.source_updated_at end, false),
-      coalesce(case when h.source_version <> s.source_version then h.source_version > s.source_version
-        else h.source_updated_at > s.source_updated_at end, false)
-        -- A first revision is news, if it was not read before what is known.
-        or (s.source_version is null and h.source_version is not null
-          or s.source_updated_at is null and h.source_updated_at is not null)
-          and h.fetched_at >= coalesce(s.fetched_at, '-infinity')
-  ) as o (older, newer);
-
-  return planned;
+    order by p.ord);
 end;
 $$;
 
-comment on function sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) is
-  'Decides what each snapshot of a page is, and locks the bookings that are to be written.';
+comment on function sync.decide_page(sync.page, sync.planned_snapshot[]) is
+  'The plan with a verdict on each snapshot. A statement of its own, so that it sees what was committed while we waited for the locks.';
 
 create function sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) returns void
 language plpgsql
@@ -2209,21 +2662,10 @@ as $$
 #variable_conflict use_column
 declare
   ids constant text[] := array(
-    select distinct e.snapshot ->> 'external_id' from jsonb_array_elements(lock_page.snapshots) e (snapshot)
-    where sync.snapshot_error(e.snapshot) is null order by 1);
+    select e.snapshot ->> 'external_id' from jsonb_array_elements(lock_page.snapshots) e (snapshot)
+    where sync.snapshot_error(e.snapshot) is null);
 begin
-  -- As plan_snapshots does it: first all that are new, then all.
-  insert into sync.source_states (organization_id, source, external_id)
-  select lock_page.organization_id, lock_page.source, i.id from unnest(ids) with ordinality i (id, place)
-  order by i.place
-  on conflict do nothing;
-  perform from unnest(ids) with ordinality i (id, place)
-  cross join lateral (
-    select from sync.source_states s
-    where s.organization_id = lock_page.organization_id and s.source = lock_page.source and s.external_id = i.id
-    for update
-  ) locked
-  order by i.place;
+  perform sync.lock_states(lock_page.organization_id, lock_page.source, ids, ids);
   perform from sync.connections c
   where c.organization_id = lock_page.organization_id and c.source = lock_page.source
   for no key update;
@@ -2231,16 +2673,17 @@ end;
 $$;
 
 comment on function sync.lock_page(uuid, public.booking_source, jsonb) is
-  'Locks the bookings of a page in one order, and then their connection, for whoever does more than one thing with it; a booking that is new gets its empty state.';
+  'Locks the bookings of a page in one order, and then their connection, for a caller that does more than one thing with the page.';
 
 -- schemas/51_write.sql
 
--- Purpose: the writers of source-owned rows. Each takes a planned page, writes what differs in a
--- constant number of statements, and returns one row_change per row it wrote.
+-- The writers of source-owned rows. Each takes a planned page, writes what differs in a constant number
+-- of statements, and returns one row_change for each row that it wrote.
 --
--- A present key sets its column, an explicit null clears it, an absent key leaves it (invariant 6):
--- that is what jsonb_populate_record does with a base row. Whole rows are compared, never lists of
--- fields (incident 8). Keys that are not the source's to write are taken out of every patch.
+-- A present key sets its column, an explicit null clears it, an absent key leaves it (rule: absence is
+-- not a statement): that is what jsonb_populate_record does with a base row. Whole rows are compared,
+-- never lists of fields (incident: changed times unnoticed). Keys that the source does not own are taken
+-- out of every patch (rule: a person's work is never overwritten).
 --
 -- Stored rows are fetched once, by the page's booking ids, and then joined in memory: nested loops are
 -- off in apply_snapshots, since a database without statistics would choose them and turn quadratic.
@@ -2268,7 +2711,7 @@ as $$
       select b as old from public.bookings b where b.id = any (booking_ids)
     ) k on (k.old).id = p.booking_id
   ), rows as materialized (
-    -- A map's URL with another token is no change; it is refreshed along with a real one.
+    -- A map's URL with another token is no change; it is refreshed together with a real one.
     select q.*, jsonb_populate_record(
       q.old,
       case when sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
@@ -2490,7 +2933,7 @@ as $$
   ), stored as materialized (
     select a as old from public.booking_attachments a where a.booking_id = any (booking_ids)
   ), items as materialized (
-    -- A file that a person added under the same URL stays theirs (invariant 8).
+    -- A file that a person added under the same URL stays theirs.
     select l.booking_id, l.item, s.old, jsonb_populate_record(s.old, l.item
         - array['id', 'organization_id', 'booking_id', 'origin', 'url', 'created_at', 'updated_at']
         || '{"source_missing_since": null}') as new
@@ -2532,8 +2975,8 @@ $$;
 comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
   'Upserts the files of a planned page by URL key; a complete list marks the others missing. User files are never touched.';
 
--- Links carry tokens that change on every read: fresh ones are stored whenever the booking was
--- written for another reason, and count as no change.
+-- Links carry tokens that change on every read: fresh ones are stored whenever the booking was written
+-- for another reason, and count as no change.
 create function sync.refresh_urls(plan sync.planned_snapshot[], booking_ids bigint[])
 returns void
 language sql
@@ -2559,174 +3002,92 @@ $$;
 comment on function sync.refresh_urls(sync.planned_snapshot[], bigint[]) is
   'Stores the links as last read for bookings that were written anyway.';
 
--- schemas/52_apply.sql
-
--- Purpose: the heart. Any number of snapshots in, a constant number of statements, one verdict each.
--- One call is one transaction: bookings, collections, projections, history, source states, holds
--- and the delivery that asked for it land together or not at all.
--- Compatibility: arguments and result are the API of the database; add only with defaults.
-
-create type sync.snapshot_verdict as (
-  ord integer,
-  external_id text,
-  verdict text,
-  booking_id bigint,
-  changes jsonb,
-  error jsonb
-);
-
-comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
-
-create function sync.apply_page(
-  organization_id uuid, source public.booking_source, snapshots jsonb,
-  deliveries sync.deliveries[], run_id uuid, force boolean, detailed boolean
-) returns sync.snapshot_verdict[]
+create function sync.write_history(
+  page sync.page, plan sync.planned_snapshot[], row_changes sync.row_change[]
+) returns void
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
-declare
-  plan sync.planned_snapshot[];
-  to_write sync.planned_snapshot[];
-  budget integer;
-  row_changes sync.row_change[];
-  booking_ids bigint[];
-  written_ids bigint[];
-  verdicts sync.snapshot_verdict[];
 begin
-  plan := sync.plan_snapshots(apply_page.organization_id, apply_page.source, apply_page.snapshots,
-    apply_page.deliveries, apply_page.force);
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict, changes)
+  select page.organization_id, c.booking_id,
+    case when d.id is null then 'import' else 'webhook' end, d.id, page.run_id,
+    case when bool_or(c.table_name = 'bookings' and c.operation = 'created') then 'created' else 'updated' end,
+    jsonb_object_agg(
+      case when c.table_name = 'bookings' then 'bookings.' else c.table_name || '[' || c.key || '].' end || f.key,
+      f.value)
+  from unnest(row_changes) c
+  cross join jsonb_each(c.fields) f
+  left join (
+    select w.booking_id, v.id from unnest(plan) w
+    join unnest(page.deliveries) v on v.external_id = w.external_id
+  ) d on d.booking_id = c.booking_id
+  group by c.booking_id, d.id;
+end;
+$$;
 
-  if exists (select from unnest(plan) p where p.verdict = 'apply') then
-    if exists (select from unnest(plan) p
-               where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
-      -- What a person has dropped stays dropped, whichever list or repair says it again; the rest of
-      -- the statement is as good as any.
-      select array_agg(case when d.dropped
-          then row(p.ord, p.external_id, p.verdict, p.error,
-            p.snapshot #- '{booking,status}' #- '{booking,source_status}', p.content_hash, p.fetched_at,
-            p.source_updated_at, p.source_version, p.booking_id, p.is_new, p.old_status, p.old_status)::sync.planned_snapshot
-          else p end order by p.ord)
-      into plan
-      from unnest(plan) p
-      cross join lateral (
-        select p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
-          and sync.is_dropped(p.booking_id, p.new_status, p.snapshot) offset 0
-      ) d (dropped);
-      -- Counted is every departure; what a person has let pass is never held for it.
-      budget := sync.remaining_cancel_budget(apply_page.organization_id, apply_page.source) - (
-        select count(*)::integer from unnest(plan) p
-        where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
-          and sync.is_released(p.booking_id, p.fetched_at));
-      select array_agg(row(p.ord, p.external_id,
-          case when d.place > budget then 'held' else p.verdict end,
-          p.error, p.snapshot, p.content_hash, p.fetched_at, p.source_updated_at, p.source_version,
-          p.booking_id, p.is_new, p.old_status, p.new_status)::sync.planned_snapshot order by p.ord)
-      into plan
-      from unnest(plan) p
-      left join (
-        select d.ord, row_number() over (order by d.ord) as place
-        from unnest(plan) d
-        where d.verdict = 'apply' and sync.is_departure(d.old_status, d.new_status)
-          and not sync.is_released(d.booking_id, d.fetched_at)
-      ) d on d.ord = p.ord;
-      perform sync.hold_change(apply_page.organization_id, p.booking_id, p.new_status,
-        p.snapshot || jsonb_build_object('fetched_at', p.fetched_at),
-        d.id, apply_page.run_id)
-      from unnest(plan) p
-      left join unnest(apply_page.deliveries) d on d.external_id = p.external_id
-      where p.verdict = 'held';
-    end if;
+comment on function sync.write_history(sync.page, sync.planned_snapshot[], sync.row_change[]) is
+  'One row of history for each booking that a page has changed (rule: every change can be explained).';
 
-    -- Keys are drawn here, so that children and projections can name their booking at once.
-    select array_agg(row(p.ord, p.external_id, p.verdict, p.error, p.snapshot, p.content_hash,
-        p.fetched_at, p.source_updated_at, p.source_version,
-        coalesce(p.booking_id, nextval('public.bookings_id_seq')), p.is_new,
-        p.old_status, p.new_status)::sync.planned_snapshot order by p.ord)
-    into to_write
-    from unnest(plan) p where p.verdict = 'apply';
-
-    if to_write is not null then
-      booking_ids := array(select w.booking_id from unnest(to_write) w);
-      row_changes := array(select w from sync.write_bookings(to_write, booking_ids, apply_page.organization_id, apply_page.source) w);
-      row_changes := row_changes || array(select w from sync.write_booking_dates(to_write, booking_ids, apply_page.organization_id) w);
-      row_changes := row_changes || array(select w from sync.write_booking_products(to_write, booking_ids, apply_page.organization_id) w);
-      row_changes := row_changes || array(select w from sync.write_booking_attachments(to_write, booking_ids, apply_page.organization_id) w);
-
-      written_ids := array(select distinct c.booking_id from unnest(row_changes) c);
-      perform sync.refresh_urls(to_write, written_ids);
-
-      insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict, changes)
-      select apply_page.organization_id, c.booking_id,
-        case when d.id is null then 'import' else 'webhook' end, d.id, apply_page.run_id,
-        case when bool_or(c.table_name = 'bookings' and c.operation = 'created') then 'created' else 'updated' end,
-        jsonb_object_agg(
-          case when c.table_name = 'bookings' then 'bookings.' else c.table_name || '[' || c.key || '].' end || f.key,
-          f.value)
-      from unnest(row_changes) c
-      cross join jsonb_each(c.fields) f
-      left join (
-        select w.booking_id, v.id from unnest(to_write) w
-        join unnest(apply_page.deliveries) v on v.external_id = w.external_id
-      ) d on d.booking_id = c.booking_id
-      group by c.booking_id, d.id;
-
-      -- What a booking drives follows in the same transaction.
-      row_changes := row_changes || array(
-        select w from sync.project(
-          array(select distinct c.booking_id from unnest(row_changes) c where c.table_name in ('bookings', 'booking_dates')),
-          written_ids, apply_page.detailed) w);
-    end if;
+create function sync.write_page(page sync.page, plan sync.planned_snapshot[]) returns sync.row_change[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  booking_ids constant bigint[] := array(select p.booking_id from unnest(plan) p);
+  changes sync.row_change[];
+  written_ids bigint[];
+begin
+  if cardinality(plan) = 0 then
+    return array[]::sync.row_change[];
   end if;
+  changes := array(select w from sync.write_bookings(plan, booking_ids, page.organization_id, page.source) w);
+  changes := changes || array(select w from sync.write_booking_dates(plan, booking_ids, page.organization_id) w);
+  changes := changes || array(select w from sync.write_booking_products(plan, booking_ids, page.organization_id) w);
+  changes := changes || array(select w from sync.write_booking_attachments(plan, booking_ids, page.organization_id) w);
 
-  -- A statement that was believed ends the hold of an older one, and uses up a release.
-  if exists (select from sync.held_changes h
-             where h.organization_id = apply_page.organization_id and h.dismissed_at is null
-               and (h.released_at is null or h.settled_at is null)) then
-    update sync.held_changes h set
-      dismissed_at = case when h.released_at is null then now() end,
-      settled_at = case when h.released_at is not null then now() end,
-      by = coalesce(h.by, 'system')
-    from (
-      select o.id, o.snapshot, b.external_id, b.source
-      from sync.held_changes o
-      cross join lateral (select k.external_id, k.source from public.bookings k where k.id = o.booking_id offset 0) b
-      where o.organization_id = apply_page.organization_id and o.dismissed_at is null
-        and (o.released_at is null or o.settled_at is null)
-    ) o, unnest(plan) p
-    where h.id = o.id and o.source = apply_page.source and o.external_id = p.external_id
-      and p.verdict in ('apply', 'unchanged', 'revision')
-      and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
-      -- A list that lags behind says nothing about what was said after it.
-      and case when p.source_version <> (o.snapshot ->> 'source_version')::bigint
-          then p.source_version > (o.snapshot ->> 'source_version')::bigint
-        else coalesce(p.source_updated_at >= (o.snapshot ->> 'source_updated_at')::timestamptz, true) end;
-  end if;
+  written_ids := array(select distinct c.booking_id from unnest(changes) c);
+  perform sync.refresh_urls(plan, written_ids);
+  perform sync.write_history(page, plan, changes);
+  -- What a booking drives follows in the same transaction.
+  changes := changes || array(
+    select w from sync.project(
+      array(select distinct c.booking_id from unnest(changes) c where c.table_name in ('bookings', 'booking_dates')),
+      written_ids, page.detailed) w);
+  return changes;
+end;
+$$;
 
-  -- What a person dropped is over when the source has said something else.
-  if exists (select from sync.held_changes h
-             where h.organization_id = apply_page.organization_id and h.dismissed_at is not null
-               and h.settled_at is null and h.by <> 'system') then
-    update sync.held_changes h set settled_at = now()
-    from unnest(plan) p
-    where h.organization_id = apply_page.organization_id and h.booking_id = p.booking_id
-      and h.dismissed_at < coalesce(p.fetched_at, now())
-      and h.settled_at is null and h.by <> 'system' and p.verdict in ('apply', 'revision')
-      and p.snapshot #>> '{booking,status}' <> h.kind and sync.compare_revisions(p.snapshot, h.snapshot) >= 0;
-  end if;
+comment on function sync.write_page(sync.page, sync.planned_snapshot[]) is
+  'Writes the bookings of a page, their collections, their history and what they drive; returns the rows written.';
 
-  -- Whoever is seen is not missing, also if nothing of it has changed.
+-- schemas/52_apply.sql
+
+-- The heart: any number of snapshots in, a constant number of statements, one verdict each. One call is
+-- one transaction: bookings, collections, projections, history, source states, holds and the delivery
+-- that asked for it land together or not at all.
+-- The steps: plan (50), brake (31), write (51), project (62), end holds (31), note what was stated.
+-- Arguments and result of apply_snapshots are the API of the database: add only with defaults.
+
+create function sync.note_statements(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  -- A booking that a page shows is not missing, even if nothing of it has changed. States that are
+  -- locked are not waited for, since we do not hold them in order: their holder notes the same.
   if exists (select from sync.source_states s
-             where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+             where s.organization_id = page.organization_id and s.source = page.source
                and s.missing_sightings > 0) then
     update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
-    where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+    where s.organization_id = page.organization_id and s.source = page.source
       and s.external_id in (
         select k.external_id from sync.source_states k
-        where k.organization_id = apply_page.organization_id and k.source = apply_page.source
+        where k.organization_id = page.organization_id and k.source = page.source
           and k.missing_sightings > 0
           and k.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged')
-        -- Not waited for, since these are not locked in their order: whoever has it at work says so himself.
         for update skip locked
       );
   end if;
@@ -2734,7 +3095,7 @@ begin
   -- An upsert finds its row by key whatever the planner believes.
   insert into sync.source_states as s (organization_id, source, external_id, source_updated_at,
     source_version, content_hash, fetched_at)
-  select apply_page.organization_id, apply_page.source, p.external_id, p.source_updated_at,
+  select page.organization_id, page.source, p.external_id, p.source_updated_at,
     p.source_version, p.content_hash, p.fetched_at
   from unnest(plan) p
   where p.verdict in ('apply', 'revision')
@@ -2746,24 +3107,29 @@ begin
     missing_sightings = 0,
     missing_first_seen_at = null,
     updated_at = now();
+end;
+$$;
 
-  select array_agg(row(p.ord, p.external_id,
-      case p.verdict
-        when 'apply' then case when w.is_new then 'created' when c.booking_id is null then 'unchanged' else 'updated' end
-        when 'revision' then 'unchanged'
-        else p.verdict end,
-      coalesce(w.booking_id, p.booking_id),
-      coalesce(c.changes, case when apply_page.detailed then '[]'::jsonb else '{}'::jsonb end),
-      p.error)::sync.snapshot_verdict order by p.ord)
-  into verdicts
-  from unnest(plan) p
-  left join unnest(to_write) w on w.ord = p.ord
-  left join (
-    select n.booking_id, case when apply_page.detailed then
-        (select jsonb_agg(jsonb_build_object('table', d.table_name, 'key', d.key, 'operation', d.operation, 'fields', d.fields))
-         from unnest(row_changes) d where d.booking_id = n.booking_id)
-      else jsonb_object_agg(n.table_name, jsonb_build_object(
-        'created', n.created, 'updated', n.updated, 'marked_missing', n.marked_missing)) end as changes
+comment on function sync.note_statements(sync.page, sync.planned_snapshot[]) is
+  'Notes revision, content and moment of reading of what a page has stated.';
+
+create function sync.summarize_changes(row_changes sync.row_change[], detailed boolean)
+returns table (booking_id bigint, changes jsonb)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  if summarize_changes.detailed then
+    return query
+    select r.booking_id, jsonb_agg(jsonb_build_object(
+      'table', r.table_name, 'key', r.key, 'operation', r.operation, 'fields', r.fields))
+    from unnest(row_changes) r
+    group by r.booking_id;
+  else
+    return query
+    select n.booking_id, jsonb_object_agg(n.table_name, jsonb_build_object(
+      'created', n.created, 'updated', n.updated, 'marked_missing', n.marked_missing))
     from (
       select r.booking_id, r.table_name,
         count(*) filter (where r.operation = 'created') as created,
@@ -2772,17 +3138,67 @@ begin
       from unnest(row_changes) r
       group by r.booking_id, r.table_name
     ) n
-    group by n.booking_id
-  ) c on c.booking_id = w.booking_id;
-
-  return verdicts;
+    group by n.booking_id;
+  end if;
 end;
 $$;
 
-comment on function sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean) is
+comment on function sync.summarize_changes(sync.row_change[], boolean) is
+  'The rows written for each booking: { table: { created, updated, marked_missing } }, or every row with its fields if detailed.';
+
+create function sync.page_verdicts(plan sync.planned_snapshot[], row_changes sync.row_change[], detailed boolean)
+returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg(v::sync.snapshot_verdict order by v.ord)
+    from (
+      select p.ord as ord, p.external_id as external_id,
+        case
+          when p.verdict = 'apply' and p.is_new then 'created'
+          when p.verdict = 'apply' and c.booking_id is not null then 'updated'
+          when p.verdict in ('apply', 'revision') then 'unchanged'
+          else p.verdict end as verdict,
+        p.booking_id as booking_id,
+        coalesce(c.changes, case when detailed then '[]'::jsonb else '{}'::jsonb end) as changes,
+        p.error as error
+      from unnest(plan) p
+      left join sync.summarize_changes(row_changes, detailed) c
+        on c.booking_id = p.booking_id and p.verdict = 'apply'
+    ) v
+  );
+end;
+$$;
+
+comment on function sync.page_verdicts(sync.planned_snapshot[], sync.row_change[], boolean) is
+  'One verdict for each snapshot of a page, with the rows that it wrote.';
+
+create function sync.apply_page(page sync.page, snapshots jsonb) returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  plan sync.planned_snapshot[] := sync.plan_page(page, snapshots);
+  to_write sync.planned_snapshot[];
+  row_changes sync.row_change[];
+begin
+  if exists (select from unnest(plan) p where p.verdict = 'apply') then
+    plan := sync.apply_brake(page, plan);
+    to_write := array(select p from unnest(plan) p where p.verdict = 'apply' order by p.ord);
+    row_changes := sync.write_page(page, to_write);
+  end if;
+  perform sync.end_holds(page.organization_id, plan);
+  perform sync.note_statements(page, plan);
+  return sync.page_verdicts(plan, row_changes, page.detailed);
+end;
+$$;
+
+comment on function sync.apply_page(sync.page, jsonb) is
   'Applies a page of snapshots; a bad value among them fails the whole page (see sync.apply_page_or_halves).';
 
--- Which field of a snapshot cannot be stored: each is tried alone. Only for a snapshot that failed.
+-- Each field is tried alone: only for a snapshot that has failed.
 create function sync.find_bad_field(snapshot jsonb) returns text
 language plpgsql
 set search_path = ''
@@ -2811,52 +3227,156 @@ begin
 end;
 $$;
 
-comment on function sync.find_bad_field(jsonb) is 'The path of the first field that its column cannot hold; null if a constraint or the whole is the matter.';
+comment on function sync.find_bad_field(jsonb) is
+  'The path of the first field that its column cannot hold; null if a constraint or the snapshot as a whole is at fault.';
 
--- A value that only a cast or a constraint finds wrong fails the page. Then the page is halved until
--- the bad snapshot stands alone and is refused by name; the others land. Good pages pay nothing.
-create function sync.apply_page_or_halves(
-  organization_id uuid, source public.booking_source, snapshots jsonb,
-  deliveries sync.deliveries[], run_id uuid, force boolean, detailed boolean
-) returns sync.snapshot_verdict[]
+create function sync.part_of_page(snapshots jsonb, from_place integer, to_place integer) returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+  select jsonb_agg(e.item order by e.place)
+  from jsonb_array_elements(snapshots) with ordinality e (item, place)
+  where e.place between from_place and to_place
+$$;
+
+comment on function sync.part_of_page(jsonb, integer, integer) is 'Some snapshots of a page; places count from 1.';
+
+-- A value that only a cast or a constraint finds wrong fails the page. Then the page is halved until the
+-- bad snapshot stands alone and is refused by name; the others land. Good pages pay nothing.
+create function sync.apply_page_or_halves(page sync.page, snapshots jsonb) returns sync.snapshot_verdict[]
 language plpgsql
 set search_path = ''
 as $$
-#variable_conflict use_variable
 declare
   size constant integer := jsonb_array_length(snapshots);
   half constant integer := size / 2;
+  refused sync.snapshot_verdict;
   message text;
   field text;
   state text;
 begin
-  return sync.apply_page(organization_id, source, snapshots, deliveries, run_id, force, detailed);
+  return sync.apply_page(page, snapshots);
 exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
   get stacked diagnostics message = message_text, field = constraint_name, state = returned_sqlstate;
   if size = 1 then
-    field := coalesce(sync.find_bad_field(snapshots -> 0), nullif(field, ''));
-    return array[row(1, left(snapshots #>> '{0,external_id}', 200), 'invalid', null, '{}',
-      jsonb_build_object('code', 'unstorable_snapshot', 'field', field, 'message', left(message, 500), 'sqlstate', state)
-    )::sync.snapshot_verdict];
+    refused.ord := 1;
+    refused.external_id := left(snapshots #>> '{0,external_id}', 200);
+    refused.verdict := 'invalid';
+    refused.changes := '{}';
+    refused.error := jsonb_build_object('code', 'unstorable_snapshot',
+      'field', coalesce(sync.find_bad_field(snapshots -> 0), nullif(field, '')),
+      'message', left(message, 500), 'sqlstate', state);
+    return array[refused];
   end if;
-  -- Together, before either half: halves of two pages are in no order.
-  perform sync.lock_page(organization_id, source, snapshots);
-  return array(
-    select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
-    from unnest(sync.apply_page_or_halves(organization_id, source,
-      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place <= half),
-      deliveries, run_id, force, detailed)) v
-  ) || array(
-    select row(v.ord + half, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
-    from unnest(sync.apply_page_or_halves(organization_id, source,
-      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place > half),
-      deliveries, run_id, force, detailed)) v
+  -- Both halves are locked together: halves of two pages are in no order.
+  perform sync.lock_page(page.organization_id, page.source, snapshots);
+  return sync.apply_page_or_halves(page, sync.part_of_page(snapshots, 1, half))
+    || sync.shift_verdicts(sync.apply_page_or_halves(page, sync.part_of_page(snapshots, half + 1, size)), half);
+end;
+$$;
+
+comment on function sync.apply_page_or_halves(sync.page, jsonb) is
+  'Applies a page; if a value in it cannot be stored, refuses just the snapshot that has it (rule: one booking stops nothing).';
+
+create function sync.shift_verdicts(verdicts sync.snapshot_verdict[], places integer) returns sync.snapshot_verdict[]
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  for i in 1 .. cardinality(verdicts) loop
+    verdicts[i].ord := verdicts[i].ord + places;
+  end loop;
+  return verdicts;
+end;
+$$;
+
+comment on function sync.shift_verdicts(sync.snapshot_verdict[], integer) is 'The verdicts on the later half of a page, with their places in the whole.';
+
+create function sync.preview_page(page sync.page, snapshots jsonb) returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  verdicts sync.snapshot_verdict[];
+begin
+  begin
+    verdicts := sync.apply_page_or_halves(page, snapshots);
+    raise exception 'undo' using errcode = 'BSDRY';
+  exception when sqlstate 'BSDRY' then
+    null; -- Everything is undone but the verdicts.
+  end;
+  return verdicts;
+end;
+$$;
+
+comment on function sync.preview_page(sync.page, jsonb) is 'What applying a page would do: it is applied and rolled back.';
+
+create type sync.held_leases as (deliveries sync.deliveries[], lost text[]);
+
+comment on type sync.held_leases is 'The deliveries that a caller may finish, and the bookings of those whose lease it has lost.';
+
+create function sync.hold_leases(work jsonb) returns sync.held_leases
+language plpgsql
+set search_path = ''
+as $$
+declare
+  leases sync.held_leases;
+begin
+  select array_agg(l.held) filter (where (l.held).id is not null),
+    array_agg(coalesce((l.held).external_id, d.external_id)) filter (where (l.held).id is null)
+  into leases.deliveries, leases.lost
+  from (
+    select (e.item ->> 'delivery_id')::uuid as id, (e.item ->> 'lease_token')::uuid as token
+    from jsonb_array_elements(work) e (item)
+    order by 1
+  ) w
+  cross join lateral (select sync.hold_lease(w.id, w.token) as held offset 0) l
+  left join lateral sync.delivery_now(w.id) d on (l.held).id is null;
+  return leases;
+end;
+$$;
+
+comment on function sync.hold_leases(jsonb) is
+  'Locks the deliveries of [{ delivery_id, lease_token }] whose lease the caller still has.';
+
+create function sync.settle_page(deliveries sync.deliveries[], verdicts sync.snapshot_verdict[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform sync.settle_delivery(d,
+    case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
+    jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)),
+    v.error)
+  from unnest(deliveries) d
+  join (
+    select distinct on (v.external_id) v.*
+    from unnest(verdicts) v
+    order by v.external_id, v.verdict = 'stale', v.ord desc
+  ) v on v.external_id = d.external_id;
+end;
+$$;
+
+comment on function sync.settle_page(sync.deliveries[], sync.snapshot_verdict[]) is
+  'Ends the deliveries of a page, each by the verdict on its booking.';
+
+-- To within ten seconds, so it need not wait for a lock on the connection: its holder may wait for us.
+create function sync.note_success(connection_id bigint) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update sync.connections c set last_success_at = now()
+  where c.id in (
+    select k.id from sync.connections k
+    where k.id = note_success.connection_id
+      and (k.last_success_at is null or k.last_success_at < now() - interval '10 seconds')
+    for no key update skip locked
   );
 end;
 $$;
 
-comment on function sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean) is
-  'Applies a page; if a value in it cannot be stored, refuses just the snapshot that has it.';
+comment on function sync.note_success(bigint) is 'Notes on a connection that a statement has changed something, to within ten seconds.';
 
 create function public.apply_snapshots(
   organization_id uuid,
@@ -2879,9 +3399,9 @@ as $$
 #variable_conflict use_column
 declare
   connection sync.connections;
-  held sync.deliveries[];
-  lost text[];
+  leases sync.held_leases;
   refusal text;
+  page sync.page;
   accepted jsonb := apply_snapshots.snapshots;
   verdicts sync.snapshot_verdict[];
 begin
@@ -2895,75 +3415,43 @@ begin
     when connection.id is null then 'unknown_organization'
     when not apply_snapshots.force and (connection.paused_at is not null or not connection.enabled) then 'paused'
   end;
-
   if refusal is null and (apply_snapshots.delivery_id is not null or apply_snapshots.deliveries <> '[]') then
+    leases := sync.hold_leases(apply_snapshots.deliveries || case when apply_snapshots.delivery_id is null then '[]'
+      else jsonb_build_array(jsonb_build_object('delivery_id', apply_snapshots.delivery_id, 'lease_token', apply_snapshots.lease_token)) end);
     -- A worker that lost its lease can finish nothing, and apply nothing in its name.
-    select array_agg(l.held) filter (where (l.held).id is not null),
-      array_agg(coalesce((l.held).external_id, d.external_id)) filter (where (l.held).id is null)
-    into held, lost
-    from (
-      select apply_snapshots.delivery_id as id, apply_snapshots.lease_token as token
-      where apply_snapshots.delivery_id is not null
-      union all
-      select (e.item ->> 'delivery_id')::uuid, (e.item ->> 'lease_token')::uuid
-      from jsonb_array_elements(apply_snapshots.deliveries) e (item)
-      order by 1
-    ) w
-    cross join lateral (select sync.hold_lease(w.id, w.token) as held offset 0) l
-    left join lateral sync.delivery_now(w.id) d on (l.held).id is null;
-    if lost is not null then
-      -- Without a trace of the delivery nobody can tell whose work this is.
-      refusal := case when held is null then 'lease_lost' end;
+    refusal := case when leases.lost is not null and leases.deliveries is null then 'lease_lost' end;
+    if leases.lost is not null then
       accepted := coalesce((
         select jsonb_agg(e.snapshot order by e.ord)
         from jsonb_array_elements(apply_snapshots.snapshots) with ordinality e (snapshot, ord)
-        where coalesce(e.snapshot ->> 'external_id' <> all (lost), true)), '[]');
+        where coalesce(e.snapshot ->> 'external_id' <> all (leases.lost), true)), '[]');
     end if;
   end if;
-
   if refusal is not null then
     return query select left(e.snapshot ->> 'external_id', 200), refusal, null::bigint, '{}'::jsonb, null::jsonb
       from jsonb_array_elements(apply_snapshots.snapshots) as e (snapshot);
     return;
   end if;
 
+  page.organization_id := apply_snapshots.organization_id;
+  page.source := apply_snapshots.source;
+  page.deliveries := leases.deliveries;
+  page.run_id := apply_snapshots.run_id;
+  page.force := apply_snapshots.force;
+  page.detailed := apply_snapshots.dry_run;
   if apply_snapshots.dry_run then
-    begin
-      verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
-        accepted, held, apply_snapshots.run_id, apply_snapshots.force, true);
-      raise exception 'dry run' using errcode = 'BSDRY';
-    exception when sqlstate 'BSDRY' then
-      null; -- Everything is undone but the verdicts.
-    end;
+    verdicts := sync.preview_page(page, accepted);
   else
-    verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
-      accepted, held, apply_snapshots.run_id, apply_snapshots.force, false);
-
-    update sync.connections c set last_success_at = now()
-    where exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated'))
-      and c.id in (
-        select k.id from sync.connections k
-        where k.id = connection.id
-          and (k.last_success_at is null or k.last_success_at < now() - interval '10 seconds')
-        for no key update skip locked
-      );
-
-    perform sync.settle_delivery(d,
-      case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
-      jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)),
-      v.error)
-    from unnest(held) d
-    join (
-      select distinct on (v.external_id) v.*
-      from unnest(verdicts) v
-      order by v.external_id, v.verdict = 'stale', v.ord desc
-    ) v on v.external_id = d.external_id;
+    verdicts := sync.apply_page_or_halves(page, accepted);
+    if exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated')) then
+      perform sync.note_success(connection.id);
+    end if;
+    perform sync.settle_page(leases.deliveries, verdicts);
   end if;
-
   return query
     select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v
     union all
-    select l.external_id, 'lease_lost', null, '{}', null from unnest(lost) l (external_id);
+    select l.external_id, 'lease_lost', null, '{}', null from unnest(leases.lost) l (external_id);
 end;
 $$;
 
@@ -3903,14 +4391,20 @@ declare
   verdicts sync.snapshot_verdict[];
   projected sync.row_change[];
   booking_ids bigint[];
+  page sync.page;
 begin
+  page.organization_id := run.organization_id;
+  page.source := run.source;
+  page.run_id := run.id;
+  page.force := true;
+  page.detailed := true;
   insert into sync.sightings (run_id, external_id)
   select run.id, e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot)
   where e.snapshot ->> 'external_id' is not null
   on conflict do nothing;
 
   begin
-    verdicts := sync.apply_page_or_halves(run.organization_id, run.source, snapshots, null, run.id, true, true);
+    verdicts := sync.apply_page_or_halves(page, snapshots);
     booking_ids := array(select v.booking_id from unnest(verdicts) v
       where v.booking_id is not null and v.verdict in ('updated', 'unchanged'));
     projected := array(
@@ -4525,7 +5019,41 @@ comment on function public.explain_booking(bigint) is
 
 -- schemas/91_operators.sql
 
--- Purpose: what an operator does by hand: replay, release or dismiss, pause and resume.
+-- What an operator does by hand: replay, release or dismiss, pause and resume; the state of every
+-- connection at a glance; retention.
+
+create function sync.queue_replays(delivery_ids uuid[]) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  written bigint;
+begin
+  with originals as (
+    select d.*, c.organization_id, c.source
+    from sync.deliveries d
+    join sync.connections c on c.id = d.connection_id
+    where d.id = any (delivery_ids)
+  ), requested as materialized (
+    select r.* from sync.request_reads(array(
+      select row(o.organization_id, o.source, o.external_id)::sync.lane from originals o)) r
+  ), replays as (
+    -- A key of its own, so that dedupe never swallows it.
+    insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
+      external_id, event_timestamp, headers, body, seq, next_attempt_at)
+    select o.connection_id, o.function, 'replay:' || gen_random_uuid(), coalesce(o.replay_of, o.id), o.event_type,
+      o.external_id, o.event_timestamp, o.headers, o.body, r.requested_seq, now()
+    from originals o
+    join requested r on r.organization_id = o.organization_id and r.source = o.source and r.external_id = o.external_id
+    returning 1
+  )
+  select count(*) into written from replays;
+  return written;
+end;
+$$;
+
+comment on function sync.queue_replays(uuid[]) is
+  'Queues a replay of each of these deliveries and returns how many (rule: same event, one effect; a replay is another event).';
 
 create function public.replay_deliveries(
   delivery_ids uuid[] default null,
@@ -4544,14 +5072,12 @@ as $$
 declare
   chosen uuid[];
   nameless bigint;
-  written bigint := 0;
 begin
   if num_nonnulls(replay_deliveries.delivery_ids, replay_deliveries.external_id,
       replay_deliveries.status, replay_deliveries.received_from, replay_deliveries.received_to) = 0 then
     raise exception 'Cannot replay: name deliveries, a booking, a status or a time window'
       using errcode = '22023';
   end if;
-
   if replay_deliveries.status not in ('pending', 'processing', 'succeeded', 'duplicate', 'stale', 'held', 'invalid', 'dead') then
     raise exception 'Cannot replay: % is not a status of deliveries', replay_deliveries.status using errcode = '22023';
   end if;
@@ -4566,46 +5092,101 @@ begin
     and (replay_deliveries.source is null or c.source = replay_deliveries.source)
     and (replay_deliveries.external_id is null or d.external_id = replay_deliveries.external_id)
     and (replay_deliveries.status is null or d.status = replay_deliveries.status)
-    -- A window or a status means what was sent to us, once, and of what was given up only what no
-    -- replay has brought to an end; a replay itself is named by its id.
+    -- A window or a status means what was sent to us, once; of dead deliveries only those that no replay
+    -- has brought to an end. A replay itself is named by its id.
     and (replay_deliveries.delivery_ids is not null or d.replay_of is null
       and (d.status <> 'dead' or sync.is_given_up(d.id)))
     and (replay_deliveries.received_from is null or d.received_at >= replay_deliveries.received_from)
     and (replay_deliveries.received_to is null or d.received_at < replay_deliveries.received_to);
 
-  if not replay_deliveries.count_only and chosen is not null then
-    with lanes as (
-      select distinct c.organization_id, c.source, d.external_id
-      from sync.deliveries d join sync.connections c on c.id = d.connection_id
-      where d.id = any (chosen)
-      order by 1, 2, 3
-    ), requested as (
-      insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-      select l.organization_id, l.source, l.external_id, 1 from lanes l
-      on conflict on constraint source_states_pkey
-      do update set requested_seq = s.requested_seq + 1, updated_at = now()
-      returning s.organization_id, s.source, s.external_id, s.requested_seq
-    ), replays as (
-      -- A nonce of its own, so that dedupe never swallows it (invariant 2).
-      insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
-        external_id, event_timestamp, headers, body, seq, next_attempt_at)
-      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), coalesce(d.replay_of, d.id), d.event_type,
-        d.external_id, d.event_timestamp, d.headers, d.body, r.requested_seq, now()
-      from sync.deliveries d
-      join sync.connections c on c.id = d.connection_id
-      join requested r on r.organization_id = c.organization_id and r.source = c.source and r.external_id = d.external_id
-      where d.id = any (chosen)
-      returning 1
-    )
-    select count(*) into written from replays;
-  end if;
-
-  return query select coalesce(cardinality(chosen), 0) + nameless, written, nameless;
+  return query select coalesce(cardinality(chosen), 0) + nameless,
+    case when replay_deliveries.count_only or chosen is null then 0 else sync.queue_replays(chosen) end, nameless;
 end;
 $$;
 
 comment on function public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean) is
   'Has kept deliveries processed again, by id, by booking, by status and time window; replays themselves by id only, dead ones until a replay has ended well. Counts only, unless count_only is false. Deliveries that name no booking cannot be replayed and are counted apart.';
+
+create function sync.decide_holds(held_change_ids bigint[], by text, dismiss boolean) returns setof sync.held_changes
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  -- The bookings first and in one order, as a page does.
+  perform from sync.held_changes h
+  join public.bookings b on b.id = h.booking_id
+  join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source
+    and s.external_id = b.external_id
+  where h.id = any (decide_holds.held_change_ids)
+  order by s.organization_id, s.source, s.external_id
+  for update of s;
+
+  return query
+  with decided as (
+    update sync.held_changes h set
+      released_at = case when not decide_holds.dismiss then now() end,
+      dismissed_at = case when decide_holds.dismiss then now() end,
+      by = decide_holds.by
+    where h.id = any (decide_holds.held_change_ids) and h.released_at is null and h.dismissed_at is null
+    returning h.*
+  ), noted as (
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict)
+    select d.organization_id, d.booking_id, 'operator', decide_holds.by,
+      case when decide_holds.dismiss then 'dismissed' else 'released' end
+    from decided d
+  )
+  select d.* from decided d;
+end;
+$$;
+
+comment on function sync.decide_holds(bigint[], text, boolean) is
+  'Releases or dismisses those of these holds that are open, with their history; returns them.';
+
+-- The same statement is known from now on and is not held again; another one is.
+create function sync.note_dismissals(decided sync.held_changes[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update sync.source_states s set content_hash = d.snapshot ->> 'content_hash', updated_at = now()
+  from unnest(decided) d
+  join public.bookings b on b.id = d.booking_id
+  where s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id;
+end;
+$$;
+
+comment on function sync.note_dismissals(sync.held_changes[]) is 'Takes the statements that were dismissed as known.';
+
+-- What is true now is read afresh and passes the brake; it is compared with the rows, not with a hash.
+create function sync.queue_releases(decided sync.held_changes[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  with bookings as materialized (
+    select d.id as held_change_id, b.organization_id, b.source, b.external_id, c.id as connection_id
+    from unnest(decided) d
+    join public.bookings b on b.id = d.booking_id
+    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+  ), requested as materialized (
+    select r.* from sync.request_reads(array(
+      select row(b.organization_id, b.source, b.external_id)::sync.lane from bookings b)) r
+  )
+  insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
+  select b.connection_id, 'import-bookings', 'release:' || b.held_change_id, 'release', b.external_id, r.requested_seq, now()
+  from bookings b
+  join requested r on r.organization_id = b.organization_id and r.source = b.source and r.external_id = b.external_id
+  on conflict (dedupe_key) where status <> 'duplicate' do nothing;
+
+  update sync.source_states s set content_hash = null
+  from unnest(decided) d
+  join public.bookings b on b.id = d.booking_id
+  where s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id;
+end;
+$$;
+
+comment on function sync.queue_releases(sync.held_changes[]) is 'Queues a read of each booking that a person has released.';
 
 create function public.release_held_changes(
   held_change_ids bigint[],
@@ -4616,67 +5197,28 @@ language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+  decided sync.held_changes[];
 begin
   if coalesce(release_held_changes.by, '') = '' then
     raise exception 'Cannot release held changes: by must say who decides' using errcode = '22023';
   end if;
-
-  -- The bookings first and in one order, as whoever applies a page does.
-  perform from sync.held_changes h
-  join public.bookings b on b.id = h.booking_id
-  join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source
-    and s.external_id = b.external_id
-  where h.id = any (release_held_changes.held_change_ids)
-  order by s.organization_id, s.source, s.external_id
-  for update of s;
+  decided := array(select h from sync.decide_holds(
+    release_held_changes.held_change_ids, release_held_changes.by, release_held_changes.dismiss) h);
+  if release_held_changes.dismiss then
+    perform sync.note_dismissals(decided);
+  else
+    perform sync.queue_releases(decided);
+  end if;
 
   return query
-  with decided as (
-    update sync.held_changes h set
-      released_at = case when not release_held_changes.dismiss then now() end,
-      dismissed_at = case when release_held_changes.dismiss then now() end,
-      by = release_held_changes.by
-    where h.id = any (release_held_changes.held_change_ids)
-      and h.released_at is null and h.dismissed_at is null
-    returning h.id, h.organization_id, h.booking_id, h.snapshot
-  ), noted as (
-    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict)
-    select d.organization_id, d.booking_id, 'operator', release_held_changes.by,
-      case when release_held_changes.dismiss then 'dismissed' else 'released' end
-    from decided d
-  ), bookings as (
-    select d.*, b.source, b.external_id, c.id as connection_id
-    from decided d
-    join public.bookings b on b.id = d.booking_id
-    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
-  ), states as (
-    -- Released: what is true now is read afresh and passes the brake. Dismissed: the same statement
-    -- is known from now on and is not held again; another one is.
-    insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-    select b.organization_id, b.source, b.external_id, 1 from bookings b
-    order by b.external_id
-    on conflict on constraint source_states_pkey do update set
-      requested_seq = s.requested_seq + case when release_held_changes.dismiss then 0 else 1 end,
-      content_hash = case when release_held_changes.dismiss
-        then (select k.snapshot ->> 'content_hash' from bookings k where k.external_id = s.external_id and k.source = s.source and k.organization_id = s.organization_id)
-        end,
-      updated_at = now()
-    returning s.organization_id, s.source, s.external_id, s.requested_seq
-  ), queued as (
-    insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
-    select b.connection_id, 'import-bookings', 'release:' || b.id, 'release', b.external_id, s.requested_seq, now()
-    from bookings b
-    join states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
-    where not release_held_changes.dismiss
-    on conflict (dedupe_key) where status <> 'duplicate' do nothing
-  )
   select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
-  from decided d
+  from unnest(decided) d
   union all
   select n.id, h.booking_id, case when h.id is null then 'unknown' else 'decided_before' end
   from unnest(release_held_changes.held_change_ids) n (id)
   left join sync.held_changes h on h.id = n.id
-  where not exists (select from decided d where d.id = n.id);
+  where n.id not in (select d.id from unnest(decided) d);
 end;
 $$;
 
@@ -4700,7 +5242,7 @@ end;
 $$;
 
 comment on function public.pause_connection(uuid, public.booking_source, text) is
-  'Stops claiming for a connection; deliveries go on being kept, no attempt is used up (invariant 14).';
+  'Stops claiming for a connection; deliveries are still kept, and no attempt is used up (rule: pausing costs nothing).';
 
 create function public.resume_connection(organization_id uuid, source public.booking_source)
 returns void
@@ -4790,7 +5332,7 @@ as $$
         -- What goes altogether needs no hash first.
         and o.received_at >= now() - interval '1 year'
       order by o.received_at
-      limit $1
+      limit prune_deliveries.max_rows
       for update skip locked)
     returning 1
   ), old as (
@@ -4800,15 +5342,15 @@ as $$
       select e.id from sync.deliveries e
       where e.connection_id = c.id and e.finished_at is not null and e.received_at < now() - interval '1 year'
       order by e.received_at
-      limit $1
+      limit prune_deliveries.max_rows
       for update skip locked
     ) o
-    limit $1
+    limit prune_deliveries.max_rows
   ), homeless as (
     select e.id from sync.deliveries e
     where e.connection_id is null and e.finished_at is not null and e.received_at < now() - interval '1 year'
     order by e.received_at
-    limit $1
+    limit prune_deliveries.max_rows
     for update skip locked
   ), deleted as (
     delete from sync.deliveries d
@@ -4820,7 +5362,7 @@ as $$
       select o.id from sync.runs o
       where o.status in ('completed', 'failed') and o.finished_at < now() - interval '1 year'
       order by o.finished_at
-      limit $1 / 100 + 1
+      limit prune_deliveries.max_rows / 100 + 1
       for update skip locked)
     returning 1
   )
@@ -4924,247 +5466,65 @@ $$;
 
 -- schemas/99_privileges.sql
 
+-- Who may do what. The schema sync is private: service_role reaches it, through the functions in public
+-- that are the API of the database. Members read the rows of their organizations (policies: 81); planners
+-- and packers write the columns that are theirs, named here, and nothing else.
+
+-- The machinery.
 revoke all on schema sync from public, anon, authenticated;
-
 grant usage on schema sync to service_role;
-
-revoke all on function sync.touch_updated_at() from public, anon, authenticated;
-
-revoke all on function sync.check_time_zone() from public, anon, authenticated;
-
-revoke all on public.organizations, public.organization_members from anon, authenticated;
-
-grant select on public.organizations, public.organization_members to authenticated;
-
-grant select, insert, update, delete on public.organizations, public.organization_members to service_role;
-
-revoke all on function sync.create_connections() from public, anon, authenticated;
-
 revoke all on all tables in schema sync from public, anon, authenticated;
-
 grant select, insert, update, delete on all tables in schema sync to service_role;
-
 grant usage, select on all sequences in schema sync to service_role;
+revoke all on all functions in schema sync from public, anon, authenticated;
+grant execute on all functions in schema sync to service_role;
+-- These call out with the keys of the Vault: the owner schedules them.
+revoke all on function sync.call_import_bookings, sync.schedule_jobs from service_role;
 
-revoke all on public.bookings, public.booking_dates, public.booking_products,
-  public.booking_attachments, public.booking_history, public.calendar_events,
+-- The API of the database.
+revoke all on function
+  public.receive_delivery, public.claim_deliveries, public.finish_delivery,
+  public.apply_headout_event, public.apply_snapshots, public.project_bookings, public.begin_run,
+  public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
+  public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
+  public.replay_deliveries, public.release_held_changes, public.pause_connection,
+  public.resume_connection, public.sync_status, public.prune_deliveries
+  from public, anon, authenticated;
+grant execute on function
+  public.receive_delivery, public.claim_deliveries, public.finish_delivery,
+  public.apply_headout_event, public.apply_snapshots, public.project_bookings, public.begin_run,
+  public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
+  public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
+  public.replay_deliveries, public.release_held_changes, public.pause_connection,
+  public.resume_connection, public.sync_status, public.prune_deliveries
+  to service_role;
+
+-- The domain tables: every member reads, the functions write as service_role.
+revoke all on public.organizations, public.organization_members, public.bookings, public.booking_dates,
+  public.booking_products, public.booking_attachments, public.booking_history, public.calendar_events,
   public.warehouse_events, public.packing_projects, public.packing_tasks, public.packing_items,
   public.packing_change_requests from anon, authenticated;
-
-grant select on public.bookings, public.booking_dates, public.booking_products,
-  public.booking_attachments, public.booking_history, public.calendar_events,
+grant select on public.organizations, public.organization_members, public.bookings, public.booking_dates,
+  public.booking_products, public.booking_attachments, public.booking_history, public.calendar_events,
   public.warehouse_events, public.packing_projects, public.packing_tasks, public.packing_items,
   public.packing_change_requests to authenticated;
-
-grant select, insert, update, delete on public.bookings, public.booking_dates,
-  public.booking_products, public.booking_attachments, public.booking_history,
+grant select, insert, update, delete on public.organizations, public.organization_members, public.bookings,
+  public.booking_dates, public.booking_products, public.booking_attachments, public.booking_history,
   public.calendar_events, public.warehouse_events, public.packing_projects, public.packing_tasks,
   public.packing_items, public.packing_change_requests to service_role;
-
 grant usage, select on all sequences in schema public to service_role;
 
+-- What planners and packers write (rule: a person's work is never overwritten).
 grant update (planner_notes) on public.bookings to authenticated;
-
 grant update (starts_at, ends_at, resource_id, times_locked, adjusted_at) on public.calendar_events to authenticated;
-
 grant update (starts_at, ends_at, adjusted_at) on public.warehouse_events to authenticated;
-
 grant update (status) on public.packing_projects to authenticated;
-
 grant update (completed_at, due_on, adjusted_at) on public.packing_tasks to authenticated;
-
 grant update (quantity_packed, quantity_returned, packed_at, excluded, notes) on public.packing_items to authenticated;
-
 grant update (status, resolved_at, resolved_by) on public.packing_change_requests to authenticated;
-
 grant insert (organization_id, event_type, day, starts_at, ends_at, title, delivery_address, resource_id, times_locked)
   on public.calendar_events to authenticated;
-
 grant insert (organization_id, packing_project_id, manual_name, quantity_to_pack, notes)
   on public.packing_items to authenticated;
-
 grant insert (organization_id, booking_id, url, url_key, file_name, file_type, origin)
   on public.booking_attachments to authenticated;
-
-revoke all on function sync.is_departure(public.booking_status, public.booking_status),
-  sync.status_patch(public.booking_status, public.booking_status, timestamptz, boolean),
-  sync.headout_status(text), sync.headout_rank(text) from public, anon, authenticated;
-
-grant execute on function sync.is_departure(public.booking_status, public.booking_status),
-  sync.status_patch(public.booking_status, public.booking_status, timestamptz, boolean),
-  sync.headout_status(text), sync.headout_rank(text) to service_role;
-
-revoke all on function sync.changed_fields(jsonb, jsonb), sync.url_key(text) from public, anon, authenticated;
-
-grant execute on function sync.changed_fields(jsonb, jsonb), sync.url_key(text) to service_role;
-
-revoke all on function sync.snapshot_error(jsonb),
-  sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) from public, anon, authenticated;
-
-grant execute on function sync.snapshot_error(jsonb),
-  sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) to service_role;
-
-revoke all on function sync.remaining_cancel_budget(uuid, public.booking_source), 
-  sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) from public, anon, authenticated;
-
-grant execute on function sync.remaining_cancel_budget(uuid, public.booking_source), 
-  sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) to service_role;
-
-revoke all on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source),
-  sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid),
-  sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid),
-  sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid),
-  sync.refresh_urls(sync.planned_snapshot[], bigint[]) from public, anon, authenticated;
-
-grant execute on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source),
-  sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid),
-  sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid),
-  sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid),
-  sync.refresh_urls(sync.planned_snapshot[], bigint[]) to service_role;
-
-revoke all on function sync.effective_rules(bigint[], text), sync.fill_title(text, text, text, text),
-  sync.desired_events(bigint[], text), sync.match_days(sync.stored_day[], sync.desired_event[])
-  from public, anon, authenticated;
-
-grant execute on function sync.effective_rules(bigint[], text), sync.fill_title(text, text, text, text),
-  sync.desired_events(bigint[], text), sync.match_days(sync.stored_day[], sync.desired_event[])
-  to service_role;
-
-revoke all on function sync.project_events(bigint[], text, boolean) from public, anon, authenticated;
-
-grant execute on function sync.project_events(bigint[], text, boolean) to service_role;
-
-revoke all on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
-  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[])
-  from public, anon, authenticated;
-
-grant execute on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
-  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[]) to service_role;
-
-revoke all on function sync.project(bigint[], bigint[], boolean), public.project_bookings(bigint[], boolean)
-  from public, anon, authenticated;
-
-grant execute on function sync.project(bigint[], bigint[], boolean), public.project_bookings(bigint[], boolean)
-  to service_role;
-
-revoke all on function sync.mark_missing(sync.deliveries), sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
-  sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
-  sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
-  public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) from public, anon, authenticated;
-
-grant execute on function sync.mark_missing(sync.deliveries), sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
-  sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
-  sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
-  public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) to service_role;
-
-revoke all on function sync.find_bad_field(jsonb),
-  sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
-  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
-  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb)
-  from public, anon, authenticated;
-
-grant execute on function sync.find_bad_field(jsonb),
-  sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
-  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
-  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb)
-  to service_role;
-
-revoke all on function sync.resolve_connection(uuid, public.booking_source),
-  sync.enter_lane(uuid, sync.connections, boolean),
-  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean),
-  sync.request_refetch(uuid, sync.connections, text, text),
-  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean)
-  from public, anon, authenticated;
-
-grant execute on function sync.resolve_connection(uuid, public.booking_source),
-  sync.enter_lane(uuid, sync.connections, boolean),
-  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean),
-  sync.request_refetch(uuid, sync.connections, text, text),
-  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean)
-  to service_role;
-
-revoke all on function sync.apply_event(uuid, text, text, text, jsonb, jsonb),
-  public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) from public, anon, authenticated;
-
-grant execute on function sync.apply_event(uuid, text, text, text, jsonb, jsonb),
-  public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) to service_role;
-
-revoke all on function sync.note_adjustment(), sync.note_due_date(), sync.note_attachment(),
-  sync.note_resolution(), sync.apply_resolution(), sync.record_planner_change()
-  from public, anon, authenticated;
-
-revoke all on function public.claim_deliveries(integer, public.booking_source) from public, anon, authenticated;
-
-grant execute on function public.claim_deliveries(integer, public.booking_source) to service_role;
-
-revoke all on function
-  public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean),
-  public.release_held_changes(bigint[], text, boolean),
-  public.pause_connection(uuid, public.booking_source, text),
-  public.resume_connection(uuid, public.booking_source)
-  from public, anon, authenticated;
-
-grant execute on function
-  public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean),
-  public.release_held_changes(bigint[], text, boolean),
-  public.pause_connection(uuid, public.booking_source, text),
-  public.resume_connection(uuid, public.booking_source)
-  to service_role;
-
-revoke all on function sync.record_drift(sync.runs, jsonb), sync.repair_projections(sync.runs, jsonb),
-  sync.record_absences(sync.runs), public.list_drift(uuid, integer) from public, anon, authenticated;
-
-grant execute on function sync.record_drift(sync.runs, jsonb), sync.repair_projections(sync.runs, jsonb),
-  sync.record_absences(sync.runs), public.list_drift(uuid, integer) to service_role;
-
-revoke all on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]),
-  sync.open_run(uuid, public.booking_source, text, jsonb),
-  public.begin_run(uuid, public.booking_source, text, jsonb),
-  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb),
-  public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) from public, anon, authenticated;
-
-grant execute on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]),
-  sync.open_run(uuid, public.booking_source, text, jsonb),
-  public.begin_run(uuid, public.booking_source, text, jsonb),
-  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb),
-  public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) to service_role;
-
-revoke all on function sync.describe_changes(jsonb), public.explain_booking(bigint), public.sync_status()
-  from public, anon, authenticated;
-
-grant execute on function sync.describe_changes(jsonb), public.explain_booking(bigint), public.sync_status()
-  to service_role;
-
-revoke all on function sync.lock_open_run(uuid), public.list_connections(uuid, public.booking_source, text),
-  public.list_resumable_runs(integer), public.resume_run(uuid), public.count_drift(uuid)
-  from public, anon, authenticated;
-
-grant execute on function sync.lock_open_run(uuid), public.list_connections(uuid, public.booking_source, text),
-  public.list_resumable_runs(integer), public.resume_run(uuid), public.count_drift(uuid)
-  to service_role;
-
-revoke all on function sync.call_import_bookings(text), sync.schedule_jobs() from public, anon, authenticated, service_role;
-
-revoke all on function public.prune_deliveries(integer) from public, anon, authenticated;
-
-grant execute on function public.prune_deliveries(integer) to service_role;
-
-revoke all on function sync.describe_subject(text), sync.describe_error(jsonb), sync.describe_outcome(text),
-  sync.describe_delivery(sync.deliveries) from public, anon, authenticated;
-
-grant execute on function sync.describe_subject(text), sync.describe_error(jsonb), sync.describe_outcome(text),
-  sync.describe_delivery(sync.deliveries) to service_role;
-
-revoke all on function sync.lock_page(uuid, public.booking_source, jsonb) from public, anon, authenticated;
-
-grant execute on function sync.lock_page(uuid, public.booking_source, jsonb) to service_role;
-
-revoke all on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz),
-  sync.is_dropped(bigint, public.booking_status, jsonb) from public, anon, authenticated;
-
-grant execute on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz),
-  sync.is_dropped(bigint, public.booking_status, jsonb) to service_role;
-
-revoke all on function sync.is_given_up(uuid) from public, anon, authenticated;
-
-grant execute on function sync.is_given_up(uuid) to service_role;

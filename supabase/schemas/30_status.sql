@@ -1,7 +1,7 @@
--- Purpose: the one place where a booking's status is decided, for both sources and every path.
--- Any status may follow any other when the source states it; what is special is
---   - leaving CONFIRMED: counted and, past the budget, held (invariant 7);
---   - leaving REJECTED by an event: a conflict that only a fetch may decide.
+-- The status of a booking, for both sources and every path, and the order of two statements about it.
+-- Any status may follow any other when the source states it. Two changes are special:
+--   - leaving CONFIRMED is counted and, beyond the budget, held (31_brake);
+--   - leaving REJECTED by an event is a conflict that only a read may decide (43_headout_event).
 
 create function sync.is_departure(old_status public.booking_status, new_status public.booking_status)
 returns boolean
@@ -14,8 +14,8 @@ $$;
 comment on function sync.is_departure(public.booking_status, public.booking_status) is
   'Whether a change of status leaves CONFIRMED and so counts against the brake.';
 
--- The columns that change with the status. Empty if it does not change, so that equal content
--- writes nothing. Each timestamp says when the *present* state was learned of; history keeps the rest.
+-- Empty if the status does not change, so that equal content writes nothing. Each timestamp says when
+-- we learned of the present status; history keeps the earlier ones.
 create function sync.status_patch(
   old_status public.booking_status,
   new_status public.booking_status,
@@ -39,51 +39,31 @@ $$;
 comment on function sync.status_patch(public.booking_status, public.booking_status, timestamptz, boolean) is
   'Columns of bookings that change when the status goes from old to new at an instant.';
 
-create function sync.headout_status(event_type text) returns public.booking_status
+-- Version before updated_at: the first of the two that both sides state and that differs decides.
+create function sync.revision_order(
+  version bigint, updated_at timestamptz, other_version bigint, other_updated_at timestamptz
+) returns integer
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select case event_type
-    when 'UNCAPTURED' then 'PENDING'
-    when 'PENDING' then 'PENDING'
-    when 'COMPLETED' then 'CONFIRMED'
-    when 'CANCELLED' then 'CANCELLED'
-    when 'FAILED' then 'REJECTED'
-    when 'CAPTURE_TIMEDOUT' then 'REJECTED'
-  end::public.booking_status
+  select case
+    when version > other_version then 1
+    when version < other_version then -1
+    when updated_at > other_updated_at then 1
+    when updated_at < other_updated_at then -1
+    else 0 end
 $$;
 
-comment on function sync.headout_status(text) is 'Our status for a status of Headout; null for an unknown one.';
+comment on function sync.revision_order(bigint, timestamptz, bigint, timestamptz) is
+  'Which of two revisions of a booking wins: 1 the first, -1 the other, 0 if the revisions cannot tell; then the later read wins (rule: older never overwrites newer).';
 
-create function sync.headout_rank(event_type text) returns integer
+create function sync.compare_snapshots(snapshot jsonb, other jsonb) returns integer
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select array_position(
-    array['UNCAPTURED', 'PENDING', 'COMPLETED', 'CANCELLED', 'FAILED', 'CAPTURE_TIMEDOUT'], event_type)
+  select sync.revision_order(
+    (snapshot ->> 'source_version')::bigint, (snapshot ->> 'source_updated_at')::timestamptz,
+    (other ->> 'source_version')::bigint, (other ->> 'source_updated_at')::timestamptz)
 $$;
 
-comment on function sync.headout_rank(text) is
-  'Place in the lifecycle; decides between two events of one booking in the same second.';
-
--- Purpose: what the brake holds is a statement like any other, and ordered like any other (invariant 3).
--- An event older than a held one was applied and ended the hold; a list that lagged behind ended the
--- hold of a newer revision, or used up a release; a read that began before replaced one from after it.
--- And a release is for the next fresh read: one that began before the person decided does not use it,
--- it lasts a day, and what passes with it counts in the budget of its page. What a person dropped was
--- applied all the same by the next full run, whose list says it in other words, or by a repair: now it
--- stays dropped until the source says something newer or something else.
--- Compatible: same arguments and results; sync.is_released has one argument more.
-
-create function sync.compare_revisions(a jsonb, b jsonb) returns integer
-language sql immutable parallel safe
-set search_path = ''
-as $$
-  select coalesce(case when (a ->> 'source_version')::bigint <> (b ->> 'source_version')::bigint
-    then sign((a ->> 'source_version')::numeric - (b ->> 'source_version')::numeric)::integer
-    when (a ->> 'source_updated_at')::timestamptz > (b ->> 'source_updated_at')::timestamptz then 1
-    when (a ->> 'source_updated_at')::timestamptz < (b ->> 'source_updated_at')::timestamptz then -1 end, 0)
-$$;
-
-comment on function sync.compare_revisions(jsonb, jsonb) is
-  'Of two snapshots, whether the first has the higher revision (1), the lower (-1), or nobody can tell (0). Version before updated_at.';
+comment on function sync.compare_snapshots(jsonb, jsonb) is 'sync.revision_order of two snapshots.';

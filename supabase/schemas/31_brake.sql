@@ -1,5 +1,10 @@
--- Purpose: the brake (invariant 7). Departures from CONFIRMED are let through up to the connection's
--- cancel_budget per rolling hour, whichever path brought them; the rest is held for a person.
+-- The brake (rule: cancelling takes a positive statement). Counted is every departure of a booking from
+-- CONFIRMED within the last hour, whichever path brought it. Beyond the connection's cancel_budget a
+-- departure is held for a person:
+--   - released, the next read that begins within a day passes the brake;
+--   - dismissed, the change stays dropped until the source states something newer or something else;
+--   - a later statement that was applied ends the hold.
+-- What is held has been stated, and is ordered like any other statement.
 
 create function sync.remaining_cancel_budget(organization_id uuid, source public.booking_source)
 returns integer
@@ -39,9 +44,21 @@ as $$
 $$;
 
 comment on function sync.is_released(bigint, timestamptz) is
-  'Whether a person has let this booking pass the brake within a day, before the read began, and no read has followed yet.';
+  'Whether a person has released this booking within a day, before this read began, and no read has used it yet.';
 
--- Keeps what the brake stopped. A newer statement replaces the open hold; the same one writes nothing.
+create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_dropped.booking_id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind = is_dropped.new_status::text
+      and sync.compare_snapshots(is_dropped.snapshot, h.snapshot) <= 0)
+$$;
+
+comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
+  'Whether a person has dismissed this very change of status, and the source has stated nothing newer and nothing else since.';
+
 create function sync.hold_change(
   organization_id uuid, booking_id bigint, new_status public.booking_status, snapshot jsonb,
   delivery_id uuid, run_id uuid
@@ -62,10 +79,11 @@ begin
     run_id = excluded.run_id, held_at = now()
   where (h.kind <> excluded.kind
       or h.snapshot ->> 'content_hash' is distinct from excluded.snapshot ->> 'content_hash')
-    -- Nor does an older statement replace a newer one here (invariant 3).
-    and case sync.compare_revisions(excluded.snapshot, h.snapshot)
-      when 0 then coalesce((excluded.snapshot ->> 'fetched_at')::timestamptz >= (h.snapshot ->> 'fetched_at')::timestamptz, true)
-      else sync.compare_revisions(excluded.snapshot, h.snapshot) > 0 end
+    -- rule: older never overwrites newer
+    and case sync.compare_snapshots(excluded.snapshot, h.snapshot)
+      when 1 then true
+      when -1 then false
+      else coalesce((excluded.snapshot ->> 'fetched_at')::timestamptz >= (h.snapshot ->> 'fetched_at')::timestamptz, true) end
   returning true into written;
   if written is null then
     return false;
@@ -79,17 +97,106 @@ end;
 $$;
 
 comment on function sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) is
-  'Opens or replaces the hold of one booking; true if anything was written.';
+  'Opens the hold of one booking, or replaces an older one; the same statement writes nothing. True if anything was written.';
 
-create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
-language sql stable
+create function sync.keep_status(planned sync.planned_snapshot) returns sync.planned_snapshot
+language plpgsql immutable
 set search_path = ''
 as $$
-  select exists (select from sync.held_changes h
-    where h.booking_id = is_dropped.booking_id and h.dismissed_at is not null and h.settled_at is null
-      and h.by <> 'system' and h.kind = is_dropped.new_status::text
-      and sync.compare_revisions(is_dropped.snapshot, h.snapshot) <= 0)
+begin
+  planned.snapshot := planned.snapshot #- '{booking,status}' #- '{booking,source_status}';
+  planned.new_status := planned.old_status;
+  return planned;
+end;
 $$;
 
-comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
-  'Whether a person has dropped this very change of status, and the source has said nothing newer and nothing else since.';
+comment on function sync.keep_status(sync.planned_snapshot) is
+  'The same snapshot without its status: the rest of the statement is as good as any.';
+
+create function sync.apply_brake(page sync.page, plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- Departures that no person has released, in the order of the page.
+  counted integer[];
+  allowed integer;
+begin
+  if not exists (select from unnest(plan) p
+                 where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
+    return plan;
+  end if;
+
+  plan := array(
+    select case when p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+        and sync.is_dropped(p.booking_id, p.new_status, p.snapshot)
+      then sync.keep_status(p) else p end
+    from unnest(plan) p order by p.ord);
+  counted := array(
+    select p.ord from unnest(plan) p
+    where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+      and not sync.is_released(p.booking_id, p.fetched_at)
+    order by p.ord);
+  -- A release counts too, but is never held for it.
+  allowed := greatest(0, sync.remaining_cancel_budget(page.organization_id, page.source) - (
+    select count(*)::integer from unnest(plan) p
+    where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status) and p.ord <> all (counted)));
+  plan := array(
+    select case when p.ord = any (counted[allowed + 1:]) then sync.with_verdict(p, 'held') else p end
+    from unnest(plan) p order by p.ord);
+
+  perform sync.hold_change(page.organization_id, p.booking_id, p.new_status,
+    p.snapshot || jsonb_build_object('fetched_at', p.fetched_at), d.id, page.run_id)
+  from unnest(plan) p
+  left join unnest(page.deliveries) d on d.external_id = p.external_id
+  where p.verdict = 'held';
+  return plan;
+end;
+$$;
+
+comment on function sync.apply_brake(sync.page, sync.planned_snapshot[]) is
+  'The plan of a page with what the brake stops: departures beyond the budget become held, and one that a person has dismissed keeps its status.';
+
+-- The guards look at one index: most pages end no hold.
+create function sync.end_holds(organization_id uuid, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  -- An applied statement ends the hold of an older one, and uses up a release.
+  if exists (select from sync.held_changes h
+             where h.organization_id = end_holds.organization_id and h.dismissed_at is null
+               and (h.released_at is null or h.settled_at is null)) then
+    update sync.held_changes h set
+      dismissed_at = case when h.released_at is null then now() end,
+      settled_at = case when h.released_at is not null then now() end,
+      by = coalesce(h.by, 'system')
+    from unnest(plan) p
+    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+      and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
+      and p.verdict in ('apply', 'unchanged', 'revision')
+      and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
+      -- A list that lags says nothing about what was stated after it.
+      and sync.revision_order(p.source_version, p.source_updated_at,
+        (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
+  end if;
+
+  -- A dismissed change is over once the source states something else.
+  if exists (select from sync.held_changes h
+             where h.organization_id = end_holds.organization_id and h.dismissed_at is not null
+               and h.settled_at is null and h.by <> 'system') then
+    update sync.held_changes h set settled_at = now()
+    from unnest(plan) p
+    where h.organization_id = end_holds.organization_id and h.booking_id = p.booking_id
+      and h.dismissed_at is not null and h.settled_at is null and h.by <> 'system'
+      and p.verdict in ('apply', 'revision') and h.dismissed_at < coalesce(p.fetched_at, now())
+      and p.snapshot #>> '{booking,status}' <> h.kind
+      and sync.revision_order(p.source_version, p.source_updated_at,
+        (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
+  end if;
+end;
+$$;
+
+comment on function sync.end_holds(uuid, sync.planned_snapshot[]) is
+  'Ends the holds, the releases and the dismissals that the statements of a page have overtaken.';

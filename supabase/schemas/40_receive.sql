@@ -1,3 +1,79 @@
+-- The front door of the inbox. A delivery is stored before anything is acknowledged, a repeated event
+-- is recognised, and the booking's lane is handed out if it is free.
+-- Rules: stored before acknowledged · same event, one effect · a webhook during a sync causes a second pass.
+
+create function sync.new_delivery(
+  connection_id bigint,
+  function text,
+  dedupe_key text,
+  external_id text,
+  event_type text default null,
+  event_timestamp text default null,
+  headers jsonb default null,
+  body jsonb default null,
+  status text default 'pending',
+  last_error jsonb default null
+) returns sync.deliveries
+language plpgsql
+set search_path = ''
+as $$
+declare
+  delivery sync.deliveries;
+begin
+  delivery.id := gen_random_uuid();
+  delivery.connection_id := new_delivery.connection_id;
+  delivery.function := new_delivery.function;
+  delivery.dedupe_key := coalesce(new_delivery.dedupe_key, delivery.id::text);
+  delivery.external_id := new_delivery.external_id;
+  delivery.event_type := new_delivery.event_type;
+  delivery.event_timestamp := new_delivery.event_timestamp;
+  delivery.received_at := now();
+  delivery.headers := coalesce(new_delivery.headers, '{}');
+  delivery.body := new_delivery.body;
+  delivery.status := new_delivery.status;
+  delivery.last_error := new_delivery.last_error;
+  delivery.next_attempt_at := now();
+  delivery.attempts := 0;
+  delivery.waits := 0;
+  return delivery;
+end;
+$$;
+
+comment on function sync.new_delivery(bigint, text, text, text, text, text, jsonb, jsonb, text, jsonb) is
+  'A delivery that is not stored yet, due at once; without a dedupe key it is an event of its own.';
+
+create function sync.store_delivery(delivery sync.deliveries) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+  stored uuid;
+begin
+  insert into sync.deliveries select (delivery).*
+  on conflict (dedupe_key) where status <> 'duplicate' do nothing
+  returning id into stored;
+  return stored;
+end;
+$$;
+
+comment on function sync.store_delivery(sync.deliveries) is
+  'Stores a delivery and returns its id; null if its dedupe key is taken.';
+
+create function sync.store_duplicate(delivery sync.deliveries, original uuid) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delivery.status := 'duplicate';
+  delivery.duplicate_of := original;
+  delivery.next_attempt_at := null;
+  delivery.finished_at := now();
+  return sync.store_delivery(delivery);
+end;
+$$;
+
+comment on function sync.store_duplicate(sync.deliveries, uuid) is 'Stores a delivery that repeats an earlier one.';
+
 create function sync.delivery_now(delivery_id uuid) returns setof sync.deliveries
 language sql volatile
 set search_path = ''
@@ -7,169 +83,188 @@ $$;
 
 comment on function sync.delivery_now(uuid) is 'A delivery as it is at this moment of the statement (volatile: a fresh snapshot).';
 
--- Puts a stored delivery into its booking's lane: claims it if the lane is free, else says why not.
-create function sync.enter_lane(
-  delivery_id uuid, connection sync.connections, claim boolean,
-  out lease_token uuid, out reason text, out next_attempt_at timestamptz
-)
+create function sync.free_leases(delivery_ids uuid[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
+    lease_token = null, last_error = jsonb_build_object('code', 'lease_expired',
+      'message', 'The worker stopped without an answer.', 'at', now())
+  where d.id = any (delivery_ids);
+end;
+$$;
+
+comment on function sync.free_leases(uuid[]) is 'Puts deliveries whose worker has died back into the queue, due at once.';
+
+create type sync.lane_entry as (lease_token uuid, reason text, next_attempt_at timestamptz);
+
+comment on type sync.lane_entry is 'How a delivery entered its lane: leased, or waiting for a reason (paused, busy, burst).';
+
+create function sync.enter_lane(delivery_id uuid, connection sync.connections, claim boolean) returns sync.lane_entry
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
 declare
+  entry sync.lane_entry;
   new_seq bigint;
   lane_external_id text;
 begin
   select d.external_id into lane_external_id from sync.deliveries d where d.id = enter_lane.delivery_id;
+  select r.requested_seq into new_seq
+  from sync.request_reads(array[row(connection.organization_id, connection.source, lane_external_id)::sync.lane]) r;
 
-  -- Also the lock that puts the requests of one booking in order.
-  insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-  values (enter_lane.connection.organization_id, enter_lane.connection.source, lane_external_id, 1)
-  on conflict (organization_id, source, external_id)
-  do update set requested_seq = s.requested_seq + 1, updated_at = now()
-  returning s.requested_seq into new_seq;
-
-  -- A dead worker's lease ends here as well as in claim_deliveries. One that is locked belongs to a
-  -- late worker who is finishing it right now, and who may be waiting for the lock that we hold.
-  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null, lease_token = null
-  where d.id in (
+  -- A lease that is locked belongs to a late worker who is finishing it right now, and who may be
+  -- waiting for the lock that we hold.
+  perform sync.free_leases(array(
     select e.id from sync.deliveries e
-    where e.connection_id = enter_lane.connection.id and e.external_id = lane_external_id
+    where e.connection_id = connection.id and e.external_id = lane_external_id
       and e.status = 'processing' and e.leased_until < now()
-    for no key update skip locked
-  );
+    for no key update skip locked));
 
-  if enter_lane.connection.paused_at is not null or not enter_lane.connection.enabled then
-    enter_lane.reason := 'paused';
-  elsif exists (select from sync.deliveries d
-                where d.connection_id = enter_lane.connection.id and d.external_id = lane_external_id
-                  and d.status = 'processing') then
-    enter_lane.reason := 'busy';
-  elsif not enter_lane.claim then
-    enter_lane.reason := 'burst';
-  end if;
-
-  if enter_lane.reason is null then
-    enter_lane.lease_token := gen_random_uuid();
+  entry.reason := case
+    when connection.paused_at is not null or not connection.enabled then 'paused'
+    when exists (select from sync.deliveries d
+                 where d.connection_id = connection.id and d.external_id = lane_external_id
+                   and d.status = 'processing') then 'busy'
+    when not enter_lane.claim then 'burst' end;
+  if entry.reason is null then
+    entry.lease_token := gen_random_uuid();
     update sync.deliveries d set seq = new_seq, status = 'processing', attempts = d.attempts + 1,
       claimed_at = now(), claimed_seq = new_seq, leased_until = now() + interval '60 seconds',
-      lease_token = enter_lane.lease_token, next_attempt_at = null
+      lease_token = entry.lease_token, next_attempt_at = null
     where d.id = enter_lane.delivery_id;
   else
-    enter_lane.next_attempt_at := now();
+    entry.next_attempt_at := now();
     update sync.deliveries d set seq = new_seq, next_attempt_at = now()
     where d.id = enter_lane.delivery_id;
   end if;
-
-  -- To within some seconds, so it need not wait for whoever has the connection: they may wait for us.
-  update sync.connections c set last_delivery_at = now()
-  where c.id in (
-    select k.id from sync.connections k
-    where k.id = enter_lane.connection.id
-      and (k.last_delivery_at is null or k.last_delivery_at < now() - interval '10 seconds')
-    for no key update skip locked
-  );
+  perform sync.note_delivery(connection.id);
+  return entry;
 end;
 $$;
 
 comment on function sync.enter_lane(uuid, sync.connections, boolean) is
   'Numbers a delivery within its booking and leases it for 60 s if nobody works on that booking; else reason is paused, busy or burst (the caller has its hands full) and it is due at once.';
 
-create function sync.receive(
-  p_function text, p_organization_id uuid, p_source public.booking_source, p_external_id text,
-  p_event_type text, p_event_timestamp text, p_headers jsonb, p_body jsonb, p_dedupe_key text,
-  p_status text, p_last_error jsonb, p_claim boolean,
-  out delivery_id uuid, out outcome text, out organization_id uuid, out lease_token uuid,
-  out reason text, out next_attempt_at timestamptz, out duplicate_of uuid
-)
+-- To within ten seconds, so it need not wait for a lock on the connection: its holder may wait for us.
+create function sync.note_delivery(connection_id bigint) returns void
 language plpgsql
 set search_path = ''
 as $$
-#variable_conflict use_column
-declare
-  connection sync.connections := sync.resolve_connection(p_organization_id, p_source);
-  valid constant boolean := p_status = 'pending' and connection.id is not null;
 begin
-  if p_status not in ('pending', 'invalid') then
-    raise exception 'Cannot receive delivery: status is %', p_status using errcode = '22023';
-  end if;
-  if connection.id is null and p_source = 'headout' and p_organization_id is null then
-    receive.outcome := 'not_configured';
-    return;
-  end if;
-
-  receive.delivery_id := gen_random_uuid();
-  receive.organization_id := connection.organization_id;
-  insert into sync.deliveries (id, connection_id, function, dedupe_key, event_type, external_id,
-    event_timestamp, headers, body, status, next_attempt_at, last_error, finished_at)
-  values (receive.delivery_id, connection.id, p_function,
-    case when valid then coalesce(p_dedupe_key, receive.delivery_id::text) else receive.delivery_id::text end,
-    p_event_type, p_external_id,
-    p_event_timestamp, coalesce(p_headers, '{}'), p_body,
-    case when valid then 'pending' else 'invalid' end, case when valid then now() end,
-    coalesce(p_last_error, case when connection.id is null then
-      '{"code": "unknown_organization", "message": "The body names no organization that exists."}'::jsonb end),
-    case when valid then null else now() end)
-  on conflict (dedupe_key) where status <> 'duplicate' do nothing
-  returning id into receive.delivery_id;
-
-  if receive.delivery_id is null then
-    select d.id into receive.duplicate_of from sync.deliveries d
-    where d.dedupe_key = p_dedupe_key and d.status <> 'duplicate';
-    insert into sync.deliveries (connection_id, function, dedupe_key, duplicate_of, event_type,
-      external_id, event_timestamp, headers, body, status, finished_at)
-    values (connection.id, p_function, p_dedupe_key, receive.duplicate_of, p_event_type,
-      p_external_id, p_event_timestamp, coalesce(p_headers, '{}'), p_body, 'duplicate', now())
-    returning id into receive.delivery_id;
-    receive.outcome := 'duplicate';
-  elsif connection.id is null then
-    receive.outcome := 'unknown_organization';
-  elsif p_status = 'invalid' then
-    receive.outcome := 'invalid';
-    -- Headout never repeats a 4xx: if the body names a booking, we ask about it ourselves.
-    if p_external_id is not null and p_source = 'headout' then
-      perform sync.request_refetch(receive.delivery_id, connection, p_external_id);
-    end if;
-  else
-    select l.lease_token, l.reason, l.next_attempt_at
-    into receive.lease_token, receive.reason, receive.next_attempt_at
-    from sync.enter_lane(receive.delivery_id, connection, p_claim) l;
-    receive.outcome := case when receive.lease_token is null then 'deferred' else 'claimed' end;
-  end if;
+  update sync.connections c set last_delivery_at = now()
+  where c.id in (
+    select k.id from sync.connections k
+    where k.id = note_delivery.connection_id
+      and (k.last_delivery_at is null or k.last_delivery_at < now() - interval '10 seconds')
+    for no key update skip locked
+  );
 end;
 $$;
 
-comment on function sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean) is
-  'The work of receive_delivery.';
+comment on function sync.note_delivery(bigint) is 'Notes on a connection that a delivery has arrived, to within ten seconds.';
 
--- A read that nobody sent a valid delivery for, as a delivery of its own, so that it has a lane,
--- attempts and an end like any other.
+-- A read that no valid delivery asked for is a delivery itself, so that it has a lane, attempts and an end.
 create function sync.request_refetch(
   cause uuid, connection sync.connections, external_id text, event_type text default 'refetch'
 ) returns uuid
 language plpgsql
 set search_path = ''
 as $$
-#variable_conflict use_column
 declare
-  refetch_id uuid;
-  next_seq bigint;
+  delivery sync.deliveries := sync.new_delivery(connection.id, 'import-bookings', 'refetch:' || cause,
+    request_refetch.external_id, request_refetch.event_type);
 begin
-  insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-  values (connection.organization_id, connection.source, request_refetch.external_id, 1)
-  on conflict on constraint source_states_pkey
-  do update set requested_seq = s.requested_seq + 1, updated_at = now()
-  returning s.requested_seq into next_seq;
-  insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
-  values (connection.id, 'import-bookings', 'refetch:' || cause, request_refetch.event_type, request_refetch.external_id, next_seq, now())
-  on conflict (dedupe_key) where status <> 'duplicate' do nothing
-  returning id into refetch_id;
-  return refetch_id;
+  select r.requested_seq into delivery.seq from sync.request_reads(array[
+    row(connection.organization_id, connection.source, request_refetch.external_id)::sync.lane]) r;
+  return sync.store_delivery(delivery);
 end;
 $$;
 
 comment on function sync.request_refetch(uuid, sync.connections, text, text) is
   'Queues a read of one booking on behalf of a delivery that could not be used as it was.';
+
+create type sync.received_delivery as (
+  delivery_id uuid, outcome text, organization_id uuid, lease_token uuid, reason text,
+  next_attempt_at timestamptz, duplicate_of uuid
+);
+
+comment on type sync.received_delivery is 'What became of a delivery that was handed to the inbox (see receive_delivery).';
+
+create function sync.receive(
+  delivery sync.deliveries, organization_id uuid, source public.booking_source, claim boolean
+) returns sync.received_delivery
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection constant sync.connections := sync.resolve_connection(receive.organization_id, receive.source);
+  refused constant boolean := delivery.status = 'invalid' or connection.id is null;
+  received sync.received_delivery;
+  entry sync.lane_entry;
+begin
+  if delivery.status not in ('pending', 'invalid') then
+    raise exception 'Cannot receive delivery: status is %', delivery.status using errcode = '22023';
+  end if;
+  if connection.id is null and receive.source = 'headout' and receive.organization_id is null then
+    received.outcome := 'not_configured';
+    return received;
+  end if;
+
+  delivery.connection_id := connection.id;
+  received.organization_id := connection.organization_id;
+  if refused then
+    received.outcome := case when connection.id is null then 'unknown_organization' else 'invalid' end;
+    received.delivery_id := sync.store_refused(delivery);
+    -- Headout never repeats what was answered 4xx: if the body names a booking, we ask about it ourselves.
+    if received.outcome = 'invalid' and delivery.external_id is not null and receive.source = 'headout' then
+      perform sync.request_refetch(received.delivery_id, connection, delivery.external_id);
+    end if;
+    return received;
+  end if;
+
+  received.delivery_id := sync.store_delivery(delivery);
+  if received.delivery_id is null then
+    select d.id into received.duplicate_of from sync.deliveries d
+    where d.dedupe_key = delivery.dedupe_key and d.status <> 'duplicate';
+    received.delivery_id := sync.store_duplicate(delivery, received.duplicate_of);
+    received.outcome := 'duplicate';
+    return received;
+  end if;
+  entry := sync.enter_lane(received.delivery_id, connection, receive.claim);
+  received.lease_token := entry.lease_token;
+  received.reason := entry.reason;
+  received.next_attempt_at := entry.next_attempt_at;
+  received.outcome := case when entry.lease_token is null then 'deferred' else 'claimed' end;
+  return received;
+end;
+$$;
+
+comment on function sync.receive(sync.deliveries, uuid, public.booking_source, boolean) is
+  'Stores one delivery and enters it into its lane: the work of receive_delivery.';
+
+-- Under a key of its own: the sender's corrected repetition is an event that has not been accepted.
+create function sync.store_refused(delivery sync.deliveries) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delivery.dedupe_key := delivery.id::text;
+  delivery.status := 'invalid';
+  delivery.next_attempt_at := null;
+  delivery.finished_at := now();
+  if delivery.connection_id is null then
+    delivery.last_error := coalesce(delivery.last_error, jsonb_build_object('code', 'unknown_organization',
+      'message', 'The body names no organization that exists.'));
+  end if;
+  return sync.store_delivery(delivery);
+end;
+$$;
+
+comment on function sync.store_refused(sync.deliveries) is
+  'Keeps a delivery that cannot be processed: its body is wrong, or its organization unknown.';
 
 create function public.receive_delivery(
   function text,
@@ -193,7 +288,11 @@ set search_path = ''
 as $$
   select r.delivery_id, r.outcome, r.organization_id, r.lease_token, r.reason, r.next_attempt_at,
     r.duplicate_of, d.status, d.result, d.last_error
-  from sync.receive($1, $3, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12) r
+  from sync.receive(
+    sync.new_delivery(null, receive_delivery.function, receive_delivery.dedupe_key, receive_delivery.external_id,
+      receive_delivery.event_type, receive_delivery.event_timestamp, receive_delivery.headers,
+      receive_delivery.body, receive_delivery.status, receive_delivery.last_error),
+    receive_delivery.organization_id, receive_delivery.source, receive_delivery.claim) r
   left join lateral sync.delivery_now(coalesce(r.duplicate_of, r.delivery_id)) d on true
 $$;
 

@@ -1,8 +1,9 @@
--- Purpose: how a delivery ends, in one place for apply_snapshots, finish_delivery and the drain.
--- A worker proves its lease; one that lost it can finish nothing (invariant 11).
+-- How a delivery ends, for apply_snapshots, finish_delivery and the drain. A worker proves its lease; one
+-- that lost it can finish nothing. A failed attempt is repeated after a backoff; after the ninth the
+-- delivery is dead: kept, visible, replayable. A source that asks to wait (Retry-After) costs no attempt
+-- for a day.
+-- Rules: work is bounded and resumes · pausing costs nothing.
 
--- Waits 10 s, 30 s, 2 min, 10 min, 30 min, 2 h, 6 h, 12 h after the n-th attempt, give or take a fifth;
--- null when the attempts are used up.
 create function sync.retry_delay(attempts integer) returns interval
 language sql volatile
 set search_path = ''
@@ -11,7 +12,18 @@ as $$
     '6 hours', '12 hours']::interval[])[attempts] * (0.8 + 0.4 * random())
 $$;
 
-comment on function sync.retry_delay(integer) is 'How long to wait after the n-th failed attempt; null: no further attempt.';
+comment on function sync.retry_delay(integer) is
+  'How long to wait after the n-th failed attempt, give or take a fifth; null after the last (see sync.was_last_attempt).';
+
+create function sync.was_last_attempt(attempts integer, waits integer) returns boolean
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select attempts - waits > 8
+$$;
+
+comment on function sync.was_last_attempt(integer, integer) is
+  'Whether a delivery is dead if this attempt fails: the ninth that the source has not asked to wait for.';
 
 create function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
 language plpgsql
@@ -21,7 +33,7 @@ as $$
 declare
   held sync.deliveries;
 begin
-  -- By hand, a delivery that nobody works on: whoever claims it has its booking first.
+  -- Without a token: a delivery that nobody works on, called by hand. A claim locks the booking first.
   if hold_lease.lease_token is null then
     perform from sync.deliveries d
     join sync.connections c on c.id = d.connection_id
@@ -33,7 +45,7 @@ begin
   where d.id = hold_lease.delivery_id
     and case when hold_lease.lease_token is null
       then d.status = 'pending' or d.status = 'processing' and d.leased_until < now()
-      -- Over is over, also if nobody has taken over yet: whoever does must not wait for us.
+      -- An expired lease is lost even if nobody has taken over yet: the next claim must not wait for us.
       else d.status = 'processing' and d.lease_token = hold_lease.lease_token and d.leased_until > now() end
   for no key update;
   return held;
@@ -53,9 +65,9 @@ as $$
 declare
   covered constant bigint := coalesce(delivery.claimed_seq, delivery.seq);
 begin
-  -- A read that began after the claim speaks for every request made until then (invariant 5).
+  -- A read that began after the claim answers every request made until then.
   update sync.deliveries d set
-    -- An event that was applied is no stale one, though the read after it was.
+    -- An event that was applied stays so, though the read after it was stale.
     status = case when settle_delivery.status = 'stale' and d.result ->> 'outcome' in ('applied', 'stub_created', 'conflict')
       then 'succeeded' else settle_delivery.status end,
     -- An event's first answer stays what a duplicate is answered with; the re-fetch goes beside it.
@@ -70,8 +82,8 @@ begin
       and d.status = 'pending' and d.seq <= covered;
 
   update sync.source_states s set processed_seq = covered, updated_at = now()
-  where s.organization_id = (select c.organization_id from sync.connections c where c.id = delivery.connection_id)
-    and s.source = (select c.source from sync.connections c where c.id = delivery.connection_id)
+  from sync.connections c
+  where c.id = delivery.connection_id and s.organization_id = c.organization_id and s.source = c.source
     and s.external_id = delivery.external_id and s.processed_seq < covered;
 end;
 $$;
@@ -79,8 +91,6 @@ $$;
 comment on function sync.settle_delivery(sync.deliveries, text, jsonb, jsonb) is
   'Ends a delivery, and with it the pending ones of its booking that its read has covered.';
 
--- Two complete lists in a row and a read of the booking alone have not found it: believed, and marked.
--- Nothing else of it changes.
 create function sync.mark_missing(delivery sync.deliveries) returns void
 language plpgsql
 set search_path = ''
@@ -89,7 +99,7 @@ declare
   connection sync.connections;
 begin
   select * into connection from sync.connections c where c.id = delivery.connection_id;
-  -- Still believed to be gone, and nothing has been heard of it since the read was handed out.
+  -- Unless the booking has been heard of since the read was handed out.
   update sync.source_states s set content_hash = null, updated_at = now()
   where s.organization_id = connection.organization_id and s.source = connection.source
     and s.external_id = delivery.external_id and s.missing_sightings >= 2
@@ -110,83 +120,102 @@ begin
 end;
 $$;
 
-comment on function sync.mark_missing(sync.deliveries) is 'Marks a booking missing after a reconcile run and a single read agree that it is gone.';
+comment on function sync.mark_missing(sync.deliveries) is
+  'Marks a booking missing once two complete lists in a row and a read of it alone agree that it is gone; changes nothing else (rule: absence is not a statement).';
+
+create function sync.end_delivery(delivery sync.deliveries, status text, result jsonb, last_error jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- Whatever this read was asked for, "not found" also answers a pending question whether the booking is gone.
+  if end_delivery.result ->> 'outcome' = 'not_found' and exists (
+    select from sync.deliveries d
+    where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.event_type = 'missing' and d.status in ('pending', 'processing')
+      and d.seq <= coalesce(delivery.claimed_seq, delivery.seq)) then
+    perform sync.mark_missing(delivery);
+  end if;
+  perform sync.settle_delivery(delivery, end_delivery.status, end_delivery.result, end_delivery.last_error);
+end;
+$$;
+
+comment on function sync.end_delivery(sync.deliveries, text, jsonb, jsonb) is 'Ends a delivery with what its read came to.';
+
+create function sync.give_back(delivery sync.deliveries, result jsonb, last_error jsonb, asked interval) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  paused constant boolean := (select c.paused_at is not null or not c.enabled
+    from sync.connections c where c.id = delivery.connection_id);
+  untried constant boolean := give_back.last_error is null;
+  -- That the source asked is no failure of this delivery; it has a day for it.
+  was_asked constant boolean := not untried and give_back.asked is not null
+    and delivery.status = 'processing' and delivery.received_at > now() - interval '1 day';
+  new_waits constant integer := delivery.waits + was_asked::integer;
+  -- What the source asks for wins; but a failure that counts is not tried again any sooner for it.
+  delay constant interval := case when was_asked then give_back.asked
+    else greatest(give_back.asked, sync.retry_delay(greatest(delivery.attempts - new_waits, 1))) end;
+begin
+  if paused or untried then
+    update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
+      next_attempt_at = now() + case when paused or give_back.asked is null then interval '0' else delay end,
+      leased_until = null, lease_token = null, last_error = coalesce(give_back.last_error, d.last_error)
+    where d.id = delivery.id;
+  elsif not was_asked and sync.was_last_attempt(delivery.attempts, new_waits) then
+    perform sync.settle_delivery(delivery, 'dead', give_back.result, give_back.last_error);
+    return;
+  else
+    update sync.deliveries d set status = 'pending', waits = new_waits,
+      next_attempt_at = now() + delay, leased_until = null, lease_token = null, last_error = give_back.last_error
+    where d.id = delivery.id;
+  end if;
+  -- The older ones of its booking wait with it, since the next read is theirs too; and all of them if
+  -- the source asked. None is tried earlier than it was due.
+  if not paused and not (untried and give_back.asked is null) then
+    update sync.deliveries d set next_attempt_at = greatest(d.next_attempt_at, now() + delay)
+    where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.status = 'pending' and d.id <> delivery.id
+      and (d.seq < delivery.seq or give_back.asked is not null);
+  end if;
+end;
+$$;
+
+comment on function sync.give_back(sync.deliveries, jsonb, jsonb, interval) is
+  'Puts a leased delivery back into the queue: after a failure with a backoff, or dead after the last attempt; untried (no last_error) or paused without counting the attempt. asked: how long the source asked to wait.';
 
 create function sync.finish(
-  p_delivery_id uuid, p_lease_token uuid, p_status text, p_last_error jsonb, p_result jsonb,
-  p_retry_after_ms bigint
+  delivery_id uuid, lease_token uuid, status text, last_error jsonb, result jsonb, retry_after_ms bigint
 ) returns boolean
 language plpgsql
 set search_path = ''
 as $$
 declare
   delivery sync.deliveries;
-  paused boolean;
-  delay interval;
-  -- A day is the most that a source may ask for.
-  asked_ms constant bigint := case when p_retry_after_ms > 0 then least(p_retry_after_ms, 86400000) end;
-  was_asked boolean;
-  tries integer;
-  error constant jsonb := p_last_error || jsonb_build_object('at', now());
+  error constant jsonb := finish.last_error || jsonb_build_object('at', now());
 begin
-  if p_status not in ('succeeded', 'pending', 'dead', 'stale', 'held') then
-    raise exception 'Cannot finish delivery: status is %', p_status using errcode = '22023';
+  if finish.status not in ('succeeded', 'pending', 'dead', 'stale', 'held') then
+    raise exception 'Cannot finish delivery: status is %', finish.status using errcode = '22023';
   end if;
-  delivery := sync.hold_lease(p_delivery_id, p_lease_token);
+  delivery := sync.hold_lease(finish.delivery_id, finish.lease_token);
   if delivery.id is null then
     return false;
   end if;
-  if p_status <> 'pending' then
-    -- Whoever asked, and for whatever: the answer is also that to the question whether it is gone.
-    if p_result ->> 'outcome' = 'not_found' and exists (
-      select from sync.deliveries d
-      where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
-        and d.event_type = 'missing' and d.status in ('pending', 'processing')
-        and d.seq <= coalesce(delivery.claimed_seq, delivery.seq)) then
-      perform sync.mark_missing(delivery);
-    end if;
-    perform sync.settle_delivery(delivery, p_status, coalesce(p_result, '{}'), error);
-    return true;
-  end if;
-
-  select c.paused_at is not null or not c.enabled into paused
-  from sync.connections c where c.id = delivery.connection_id;
-  -- The source's own Retry-After wins. That it asked is no failure of this delivery: for a day it
-  -- costs none of its attempts, however often it asks.
-  was_asked := p_last_error is not null and asked_ms is not null
-    and delivery.status = 'processing' and delivery.received_at > now() - interval '1 day';
-  tries := delivery.attempts - delivery.waits - was_asked::integer;
-  delay := asked_ms * interval '1 millisecond';
-  if not was_asked then -- and never sooner, if it counts
-    delay := greatest(delay, sync.retry_delay(greatest(tries, 1)));
-  end if;
-  if paused or p_last_error is null then
-    -- Pausing costs no attempt (invariant 14), and neither does a lease that was never used.
-    update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
-      next_attempt_at = now() + case when paused or asked_ms is null then interval '0' else delay end,
-      leased_until = null, lease_token = null, last_error = coalesce(error, d.last_error)
-    where d.id = delivery.id;
-  elsif not was_asked and tries > 8 then
-    perform sync.settle_delivery(delivery, 'dead', coalesce(p_result, '{}'), error);
-    return true;
+  if finish.status = 'pending' then
+    perform sync.give_back(delivery, coalesce(finish.result, '{}'), error,
+      -- A day is the most that a source may ask for.
+      case when finish.retry_after_ms > 0 then least(finish.retry_after_ms, 86400000) * interval '1 millisecond' end);
   else
-    update sync.deliveries d set status = 'pending', waits = d.waits + was_asked::integer,
-      next_attempt_at = now() + delay, leased_until = null, lease_token = null, last_error = error
-    where d.id = delivery.id;
-  end if;
-  -- The older ones of its booking wait with it, since the next read is theirs too; and all of them if
-  -- the source asked for it. None is tried earlier than it was to be.
-  if not paused and (p_last_error is not null or asked_ms is not null) then
-    update sync.deliveries d set next_attempt_at = greatest(d.next_attempt_at, now() + delay)
-    where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
-      and d.status = 'pending' and d.id <> delivery.id
-      and (d.seq < delivery.seq or asked_ms is not null);
+    perform sync.end_delivery(delivery, finish.status, coalesce(finish.result, '{}'), error);
   end if;
   return true;
 end;
 $$;
 
-comment on function sync.finish(uuid, uuid, text, jsonb, jsonb, bigint) is 'The work of finish_delivery; false if the lease was lost.';
+comment on function sync.finish(uuid, uuid, text, jsonb, jsonb, bigint) is
+  'Ends a leased delivery or gives it back; false if the lease was lost.';
 
 create function public.finish_delivery(
   delivery_id uuid,
@@ -202,9 +231,12 @@ create function public.finish_delivery(
 language sql
 set search_path = ''
 as $$
-  with done as materialized (select sync.finish($1, $3, $2, $4, $5, $6) as finished)
+  with done as materialized (
+    select sync.finish(finish_delivery.delivery_id, finish_delivery.lease_token, finish_delivery.status,
+      finish_delivery.last_error, finish_delivery.result, finish_delivery.retry_after_ms) as finished
+  )
   select d.id, done.finished, d.status, d.attempts, d.next_attempt_at, d.result, d.last_error
-  from done cross join lateral sync.delivery_now($1) d
+  from done cross join lateral sync.delivery_now(finish_delivery.delivery_id) d
 $$;
 
 comment on function public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) is

@@ -1,31 +1,15 @@
--- Purpose: decide, for a page of snapshots at once, what each one is: new, newer, the same, older,
--- or not to be believed. Reads and locks; writes only the empty source state of a new booking.
+-- What each snapshot of a page is: new, newer, the same, older, or not to be believed. Reads and locks;
+-- writes nothing but the empty state of a new booking.
 --
--- Order (invariants 3 and 4): a revision, where both sides have one, decides (version before
--- updated_at). Equal or unknown revisions are ordered by when the read began. Equal content is
--- unchanged whatever its revision. With force neither the hash nor the revision counts, what was read
--- last does: a repair compares with the rows, and still undoes nothing that is newer than its read.
+-- Which statement wins (rules: older never overwrites newer · a fetch is dated when it was read):
+-- equal content is unchanged whatever its revision. Otherwise the revision decides where both sides
+-- have one (sync.revision_order), and else which read began later. With force neither the hash nor the
+-- revision counts: a repair compares with the rows, and still undoes nothing newer than its read.
+--
+-- Source states are looked up row by row on purpose (lateral, offset 0): on a fresh database, without
+-- statistics, the planner would read every state of the organization for every snapshot.
 
-create type sync.planned_snapshot as (
-  ord integer,
-  external_id text,
-  verdict text,
-  error jsonb,
-  snapshot jsonb,
-  content_hash text,
-  fetched_at timestamptz,
-  source_updated_at timestamptz,
-  source_version bigint,
-  booking_id bigint,
-  is_new boolean,
-  old_status public.booking_status,
-  new_status public.booking_status
-);
-
-comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid.';
-
--- Structure that the writers rely on. Finer checks are the decoder's (zod); what slips through both
+-- The structure that the writers rely on. Finer checks are the decoder's (zod); what slips through both
 -- fails as a constraint or a cast, and then only that snapshot is refused.
 create function sync.snapshot_error(snapshot jsonb) returns jsonb
 language sql immutable parallel safe
@@ -64,165 +48,169 @@ $$;
 
 comment on function sync.snapshot_error(jsonb) is 'What is wrong with the structure of a snapshot: { code, field, message }; null if nothing.';
 
--- Source states are looked up row by row on purpose (lateral, offset 0): on a fresh database, without
--- statistics, the planner would else read every state of the organization for every snapshot.
-create function sync.plan_snapshots(
-  organization_id uuid,
-  source public.booking_source,
-  snapshots jsonb,
-  deliveries sync.deliveries[],
-  force boolean
-) returns sync.planned_snapshot[]
+-- One pass over the page. Most of a re-import ends here: the same content under no other revision, so
+-- there is nothing to lock and nothing to write.
+create function sync.read_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg(h::sync.planned_snapshot order by h.ord)
+    from (
+      select c.ord as ord, c.external_id as external_id,
+        case when c.verdict is null then c.snapshot end as snapshot,
+        c.content_hash as content_hash, c.fetched_at as fetched_at,
+        c.source_updated_at as source_updated_at, c.source_version as source_version,
+        c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
+        null::public.booking_status as old_status, null::public.booking_status as new_status
+      from (
+        select r.*, b.id as booking_id,
+          case
+            when s.content_hash = r.content_hash and not page.force
+              and coalesce(r.source_version = s.source_version, r.source_version is null)
+              and coalesce(r.source_updated_at = s.source_updated_at, r.source_updated_at is null) then 'unchanged'
+            -- Of two snapshots of one booking in a page the newer wins.
+            when r.external_id is not null and row_number() over (
+              partition by r.external_id
+              order by r.source_version desc nulls last, r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc
+            ) > 1 then 'stale'
+          end as verdict
+        from (
+          select e.ord::integer as ord, e.snapshot, e.snapshot ->> 'external_id' as external_id,
+            e.snapshot ->> 'content_hash' as content_hash,
+            -- No later than our clock and no earlier than the claim: an isolate's clock may be wrong, and
+            -- a read cannot have begun in the future or before the work was handed out.
+            least(now(), greatest((e.snapshot ->> 'fetched_at')::timestamptz, d.claimed_at)) as fetched_at,
+            (e.snapshot ->> 'source_updated_at')::timestamptz as source_updated_at,
+            (e.snapshot ->> 'source_version')::bigint as source_version
+          from jsonb_array_elements(read_page.snapshots) with ordinality as e (snapshot, ord)
+          left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
+        ) r
+        left join lateral (
+          select t.content_hash, t.source_version, t.source_updated_at from sync.source_states t
+          where t.organization_id = page.organization_id and t.source = page.source
+            and t.external_id = r.external_id
+          offset 0
+        ) s on true
+        left join lateral (
+          select k.id from public.bookings k
+          where k.organization_id = page.organization_id and k.source = page.source
+            and k.external_id = r.external_id
+          offset 0
+        ) b on true
+      ) c
+    ) h
+  );
+end;
+$$;
+
+comment on function sync.read_page(sync.page, jsonb) is
+  'The plan of a page as far as it shows without a lock: what is unchanged, and what a newer snapshot of the same page replaces. The rest has no verdict yet.';
+
+create function sync.decide(
+  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, force boolean, first_day date
+) returns sync.planned_snapshot
+language plpgsql
+set search_path = ''
+as $$
+declare
+  revision constant integer := sync.revision_order(planned.source_version, planned.source_updated_at,
+    state.source_version, state.source_updated_at);
+  -- A first revision is news too, unless it was read before what is known.
+  newer constant boolean := revision > 0
+    or (state.source_version is null and planned.source_version is not null
+        or state.source_updated_at is null and planned.source_updated_at is not null)
+      and planned.fetched_at >= coalesce(state.fetched_at, '-infinity');
+  stated constant jsonb := planned.snapshot -> 'booking';
+begin
+  planned.booking_id := booking.id;
+  planned.is_new := booking.id is null;
+  planned.old_status := booking.status;
+  planned.new_status := coalesce((stated ->> 'status')::public.booking_status, booking.status, 'PENDING');
+  planned.verdict := case
+    when not force and state.content_hash = planned.content_hash
+      then case when newer then 'revision' else 'unchanged' end
+    when not force and revision < 0 then 'stale'
+    when (force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
+    -- A tombstone of a booking that we never had makes no row, but what was stated before it is older
+    -- from now on. A cancellation of which only the status is known is a tombstone.
+    when booking.id is null and (planned.snapshot ? 'deleted'
+      or stated ->> 'status' = 'CANCELLED' and stated - array['status', 'source_status'] = '{}'
+        and not planned.snapshot ?| array['dates', 'products', 'attachments']) then 'revision'
+    -- Over before the connection's first day, and never stored: left to history.
+    when booking.id is null and first_day > (
+      select max((i.item ->> 'day')::date)
+      from jsonb_array_elements(planned.snapshot #> '{dates,items}') i (item)) then 'skipped'
+    else 'apply' end;
+  -- Drawn here, so that children and projections can name their booking at once.
+  if planned.is_new and planned.verdict = 'apply' then
+    planned.booking_id := nextval('public.bookings_id_seq');
+  end if;
+  return planned;
+end;
+$$;
+
+comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, boolean, date) is
+  'The verdict on one snapshot, against the locked state of its booking.';
+
+create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  plan sync.planned_snapshot[] := sync.read_page(page, snapshots);
+  open_ids text[];
+begin
+  if page.deliveries is null and not exists (select from unnest(plan) p where p.verdict is null) then
+    return plan;
+  end if;
+  plan := array(
+    select case when e.error is null then p else sync.with_verdict(p, 'invalid', e.error) end
+    from unnest(plan) p
+    cross join lateral (select case when p.verdict is null then sync.snapshot_error(p.snapshot) end offset 0) e (error)
+    order by p.ord);
+
+  -- With them those whose delivery will be settled, even if nothing of them is to be written.
+  open_ids := array(select p.external_id from unnest(plan) p where p.verdict is null);
+  perform sync.lock_states(page.organization_id, page.source, open_ids || array(
+    select p.external_id from unnest(plan) p join unnest(page.deliveries) d on d.external_id = p.external_id
+  ), open_ids);
+  return sync.decide_page(page, plan);
+end;
+$$;
+
+comment on function sync.plan_page(sync.page, jsonb) is
+  'Decides what each snapshot of a page is, and locks the bookings that are to be written.';
+
+create function sync.decide_page(page sync.page, plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  heads sync.planned_snapshot[];
-  planned sync.planned_snapshot[];
-  first_day date;
+  first_day constant date := (select c.not_before from sync.connections c
+    where c.organization_id = page.organization_id and c.source = page.source);
 begin
-  -- One pass over the page. Most of a re-import ends here: the same content and no newer revision,
-  -- so there is nothing to lock and nothing to write.
-  select array_agg(row(
-      h.ord, h.external_id, h.verdict, null,
-      case when h.verdict is null then h.snapshot end,
-      h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
-      h.booking_id, null, null, null)::sync.planned_snapshot order by h.ord)
-  into heads
-  from (
-    select r.ord, r.external_id, r.snapshot, r.content_hash, r.fetched_at, r.source_updated_at, r.source_version,
-      b.id as booking_id,
-      case
-        when s.content_hash = r.content_hash and not plan_snapshots.force
-          and coalesce(r.source_version, -1) <= coalesce(s.source_version, -1)
-          and coalesce(r.source_updated_at, '-infinity') <= coalesce(s.source_updated_at, '-infinity')
-          then 'unchanged'
-        -- Of two snapshots of one booking the newer wins.
-        when r.external_id is not null and row_number() over (partition by r.external_id order by r.source_version desc nulls last,
-          r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc) > 1 then 'stale'
-      end as verdict
-    from (
-      select
-        e.ord::integer as ord,
-        e.snapshot,
-        e.snapshot ->> 'external_id' as external_id,
-        e.snapshot ->> 'content_hash' as content_hash,
-        -- Clamped to our clock and to the claim: an isolate's clock may be wrong, and a read can
-        -- have begun neither in the future nor before the work was handed out.
-        least(now(), greatest((e.snapshot ->> 'fetched_at')::timestamptz, d.claimed_at)) as fetched_at,
-        (e.snapshot ->> 'source_updated_at')::timestamptz as source_updated_at,
-        (e.snapshot ->> 'source_version')::bigint as source_version
-      from jsonb_array_elements(plan_snapshots.snapshots) with ordinality as e (snapshot, ord)
-      left join unnest(plan_snapshots.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
-    ) r
+  return array(
+    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page.force, first_day) else p end
+    from unnest(plan) p
     left join lateral (
-      select t.content_hash, t.source_version, t.source_updated_at
-      from sync.source_states t
-      where t.organization_id = plan_snapshots.organization_id and t.source = plan_snapshots.source
-        and t.external_id = r.external_id
+      select t as state from sync.source_states t
+      where t.organization_id = page.organization_id and t.source = page.source and t.external_id = p.external_id
       offset 0
     ) s on true
     left join lateral (
-      select k.id from public.bookings k
-      where k.organization_id = plan_snapshots.organization_id and k.source = plan_snapshots.source
-        and k.external_id = r.external_id
+      select k as booking from public.bookings k
+      where k.organization_id = page.organization_id and k.source = page.source and k.external_id = p.external_id
       offset 0
     ) b on true
-  ) h;
-
-  if not exists (select from unnest(heads) h where h.verdict is null) and plan_snapshots.deliveries is null then
-    return heads;
-  end if;
-
-  select array_agg(row(h.ord, h.external_id, case when x.error is not null then 'invalid' else h.verdict end,
-      x.error, h.snapshot, h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
-      null, null, null, null)::sync.planned_snapshot order by h.ord)
-  into heads
-  from unnest(heads) h
-  cross join lateral (
-    select case when h.verdict is null then sync.snapshot_error(h.snapshot) end offset 0
-  ) x (error);
-
-  -- Locked in one order, so that two pages with the same bookings wait and do not deadlock; with
-  -- them those whose delivery will be settled, also if nothing of them is to be written.
-  insert into sync.source_states (organization_id, source, external_id)
-  select plan_snapshots.organization_id, plan_snapshots.source, h.external_id
-  from unnest(heads) h where h.verdict is null
-  order by h.external_id
-  on conflict do nothing;
-
-  perform from (
-    select h.external_id from unnest(heads) h
-    where h.verdict is null
-      or h.external_id in (select d.external_id from unnest(plan_snapshots.deliveries) d)
-    order by h.external_id
-  ) h
-  cross join lateral (
-    select from sync.source_states s
-    where s.organization_id = plan_snapshots.organization_id and s.source = plan_snapshots.source
-      and s.external_id = h.external_id
-    for update
-  ) locked;
-
-  select c.not_before into first_day from sync.connections c
-  where c.organization_id = plan_snapshots.organization_id and c.source = plan_snapshots.source;
-
-  -- A new statement, so it sees what was committed while we waited for the locks.
-  select array_agg(row(
-      h.ord, h.external_id,
-      coalesce(h.verdict, case
-        when o.older and not plan_snapshots.force then 'stale'
-        when (plan_snapshots.force or not o.newer) and h.fetched_at < s.fetched_at then 'stale'
-        when not plan_snapshots.force and s.content_hash = h.content_hash
-          then case when o.newer then 'revision' else 'unchanged' end
-        -- A tombstone of a booking that we never had makes no row, but what was said before it is
-        -- older from now on. A booking of which only another status is known is one.
-        when b.id is null and (h.snapshot ? 'deleted'
-          or h.snapshot #>> '{booking,status}' = 'CANCELLED'
-            and not h.snapshot ?| array['dates', 'products', 'attachments']
-            and (h.snapshot -> 'booking') - array['status', 'source_status'] = '{}') then 'revision'
-        -- Over before the connection's first day, and never stored: left to history.
-        when b.id is null and first_day is not null and first_day > (
-          select max((i.item ->> 'day')::date)
-          from jsonb_array_elements(h.snapshot #> '{dates,items}') i (item)) then 'skipped'
-        else 'apply' end),
-      h.error, h.snapshot, h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
-      b.id, b.id is null, b.status,
-      coalesce((h.snapshot #>> '{booking,status}')::public.booking_status, b.status, 'PENDING')
-    )::sync.planned_snapshot order by h.ord)
-  into planned
-  from unnest(heads) h
-  left join lateral (
-    select t.* from sync.source_states t
-    where t.organization_id = plan_snapshots.organization_id and t.source = plan_snapshots.source
-      and t.external_id = h.external_id
-    offset 0
-  ) s on true
-  left join lateral (
-    select k.id, k.status from public.bookings k
-    where k.organization_id = plan_snapshots.organization_id and k.source = plan_snapshots.source
-      and k.external_id = h.external_id
-    offset 0
-  ) b on true
-  cross join lateral (
-    select
-      coalesce(case when h.source_version <> s.source_version then h.source_version < s.source_version
-        else h.source_updated_at < s.source_updated_at end, false),
-      coalesce(case when h.source_version <> s.source_version then h.source_version > s.source_version
-        else h.source_updated_at > s.source_updated_at end, false)
-        -- A first revision is news, if it was not read before what is known.
-        or (s.source_version is null and h.source_version is not null
-          or s.source_updated_at is null and h.source_updated_at is not null)
-          and h.fetched_at >= coalesce(s.fetched_at, '-infinity')
-  ) as o (older, newer);
-
-  return planned;
+    order by p.ord);
 end;
 $$;
 
-comment on function sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) is
-  'Decides what each snapshot of a page is, and locks the bookings that are to be written.';
+comment on function sync.decide_page(sync.page, sync.planned_snapshot[]) is
+  'The plan with a verdict on each snapshot. A statement of its own, so that it sees what was committed while we waited for the locks.';
 
 create function sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) returns void
 language plpgsql
@@ -231,21 +219,10 @@ as $$
 #variable_conflict use_column
 declare
   ids constant text[] := array(
-    select distinct e.snapshot ->> 'external_id' from jsonb_array_elements(lock_page.snapshots) e (snapshot)
-    where sync.snapshot_error(e.snapshot) is null order by 1);
+    select e.snapshot ->> 'external_id' from jsonb_array_elements(lock_page.snapshots) e (snapshot)
+    where sync.snapshot_error(e.snapshot) is null);
 begin
-  -- As plan_snapshots does it: first all that are new, then all.
-  insert into sync.source_states (organization_id, source, external_id)
-  select lock_page.organization_id, lock_page.source, i.id from unnest(ids) with ordinality i (id, place)
-  order by i.place
-  on conflict do nothing;
-  perform from unnest(ids) with ordinality i (id, place)
-  cross join lateral (
-    select from sync.source_states s
-    where s.organization_id = lock_page.organization_id and s.source = lock_page.source and s.external_id = i.id
-    for update
-  ) locked
-  order by i.place;
+  perform sync.lock_states(lock_page.organization_id, lock_page.source, ids, ids);
   perform from sync.connections c
   where c.organization_id = lock_page.organization_id and c.source = lock_page.source
   for no key update;
@@ -253,4 +230,4 @@ end;
 $$;
 
 comment on function sync.lock_page(uuid, public.booking_source, jsonb) is
-  'Locks the bookings of a page in one order, and then their connection, for whoever does more than one thing with it; a booking that is new gets its empty state.';
+  'Locks the bookings of a page in one order, and then their connection, for a caller that does more than one thing with the page.';

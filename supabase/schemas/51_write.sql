@@ -1,9 +1,10 @@
--- Purpose: the writers of source-owned rows. Each takes a planned page, writes what differs in a
--- constant number of statements, and returns one row_change per row it wrote.
+-- The writers of source-owned rows. Each takes a planned page, writes what differs in a constant number
+-- of statements, and returns one row_change for each row that it wrote.
 --
--- A present key sets its column, an explicit null clears it, an absent key leaves it (invariant 6):
--- that is what jsonb_populate_record does with a base row. Whole rows are compared, never lists of
--- fields (incident 8). Keys that are not the source's to write are taken out of every patch.
+-- A present key sets its column, an explicit null clears it, an absent key leaves it (rule: absence is
+-- not a statement): that is what jsonb_populate_record does with a base row. Whole rows are compared,
+-- never lists of fields (incident: changed times unnoticed). Keys that the source does not own are taken
+-- out of every patch (rule: a person's work is never overwritten).
 --
 -- Stored rows are fetched once, by the page's booking ids, and then joined in memory: nested loops are
 -- off in apply_snapshots, since a database without statistics would choose them and turn quadratic.
@@ -31,7 +32,7 @@ as $$
       select b as old from public.bookings b where b.id = any (booking_ids)
     ) k on (k.old).id = p.booking_id
   ), rows as materialized (
-    -- A map's URL with another token is no change; it is refreshed along with a real one.
+    -- A map's URL with another token is no change; it is refreshed together with a real one.
     select q.*, jsonb_populate_record(
       q.old,
       case when sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
@@ -253,7 +254,7 @@ as $$
   ), stored as materialized (
     select a as old from public.booking_attachments a where a.booking_id = any (booking_ids)
   ), items as materialized (
-    -- A file that a person added under the same URL stays theirs (invariant 8).
+    -- A file that a person added under the same URL stays theirs.
     select l.booking_id, l.item, s.old, jsonb_populate_record(s.old, l.item
         - array['id', 'organization_id', 'booking_id', 'origin', 'url', 'created_at', 'updated_at']
         || '{"source_missing_since": null}') as new
@@ -295,8 +296,8 @@ $$;
 comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
   'Upserts the files of a planned page by URL key; a complete list marks the others missing. User files are never touched.';
 
--- Links carry tokens that change on every read: fresh ones are stored whenever the booking was
--- written for another reason, and count as no change.
+-- Links carry tokens that change on every read: fresh ones are stored whenever the booking was written
+-- for another reason, and count as no change.
 create function sync.refresh_urls(plan sync.planned_snapshot[], booking_ids bigint[])
 returns void
 language sql
@@ -321,3 +322,63 @@ $$;
 
 comment on function sync.refresh_urls(sync.planned_snapshot[], bigint[]) is
   'Stores the links as last read for bookings that were written anyway.';
+
+create function sync.write_history(
+  page sync.page, plan sync.planned_snapshot[], row_changes sync.row_change[]
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict, changes)
+  select page.organization_id, c.booking_id,
+    case when d.id is null then 'import' else 'webhook' end, d.id, page.run_id,
+    case when bool_or(c.table_name = 'bookings' and c.operation = 'created') then 'created' else 'updated' end,
+    jsonb_object_agg(
+      case when c.table_name = 'bookings' then 'bookings.' else c.table_name || '[' || c.key || '].' end || f.key,
+      f.value)
+  from unnest(row_changes) c
+  cross join jsonb_each(c.fields) f
+  left join (
+    select w.booking_id, v.id from unnest(plan) w
+    join unnest(page.deliveries) v on v.external_id = w.external_id
+  ) d on d.booking_id = c.booking_id
+  group by c.booking_id, d.id;
+end;
+$$;
+
+comment on function sync.write_history(sync.page, sync.planned_snapshot[], sync.row_change[]) is
+  'One row of history for each booking that a page has changed (rule: every change can be explained).';
+
+create function sync.write_page(page sync.page, plan sync.planned_snapshot[]) returns sync.row_change[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  booking_ids constant bigint[] := array(select p.booking_id from unnest(plan) p);
+  changes sync.row_change[];
+  written_ids bigint[];
+begin
+  if cardinality(plan) = 0 then
+    return array[]::sync.row_change[];
+  end if;
+  changes := array(select w from sync.write_bookings(plan, booking_ids, page.organization_id, page.source) w);
+  changes := changes || array(select w from sync.write_booking_dates(plan, booking_ids, page.organization_id) w);
+  changes := changes || array(select w from sync.write_booking_products(plan, booking_ids, page.organization_id) w);
+  changes := changes || array(select w from sync.write_booking_attachments(plan, booking_ids, page.organization_id) w);
+
+  written_ids := array(select distinct c.booking_id from unnest(changes) c);
+  perform sync.refresh_urls(plan, written_ids);
+  perform sync.write_history(page, plan, changes);
+  -- What a booking drives follows in the same transaction.
+  changes := changes || array(
+    select w from sync.project(
+      array(select distinct c.booking_id from unnest(changes) c where c.table_name in ('bookings', 'booking_dates')),
+      written_ids, page.detailed) w);
+  return changes;
+end;
+$$;
+
+comment on function sync.write_page(sync.page, sync.planned_snapshot[]) is
+  'Writes the bookings of a page, their collections, their history and what they drive; returns the rows written.';

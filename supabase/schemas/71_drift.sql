@@ -28,14 +28,20 @@ declare
   verdicts sync.snapshot_verdict[];
   projected sync.row_change[];
   booking_ids bigint[];
+  page sync.page;
 begin
+  page.organization_id := run.organization_id;
+  page.source := run.source;
+  page.run_id := run.id;
+  page.force := true;
+  page.detailed := true;
   insert into sync.sightings (run_id, external_id)
   select run.id, e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot)
   where e.snapshot ->> 'external_id' is not null
   on conflict do nothing;
 
   begin
-    verdicts := sync.apply_page_or_halves(run.organization_id, run.source, snapshots, null, run.id, true, true);
+    verdicts := sync.apply_page_or_halves(page, snapshots);
     booking_ids := array(select v.booking_id from unnest(verdicts) v
       where v.booking_id is not null and v.verdict in ('updated', 'unchanged'));
     projected := array(

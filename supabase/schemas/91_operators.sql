@@ -1,4 +1,38 @@
--- Purpose: what an operator does by hand: replay, release or dismiss, pause and resume.
+-- What an operator does by hand: replay, release or dismiss, pause and resume; the state of every
+-- connection at a glance; retention.
+
+create function sync.queue_replays(delivery_ids uuid[]) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  written bigint;
+begin
+  with originals as (
+    select d.*, c.organization_id, c.source
+    from sync.deliveries d
+    join sync.connections c on c.id = d.connection_id
+    where d.id = any (delivery_ids)
+  ), requested as materialized (
+    select r.* from sync.request_reads(array(
+      select row(o.organization_id, o.source, o.external_id)::sync.lane from originals o)) r
+  ), replays as (
+    -- A key of its own, so that dedupe never swallows it.
+    insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
+      external_id, event_timestamp, headers, body, seq, next_attempt_at)
+    select o.connection_id, o.function, 'replay:' || gen_random_uuid(), coalesce(o.replay_of, o.id), o.event_type,
+      o.external_id, o.event_timestamp, o.headers, o.body, r.requested_seq, now()
+    from originals o
+    join requested r on r.organization_id = o.organization_id and r.source = o.source and r.external_id = o.external_id
+    returning 1
+  )
+  select count(*) into written from replays;
+  return written;
+end;
+$$;
+
+comment on function sync.queue_replays(uuid[]) is
+  'Queues a replay of each of these deliveries and returns how many (rule: same event, one effect; a replay is another event).';
 
 create function public.replay_deliveries(
   delivery_ids uuid[] default null,
@@ -17,14 +51,12 @@ as $$
 declare
   chosen uuid[];
   nameless bigint;
-  written bigint := 0;
 begin
   if num_nonnulls(replay_deliveries.delivery_ids, replay_deliveries.external_id,
       replay_deliveries.status, replay_deliveries.received_from, replay_deliveries.received_to) = 0 then
     raise exception 'Cannot replay: name deliveries, a booking, a status or a time window'
       using errcode = '22023';
   end if;
-
   if replay_deliveries.status not in ('pending', 'processing', 'succeeded', 'duplicate', 'stale', 'held', 'invalid', 'dead') then
     raise exception 'Cannot replay: % is not a status of deliveries', replay_deliveries.status using errcode = '22023';
   end if;
@@ -39,46 +71,101 @@ begin
     and (replay_deliveries.source is null or c.source = replay_deliveries.source)
     and (replay_deliveries.external_id is null or d.external_id = replay_deliveries.external_id)
     and (replay_deliveries.status is null or d.status = replay_deliveries.status)
-    -- A window or a status means what was sent to us, once, and of what was given up only what no
-    -- replay has brought to an end; a replay itself is named by its id.
+    -- A window or a status means what was sent to us, once; of dead deliveries only those that no replay
+    -- has brought to an end. A replay itself is named by its id.
     and (replay_deliveries.delivery_ids is not null or d.replay_of is null
       and (d.status <> 'dead' or sync.is_given_up(d.id)))
     and (replay_deliveries.received_from is null or d.received_at >= replay_deliveries.received_from)
     and (replay_deliveries.received_to is null or d.received_at < replay_deliveries.received_to);
 
-  if not replay_deliveries.count_only and chosen is not null then
-    with lanes as (
-      select distinct c.organization_id, c.source, d.external_id
-      from sync.deliveries d join sync.connections c on c.id = d.connection_id
-      where d.id = any (chosen)
-      order by 1, 2, 3
-    ), requested as (
-      insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-      select l.organization_id, l.source, l.external_id, 1 from lanes l
-      on conflict on constraint source_states_pkey
-      do update set requested_seq = s.requested_seq + 1, updated_at = now()
-      returning s.organization_id, s.source, s.external_id, s.requested_seq
-    ), replays as (
-      -- A nonce of its own, so that dedupe never swallows it (invariant 2).
-      insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
-        external_id, event_timestamp, headers, body, seq, next_attempt_at)
-      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), coalesce(d.replay_of, d.id), d.event_type,
-        d.external_id, d.event_timestamp, d.headers, d.body, r.requested_seq, now()
-      from sync.deliveries d
-      join sync.connections c on c.id = d.connection_id
-      join requested r on r.organization_id = c.organization_id and r.source = c.source and r.external_id = d.external_id
-      where d.id = any (chosen)
-      returning 1
-    )
-    select count(*) into written from replays;
-  end if;
-
-  return query select coalesce(cardinality(chosen), 0) + nameless, written, nameless;
+  return query select coalesce(cardinality(chosen), 0) + nameless,
+    case when replay_deliveries.count_only or chosen is null then 0 else sync.queue_replays(chosen) end, nameless;
 end;
 $$;
 
 comment on function public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean) is
   'Has kept deliveries processed again, by id, by booking, by status and time window; replays themselves by id only, dead ones until a replay has ended well. Counts only, unless count_only is false. Deliveries that name no booking cannot be replayed and are counted apart.';
+
+create function sync.decide_holds(held_change_ids bigint[], by text, dismiss boolean) returns setof sync.held_changes
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  -- The bookings first and in one order, as a page does.
+  perform from sync.held_changes h
+  join public.bookings b on b.id = h.booking_id
+  join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source
+    and s.external_id = b.external_id
+  where h.id = any (decide_holds.held_change_ids)
+  order by s.organization_id, s.source, s.external_id
+  for update of s;
+
+  return query
+  with decided as (
+    update sync.held_changes h set
+      released_at = case when not decide_holds.dismiss then now() end,
+      dismissed_at = case when decide_holds.dismiss then now() end,
+      by = decide_holds.by
+    where h.id = any (decide_holds.held_change_ids) and h.released_at is null and h.dismissed_at is null
+    returning h.*
+  ), noted as (
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict)
+    select d.organization_id, d.booking_id, 'operator', decide_holds.by,
+      case when decide_holds.dismiss then 'dismissed' else 'released' end
+    from decided d
+  )
+  select d.* from decided d;
+end;
+$$;
+
+comment on function sync.decide_holds(bigint[], text, boolean) is
+  'Releases or dismisses those of these holds that are open, with their history; returns them.';
+
+-- The same statement is known from now on and is not held again; another one is.
+create function sync.note_dismissals(decided sync.held_changes[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update sync.source_states s set content_hash = d.snapshot ->> 'content_hash', updated_at = now()
+  from unnest(decided) d
+  join public.bookings b on b.id = d.booking_id
+  where s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id;
+end;
+$$;
+
+comment on function sync.note_dismissals(sync.held_changes[]) is 'Takes the statements that were dismissed as known.';
+
+-- What is true now is read afresh and passes the brake; it is compared with the rows, not with a hash.
+create function sync.queue_releases(decided sync.held_changes[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  with bookings as materialized (
+    select d.id as held_change_id, b.organization_id, b.source, b.external_id, c.id as connection_id
+    from unnest(decided) d
+    join public.bookings b on b.id = d.booking_id
+    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+  ), requested as materialized (
+    select r.* from sync.request_reads(array(
+      select row(b.organization_id, b.source, b.external_id)::sync.lane from bookings b)) r
+  )
+  insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
+  select b.connection_id, 'import-bookings', 'release:' || b.held_change_id, 'release', b.external_id, r.requested_seq, now()
+  from bookings b
+  join requested r on r.organization_id = b.organization_id and r.source = b.source and r.external_id = b.external_id
+  on conflict (dedupe_key) where status <> 'duplicate' do nothing;
+
+  update sync.source_states s set content_hash = null
+  from unnest(decided) d
+  join public.bookings b on b.id = d.booking_id
+  where s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id;
+end;
+$$;
+
+comment on function sync.queue_releases(sync.held_changes[]) is 'Queues a read of each booking that a person has released.';
 
 create function public.release_held_changes(
   held_change_ids bigint[],
@@ -89,67 +176,28 @@ language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+  decided sync.held_changes[];
 begin
   if coalesce(release_held_changes.by, '') = '' then
     raise exception 'Cannot release held changes: by must say who decides' using errcode = '22023';
   end if;
-
-  -- The bookings first and in one order, as whoever applies a page does.
-  perform from sync.held_changes h
-  join public.bookings b on b.id = h.booking_id
-  join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source
-    and s.external_id = b.external_id
-  where h.id = any (release_held_changes.held_change_ids)
-  order by s.organization_id, s.source, s.external_id
-  for update of s;
+  decided := array(select h from sync.decide_holds(
+    release_held_changes.held_change_ids, release_held_changes.by, release_held_changes.dismiss) h);
+  if release_held_changes.dismiss then
+    perform sync.note_dismissals(decided);
+  else
+    perform sync.queue_releases(decided);
+  end if;
 
   return query
-  with decided as (
-    update sync.held_changes h set
-      released_at = case when not release_held_changes.dismiss then now() end,
-      dismissed_at = case when release_held_changes.dismiss then now() end,
-      by = release_held_changes.by
-    where h.id = any (release_held_changes.held_change_ids)
-      and h.released_at is null and h.dismissed_at is null
-    returning h.id, h.organization_id, h.booking_id, h.snapshot
-  ), noted as (
-    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict)
-    select d.organization_id, d.booking_id, 'operator', release_held_changes.by,
-      case when release_held_changes.dismiss then 'dismissed' else 'released' end
-    from decided d
-  ), bookings as (
-    select d.*, b.source, b.external_id, c.id as connection_id
-    from decided d
-    join public.bookings b on b.id = d.booking_id
-    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
-  ), states as (
-    -- Released: what is true now is read afresh and passes the brake. Dismissed: the same statement
-    -- is known from now on and is not held again; another one is.
-    insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
-    select b.organization_id, b.source, b.external_id, 1 from bookings b
-    order by b.external_id
-    on conflict on constraint source_states_pkey do update set
-      requested_seq = s.requested_seq + case when release_held_changes.dismiss then 0 else 1 end,
-      content_hash = case when release_held_changes.dismiss
-        then (select k.snapshot ->> 'content_hash' from bookings k where k.external_id = s.external_id and k.source = s.source and k.organization_id = s.organization_id)
-        end,
-      updated_at = now()
-    returning s.organization_id, s.source, s.external_id, s.requested_seq
-  ), queued as (
-    insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
-    select b.connection_id, 'import-bookings', 'release:' || b.id, 'release', b.external_id, s.requested_seq, now()
-    from bookings b
-    join states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
-    where not release_held_changes.dismiss
-    on conflict (dedupe_key) where status <> 'duplicate' do nothing
-  )
   select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
-  from decided d
+  from unnest(decided) d
   union all
   select n.id, h.booking_id, case when h.id is null then 'unknown' else 'decided_before' end
   from unnest(release_held_changes.held_change_ids) n (id)
   left join sync.held_changes h on h.id = n.id
-  where not exists (select from decided d where d.id = n.id);
+  where n.id not in (select d.id from unnest(decided) d);
 end;
 $$;
 
@@ -173,7 +221,7 @@ end;
 $$;
 
 comment on function public.pause_connection(uuid, public.booking_source, text) is
-  'Stops claiming for a connection; deliveries go on being kept, no attempt is used up (invariant 14).';
+  'Stops claiming for a connection; deliveries are still kept, and no attempt is used up (rule: pausing costs nothing).';
 
 create function public.resume_connection(organization_id uuid, source public.booking_source)
 returns void
@@ -263,7 +311,7 @@ as $$
         -- What goes altogether needs no hash first.
         and o.received_at >= now() - interval '1 year'
       order by o.received_at
-      limit $1
+      limit prune_deliveries.max_rows
       for update skip locked)
     returning 1
   ), old as (
@@ -273,15 +321,15 @@ as $$
       select e.id from sync.deliveries e
       where e.connection_id = c.id and e.finished_at is not null and e.received_at < now() - interval '1 year'
       order by e.received_at
-      limit $1
+      limit prune_deliveries.max_rows
       for update skip locked
     ) o
-    limit $1
+    limit prune_deliveries.max_rows
   ), homeless as (
     select e.id from sync.deliveries e
     where e.connection_id is null and e.finished_at is not null and e.received_at < now() - interval '1 year'
     order by e.received_at
-    limit $1
+    limit prune_deliveries.max_rows
     for update skip locked
   ), deleted as (
     delete from sync.deliveries d
@@ -293,7 +341,7 @@ as $$
       select o.id from sync.runs o
       where o.status in ('completed', 'failed') and o.finished_at < now() - interval '1 year'
       order by o.finished_at
-      limit $1 / 100 + 1
+      limit prune_deliveries.max_rows / 100 + 1
       for update skip locked)
     returning 1
   )
