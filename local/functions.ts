@@ -23,7 +23,7 @@ export interface Functions {
   stop(): Promise<void>;
 }
 
-/** Starts all functions and waits until they answer. If one cannot start, the others are stopped. */
+/** Starts all functions and waits until they answer. If one cannot start, the rest is stopped. */
 export async function startFunctions(options: FunctionsOptions): Promise<Functions> {
   const frozen = await Deno.stat(`${options.paths.root}/deno.lock`).then(() => true, () => false);
   const starts = await Promise.allSettled(functionNames.map((name) =>

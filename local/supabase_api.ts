@@ -21,7 +21,7 @@ export interface SupabaseApiOptions {
 
 /**
  * Serves the API. The local publishable and anon keys are `anon`; the secret key and the service
- * role JWT are `service_role`. A JWT of the local secret in `Authorization` overrides the key's role.
+ * role JWT are `service_role`. A JWT of the local secret in `Authorization` overrides the key.
  */
 export function createSupabaseApi(options: SupabaseApiOptions): SupabaseApi {
   const { database, keys } = options;

@@ -23,9 +23,9 @@ export interface EventflowStore {
 }
 
 /**
- * Holds only what differs from the seed, so that a hundred thousand bookings cost nothing. A booking
- * that was made with an `organization_id` is visible to that organization only, which then sees
- * nothing of the seed, so that tests do not share bookings.
+ * Holds only what differs from the seed, so that a hundred thousand bookings cost nothing. If a
+ * booking was made with an `organization_id`, only that organization sees it, and it sees nothing of
+ * the seed, so that tests do not share bookings.
  */
 export function createEventflowStore(seed: EventflowSeed): EventflowStore {
   const changed = new Map<string, StoredBooking>();
