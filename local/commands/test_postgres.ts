@@ -1,7 +1,7 @@
 import { withThrowawayCluster } from "../database/throwaway_cluster.ts";
 import { projectPaths } from "../paths.ts";
 
-/** `test-postgres`: runs the stack's tests on a real Postgres; arguments go to `deno test`. */
+/** `test-postgres`: the stack's tests on a real Postgres; further arguments go to `deno test`. */
 export async function run(args: readonly string[] = []): Promise<number> {
   const given = Deno.env.get("DATABASE_URL")?.trim() ?? "";
   if (given !== "") return await runTests(given, args);
@@ -24,7 +24,7 @@ async function runTests(
   signal?.addEventListener("abort", () => {
     try {
       test.kill("SIGTERM");
-    } catch { /* it has already ended */ }
+    } catch { /* it has ended by itself */ }
   });
   return (await test.status).code;
 }
