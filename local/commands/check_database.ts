@@ -1,7 +1,6 @@
 import postgres from "postgres";
 import type { CheckResult } from "../checks/check.ts";
 import { checkPgtap, checkPgtapOnPglite, textCells } from "../checks/pgtap_checks.ts";
-import { checkSchema } from "../checks/schema_check.ts";
 import { checkSquawk } from "../checks/squawk_check.ts";
 import {
   checkAdvisors,
@@ -60,7 +59,6 @@ async function runChecks(
     await check("migration up", () => checkMigrations(checks));
     await check("db advisors", () => checkAdvisors(checks));
     await check("gen types", () => checkTypes(checks, args.includes("--write")));
-    await check("schema", () => checkSchema(url, database, paths, args.includes("--write")));
     await check("db lint", () => checkLint(checks));
     await check("squawk", () => checkSquawk(paths, signal));
     await check("pgTAP", () => checkPgtap(database, (sql) => textLines(session, sql), paths));

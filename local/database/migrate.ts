@@ -54,6 +54,7 @@ export async function migrate(
     `select version, to_json(statements) as statements from supabase_migrations.schema_migrations`,
   );
   const known = new Map(recorded.map((row) => [row.version, JSON.stringify(row.statements)]));
+  refuseUnknown([...known.keys()], migrations);
   const applied: string[] = [];
   const edited: string[] = [];
   for (const migration of migrations) {
@@ -66,6 +67,19 @@ export async function migrate(
     }
   }
   return { applied, edited };
+}
+
+/** A database that was made by files which are gone cannot be brought up to date: say what to do. */
+function refuseUnknown(recorded: readonly string[], migrations: readonly Migration[]): void {
+  const present = new Set(migrations.map((migration) => migration.version));
+  const unknown = recorded.filter((version) => !present.has(version)).sort();
+  if (unknown.length === 0) return;
+  throw new OperatorError(
+    `Cannot migrate this database: it has ${unknown.length} migrations that are not in ` +
+      `supabase/migrations (first ${unknown[0]}). Another version of this project made it. ` +
+      "Nothing has been released yet, so start with an empty one: delete .local/pglite, " +
+      "or give DATABASE_URL an empty database.",
+  );
 }
 
 async function applyMigration(sql: Sql, migration: Migration): Promise<void> {

@@ -1,0 +1,5170 @@
+-- The files of supabase/schemas in their order, in one migration.
+-- Written by `deno task db:migration --baseline`; frozen from the first release on.
+
+-- schemas/00_types.sql
+
+-- Purpose: the schema of the machinery and the vocabulary that both schemas share.
+-- Compatibility: Postgres 15 and later; nothing here needs an extension.
+-- `sync` is not exposed by the API: its tables are private, the functions in `public` are the interface.
+
+create schema sync;
+
+comment on schema sync is
+  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the RPCs in public are its interface.';
+
+create type public.booking_source as enum ('eventflow', 'headout');
+
+create type public.booking_status as enum ('OFFER', 'PENDING', 'CONFIRMED', 'CANCELLED', 'REJECTED');
+
+create type public.booking_phase as enum ('rig', 'event', 'rigdown');
+
+comment on type public.booking_source is 'The outside system that a booking comes from. A third source is one more value.';
+comment on type public.booking_status is
+  'Our status of a booking. Only CONFIRMED bookings have active projections.';
+comment on type public.booking_phase is 'Part of an event rental: rig (build), event, rigdown (dismantle).';
+
+-- Planners write through the API as `authenticated`; the import writes as service_role and sets
+-- updated_at in its own statements, so the trigger costs it nothing (the `when` is false).
+create function sync.touch_updated_at() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  new.updated_at := now();
+  return new;
+end;
+$$;
+
+comment on function sync.touch_updated_at() is 'Trigger: sets updated_at on a row that a person changed.';
+
+-- Purpose: how the writers below say what they did, in one shape, from which the answer of
+-- apply_snapshots, its dry run and booking_history are made.
+
+create type sync.row_change as (
+  booking_id bigint,
+  table_name text,
+  key text,
+  operation text,
+  fields jsonb
+);
+
+comment on type sync.row_change is
+  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row.';
+
+create function sync.changed_fields(old_row jsonb, new_row jsonb) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select coalesce(jsonb_object_agg(n.key, jsonb_build_array(o.value, n.value)), '{}')
+  from jsonb_each(new_row) n
+  join jsonb_each(old_row) o on o.key = n.key
+  where n.value is distinct from o.value
+    and n.key not in ('id', 'organization_id', 'booking_id', 'created_at', 'updated_at', 'parent_id')
+$$;
+
+comment on function sync.changed_fields(jsonb, jsonb) is
+  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none can be forgotten.';
+
+create function sync.url_key(url text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select split_part(split_part(url, '#', 1), '?', 1)
+$$;
+
+comment on function sync.url_key(text) is 'A URL''s identity: without query and fragment, whose tokens change on every read.';
+
+-- schemas/10_organizations.sql
+
+-- Purpose: tenants and their members. Every other table names its organization, and a row never
+-- changes it (invariant 9).
+-- Compatibility: auth.uid() must exist (Supabase has it; the local bootstrap makes it).
+
+create table public.organizations (
+  id uuid primary key default gen_random_uuid(),
+  name text not null constraint organizations_name_check check (name <> ''),
+  time_zone text not null default 'Europe/Stockholm',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+comment on table public.organizations is 'A tenant: one rental company with its own connections, rules and time zone.';
+comment on column public.organizations.id is 'Seen by outsiders (webhook bodies), hence a uuid.';
+comment on column public.organizations.name is 'Owner: operator.';
+comment on column public.organizations.time_zone is
+  'Owner: operator. IANA zone in which wall-clock times of bookings are meant (invariant 15).';
+comment on column public.organizations.created_at is 'When the row was made.';
+comment on column public.organizations.updated_at is 'When the row last changed.';
+
+-- A zone that Postgres does not know would make every projection of the organization fail later.
+create function sync.check_time_zone() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform now() at time zone new.time_zone;
+  return new;
+exception when invalid_parameter_value then
+  raise exception 'Cannot set time_zone: % is not an IANA time zone', new.time_zone
+    using errcode = '22023', hint = 'Use a name such as Europe/Stockholm.';
+end;
+$$;
+
+comment on function sync.check_time_zone() is 'Trigger: refuses a time zone that Postgres does not know.';
+
+create trigger organizations_check_time_zone
+  before insert or update of time_zone on public.organizations
+  for each row execute function sync.check_time_zone();
+
+create table public.organization_members (
+  organization_id uuid not null references public.organizations (id) on delete cascade,
+  user_id uuid not null,
+  role text not null default 'member'
+    constraint organization_members_role_check check (role in ('owner', 'planner', 'packer', 'member')),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, user_id)
+);
+
+create index organization_members_user_id_idx on public.organization_members (user_id);
+
+comment on table public.organization_members is 'Which signed-in users see and work on which organization.';
+comment on column public.organization_members.organization_id is 'The organization.';
+comment on column public.organization_members.user_id is 'The user, as auth.uid() gives it.';
+comment on column public.organization_members.role is 'Owner: operator. What the member does there; all members read alike.';
+comment on column public.organization_members.created_at is 'When the row was made.';
+comment on column public.organization_members.updated_at is 'When the row last changed.';
+
+-- schemas/11_bookings.sql
+
+-- Purpose: bookings and their source collections (days, products, attachments).
+-- Ownership is stated per column: source (the import writes it), planner (people write it, the
+-- import never does), derived (the projection writes it).
+-- Children point to (id, organization_id) of their parent, so one foreign key proves both.
+-- Nothing here is deleted by a sync: what a source no longer lists gets source_missing_since.
+
+create table public.bookings (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null references public.organizations (id),
+  source public.booking_source not null,
+  external_id text not null,
+  booking_number text,
+  title text,
+  client_name text,
+  status public.booking_status not null default 'PENDING',
+  source_status text,
+  status_changed_at timestamptz not null default now(),
+  confirmed_at timestamptz,
+  completed_at timestamptz,
+  cancelled_at timestamptz,
+  rejected_at timestamptz,
+  delivery_address text,
+  delivery_city text,
+  delivery_postal_code text,
+  latitude double precision,
+  longitude double precision,
+  contact_name text,
+  contact_phone text,
+  contact_email text,
+  source_missing_since timestamptz,
+  carry_more_than_10m boolean,
+  ground_nails_allowed boolean,
+  exact_time_needed boolean,
+  exact_time_info text,
+  rental_only boolean not null default false,
+  source_notes text,
+  planner_notes text,
+  economics jsonb,
+  price_amount numeric,
+  price_currency text,
+  partner_reference text,
+  map_drawing_url text,
+  is_stub boolean not null default false,
+  extra jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint bookings_organization_source_external_key unique (organization_id, source, external_id),
+  constraint bookings_id_organization_key unique (id, organization_id),
+  constraint bookings_external_id_check check (length(external_id) between 1 and 200)
+);
+
+comment on table public.bookings is
+  'A booking as its source last stated it, with what planners added. Identity: (organization, source, external id), never a name or a number.';
+comment on column public.bookings.id is 'Internal key.';
+comment on column public.bookings.organization_id is 'The tenant; never changes.';
+comment on column public.bookings.source is 'Which system the booking comes from.';
+comment on column public.bookings.external_id is 'Owner: source. The booking''s id there, as text (Headout''s integers as their digits).';
+comment on column public.bookings.booking_number is 'Owner: source. Human number such as 2605-37; can return under another id.';
+comment on column public.bookings.title is 'Owner: source.';
+comment on column public.bookings.client_name is 'Owner: source.';
+comment on column public.bookings.status is 'Owner: source. Our status; changed in one place, sync.status_patch.';
+comment on column public.bookings.source_status is 'Owner: source. The source''s own word, verbatim.';
+comment on column public.bookings.status_changed_at is 'Owner: source. When status last changed here.';
+comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the present confirmation; null unless confirmed.';
+comment on column public.bookings.completed_at is 'Owner: source. When Headout reported COMPLETED; null unless confirmed.';
+comment on column public.bookings.cancelled_at is 'Owner: source. When we learned of the present cancellation; null unless cancelled.';
+comment on column public.bookings.rejected_at is 'Owner: source. When we learned of the present rejection; null unless rejected.';
+comment on column public.bookings.delivery_address is 'Owner: source.';
+comment on column public.bookings.delivery_city is 'Owner: source.';
+comment on column public.bookings.delivery_postal_code is 'Owner: source.';
+comment on column public.bookings.latitude is 'Owner: source. Degrees, WGS 84.';
+comment on column public.bookings.longitude is 'Owner: source. Degrees, WGS 84.';
+comment on column public.bookings.contact_name is 'Owner: source. Contact on site.';
+comment on column public.bookings.contact_phone is 'Owner: source.';
+comment on column public.bookings.contact_email is 'Owner: source.';
+comment on column public.bookings.source_missing_since is 'Owner: source. Since when the source says in words that the booking is deleted.';
+comment on column public.bookings.carry_more_than_10m is 'Owner: source. Null: not stated.';
+comment on column public.bookings.ground_nails_allowed is 'Owner: source. Null: not stated.';
+comment on column public.bookings.exact_time_needed is 'Owner: source. Null: not stated.';
+comment on column public.bookings.exact_time_info is 'Owner: source.';
+comment on column public.bookings.rental_only is 'Owner: source. Goods are handed over without our crew; changes titles in the calendar.';
+comment on column public.bookings.source_notes is 'Owner: source. The source''s internal notes.';
+comment on column public.bookings.planner_notes is 'Owner: planner. Never written by an import.';
+comment on column public.bookings.economics is 'Owner: source. Totals as sent; SEK without VAT for EventFlow.';
+comment on column public.bookings.price_amount is 'Owner: source. Amount in price_currency.';
+comment on column public.bookings.price_currency is 'Owner: source. ISO 4217.';
+comment on column public.bookings.partner_reference is 'Owner: source. Our reference at Headout.';
+comment on column public.bookings.map_drawing_url is 'Owner: source.';
+comment on column public.bookings.is_stub is 'Owner: source. Known only from an event; the first fetch makes it whole.';
+comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (invariant 16).';
+comment on column public.bookings.created_at is 'When the row was made.';
+comment on column public.bookings.updated_at is 'When the row last changed.';
+
+create table public.booking_dates (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  phase public.booking_phase not null,
+  day date not null,
+  start_time time,
+  end_time time,
+  source_missing_since timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint booking_dates_booking_phase_day_key unique (booking_id, phase, day),
+  constraint booking_dates_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+comment on table public.booking_dates is 'The days of a booking, one row per phase and day.';
+comment on column public.booking_dates.id is 'Internal key.';
+comment on column public.booking_dates.organization_id is 'The booking''s organization.';
+comment on column public.booking_dates.booking_id is 'The booking.';
+comment on column public.booking_dates.phase is 'Owner: source.';
+comment on column public.booking_dates.day is 'Owner: source. Local calendar day.';
+comment on column public.booking_dates.start_time is 'Owner: source. Local wall clock; null: not stated.';
+comment on column public.booking_dates.end_time is 'Owner: source. Local wall clock; at or before start_time means the next day.';
+comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when a complete list leaves this day out.';
+comment on column public.booking_dates.created_at is 'When the row was made.';
+comment on column public.booking_dates.updated_at is 'When the row last changed.';
+
+create table public.booking_products (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  external_id text not null,
+  parent_external_id text,
+  parent_id bigint references public.booking_products (id) on delete set null,
+  name text,
+  quantity numeric not null default 1,
+  unit_price numeric,
+  total_price numeric,
+  discount numeric,
+  vat_rate numeric not null default 25,
+  sku text,
+  notes text,
+  sort_index double precision,
+  is_package_component boolean not null default false,
+  tags text[] not null default '{}',
+  inventory_item_type_id text,
+  inventory_package_id text,
+  costs jsonb,
+  source_missing_since timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint booking_products_booking_external_key unique (booking_id, external_id),
+  constraint booking_products_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index booking_products_parent_id_idx on public.booking_products (parent_id) where parent_id is not null;
+
+comment on table public.booking_products is 'The product rows of a booking: a tree of products, accessories and package components.';
+comment on column public.booking_products.id is 'Internal key.';
+comment on column public.booking_products.organization_id is 'The booking''s organization.';
+comment on column public.booking_products.booking_id is 'The booking.';
+comment on column public.booking_products.external_id is 'Owner: source. The order row''s id, unique within its booking.';
+comment on column public.booking_products.parent_external_id is 'Owner: source. The parent row''s external id, kept even if that row is not known yet.';
+comment on column public.booking_products.parent_id is 'Owner: source. The parent row, once known.';
+comment on column public.booking_products.name is 'Owner: source.';
+comment on column public.booking_products.quantity is 'Owner: source. Pieces; for a package component per unit of its parent. 0 is 0.';
+comment on column public.booking_products.unit_price is 'Owner: source. SEK without VAT for EventFlow. 0 is a price.';
+comment on column public.booking_products.total_price is 'Owner: source.';
+comment on column public.booking_products.discount is 'Owner: source. As sent.';
+comment on column public.booking_products.vat_rate is 'Owner: source. Percent.';
+comment on column public.booking_products.sku is 'Owner: source. Article number.';
+comment on column public.booking_products.notes is 'Owner: source.';
+comment on column public.booking_products.sort_index is 'Owner: source. Order in the list.';
+comment on column public.booking_products.is_package_component is 'Owner: source. Part of a package: its quantity is multiplied by its parent''s when packed.';
+comment on column public.booking_products.tags is 'Owner: source.';
+comment on column public.booking_products.inventory_item_type_id is 'Owner: source. Item type in the source''s inventory.';
+comment on column public.booking_products.inventory_package_id is 'Owner: source. Package in the source''s inventory.';
+comment on column public.booking_products.costs is 'Owner: source. Cost fields as sent.';
+comment on column public.booking_products.source_missing_since is 'Owner: source. Since when a complete list leaves this row out.';
+comment on column public.booking_products.created_at is 'When the row was made.';
+comment on column public.booking_products.updated_at is 'When the row last changed.';
+
+create table public.booking_attachments (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  url text not null,
+  url_key text not null,
+  file_name text,
+  file_type text,
+  origin text not null default 'import'
+    constraint booking_attachments_origin_check check (origin in ('import', 'user')),
+  source_missing_since timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint booking_attachments_booking_url_key unique (booking_id, url_key),
+  constraint booking_attachments_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+comment on table public.booking_attachments is 'Files of a booking: links from the source, and what people add (origin user, never touched by a sync).';
+comment on column public.booking_attachments.id is 'Internal key.';
+comment on column public.booking_attachments.organization_id is 'The booking''s organization.';
+comment on column public.booking_attachments.booking_id is 'The booking.';
+comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
+comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment: tokens change on every read, this does not.';
+comment on column public.booking_attachments.file_name is 'Owner: source.';
+comment on column public.booking_attachments.file_type is 'Owner: source.';
+comment on column public.booking_attachments.origin is 'import: the sync made it. user: a person did.';
+comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when a complete list leaves this file out.';
+comment on column public.booking_attachments.created_at is 'When the row was made.';
+comment on column public.booking_attachments.updated_at is 'When the row last changed.';
+
+-- Purpose: who changed what of a booking, when, by which delivery or run (invariant 17).
+-- delivery_id and run_id have no foreign key on purpose: deliveries and runs are pruned, history stays.
+
+create table public.booking_history (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  at timestamptz not null default now(),
+  actor text not null
+    constraint booking_history_actor_check check (actor in ('webhook', 'import', 'operator', 'planner')),
+  actor_id text,
+  delivery_id uuid,
+  run_id uuid,
+  verdict text not null,
+  changes jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint booking_history_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index booking_history_booking_id_idx on public.booking_history (booking_id, id);
+
+-- The brake counts departures from CONFIRMED of the last hour; few rows ever are one.
+create index booking_history_departures_idx on public.booking_history (organization_id, at)
+  where (changes -> 'bookings.status' ->> 0) = 'CONFIRMED';
+
+comment on table public.booking_history is 'Every change of a booking, with the value before and after. Written once, never updated.';
+comment on column public.booking_history.id is 'Internal key; ascending in order of writing.';
+comment on column public.booking_history.organization_id is 'The booking''s organization.';
+comment on column public.booking_history.booking_id is 'The booking.';
+comment on column public.booking_history.at is 'When the change was committed, our clock.';
+comment on column public.booking_history.actor is 'webhook: a delivery caused it. import: a run or a direct call. operator: a release or replay. planner: a person.';
+comment on column public.booking_history.actor_id is 'Which person, if one did: a user id, or the name an operator gave.';
+comment on column public.booking_history.delivery_id is 'The delivery that caused it, if one did.';
+comment on column public.booking_history.run_id is 'The run that caused it, if one did.';
+comment on column public.booking_history.verdict is 'What applying the statement did: created, updated, applied, held, conflict, …';
+comment on column public.booking_history.changes is
+  '{ "table.field": [old, new] }; of children "table[external_id].field". A child that appeared is one entry "table[external_id].*": [null, {its fields}].';
+comment on column public.booking_history.created_at is 'When the row was made.';
+comment on column public.booking_history.updated_at is 'When the row was made; history is never changed.';
+
+-- schemas/12_events.sql
+
+-- Purpose: what a booking drives: calendar, warehouse, packing. Written by project_bookings only
+-- (one writer per table, invariant 10), apart from the columns marked "Owner: planner".
+-- A booking that stops being CONFIRMED makes its rows inactive; nothing is deleted.
+
+create table public.calendar_events (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null references public.organizations (id),
+  booking_id bigint,
+  event_type text not null
+    constraint calendar_events_event_type_check
+    check (event_type in ('rig', 'event', 'rigdown', 'activity', 'todo')),
+  day date not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  derived_starts_at timestamptz,
+  derived_ends_at timestamptz,
+  title text not null,
+  delivery_address text,
+  resource_id text,
+  times_locked boolean not null default false,
+  adjusted_at timestamptz,
+  has_source_changes boolean not null default false,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- Checked at the end of a statement: rows of one phase may swap days in one update.
+  constraint calendar_events_booking_type_day_key unique (booking_id, event_type, day)
+    deferrable initially immediate,
+  constraint calendar_events_ends_after_start_check check (ends_at > starts_at),
+  constraint calendar_events_booking_check
+    check ((booking_id is null) = (event_type in ('activity', 'todo'))),
+  constraint calendar_events_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index calendar_events_organization_starts_idx on public.calendar_events (organization_id, starts_at);
+
+comment on table public.calendar_events is 'The planners'' calendar: one row per booking day, and activities and todos of their own.';
+comment on column public.calendar_events.id is 'Internal key; survives a moved day.';
+comment on column public.calendar_events.organization_id is 'The organization.';
+comment on column public.calendar_events.booking_id is 'The booking; null for activities and todos.';
+comment on column public.calendar_events.event_type is 'rig, event, rigdown: derived. activity, todo: made by planners.';
+comment on column public.calendar_events.day is 'Owner: derived. The booking day that the row stands for.';
+comment on column public.calendar_events.starts_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.calendar_events.ends_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
+comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.calendar_events.title is 'Owner: derived.';
+comment on column public.calendar_events.delivery_address is 'Owner: derived.';
+comment on column public.calendar_events.resource_id is 'Owner: planner. Team or vehicle.';
+comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay even if they were not adjusted.';
+comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
+comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
+comment on column public.calendar_events.created_at is 'When the row was made.';
+comment on column public.calendar_events.updated_at is 'When the row last changed.';
+
+create table public.warehouse_events (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  event_type text not null
+    constraint warehouse_events_event_type_check
+    check (event_type in ('packing', 'delivery', 'event', 'return', 'inventory', 'unpacking')),
+  basis_day date not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  derived_starts_at timestamptz,
+  derived_ends_at timestamptz,
+  title text not null,
+  delivery_address text,
+  adjusted_at timestamptz,
+  has_source_changes boolean not null default false,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint warehouse_events_booking_type_basis_key unique (booking_id, event_type, basis_day)
+    deferrable initially immediate,
+  constraint warehouse_events_ends_after_start_check check (ends_at > starts_at),
+  constraint warehouse_events_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index warehouse_events_organization_starts_idx on public.warehouse_events (organization_id, starts_at);
+
+comment on table public.warehouse_events is 'What the warehouse does for a booking, derived from its days.';
+comment on column public.warehouse_events.id is 'Internal key; survives a moved day.';
+comment on column public.warehouse_events.organization_id is 'The booking''s organization.';
+comment on column public.warehouse_events.booking_id is 'The booking.';
+comment on column public.warehouse_events.event_type is 'Owner: derived. packing, delivery, event, return, inventory or unpacking.';
+comment on column public.warehouse_events.basis_day is 'Owner: derived. The booking day that the row is derived from.';
+comment on column public.warehouse_events.starts_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.warehouse_events.ends_at is 'Owner: derived until a planner adjusts it.';
+comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
+comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.warehouse_events.title is 'Owner: derived.';
+comment on column public.warehouse_events.delivery_address is 'Owner: derived.';
+comment on column public.warehouse_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
+comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.warehouse_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
+comment on column public.warehouse_events.created_at is 'When the row was made.';
+comment on column public.warehouse_events.updated_at is 'When the row last changed.';
+
+-- schemas/13_packing.sql
+
+create table public.packing_projects (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  name text not null,
+  client_name text,
+  starts_on date,
+  ends_on date,
+  delivery_address text,
+  notes text,
+  status text not null default 'planning'
+    constraint packing_projects_status_check
+    check (status in ('planning', 'in_progress', 'packed', 'delivered', 'returned', 'closed')),
+  needs_review boolean not null default false,
+  review_reason text,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_projects_booking_key unique (booking_id),
+  constraint packing_projects_id_organization_key unique (id, organization_id),
+  constraint packing_projects_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+-- Partial on purpose: without statistics the planner takes a whole index for as good as the key, and
+-- then every foreign key check reads all projects of the organization.
+create index packing_projects_organization_starts_idx on public.packing_projects (organization_id, starts_on)
+  where active;
+
+comment on table public.packing_projects is 'One packing list per booking.';
+comment on column public.packing_projects.id is 'Internal key.';
+comment on column public.packing_projects.organization_id is 'The booking''s organization.';
+comment on column public.packing_projects.booking_id is 'The booking; one project each.';
+comment on column public.packing_projects.name is 'Owner: derived.';
+comment on column public.packing_projects.client_name is 'Owner: derived.';
+comment on column public.packing_projects.starts_on is 'Owner: derived. First rig day.';
+comment on column public.packing_projects.ends_on is 'Owner: derived. Last rigdown day.';
+comment on column public.packing_projects.delivery_address is 'Owner: derived.';
+comment on column public.packing_projects.notes is 'Owner: derived. The source''s notes for the packers.';
+comment on column public.packing_projects.status is 'Owner: planner. Anything but planning freezes the items.';
+comment on column public.packing_projects.needs_review is 'Owner: derived. A change of the booking waits for a decision.';
+comment on column public.packing_projects.review_reason is 'Owner: derived. Why, in words.';
+comment on column public.packing_projects.active is 'Owner: derived. False while the booking is not confirmed.';
+comment on column public.packing_projects.created_at is 'When the row was made.';
+comment on column public.packing_projects.updated_at is 'When the row last changed.';
+
+create table public.packing_tasks (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  packing_project_id bigint not null,
+  kind text not null
+    constraint packing_tasks_kind_check
+    check (kind in ('pack', 'packed', 'delivered', 'inventoried', 'unpacked')),
+  title text not null,
+  due_on date,
+  derived_due_on date,
+  sort_order integer not null default 0,
+  completed_at timestamptz,
+  adjusted_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_tasks_project_kind_key unique (packing_project_id, kind),
+  constraint packing_tasks_project_fkey foreign key (packing_project_id, organization_id)
+    references public.packing_projects (id, organization_id)
+);
+
+comment on table public.packing_tasks is 'The steps of a packing project.';
+comment on column public.packing_tasks.id is 'Internal key.';
+comment on column public.packing_tasks.organization_id is 'The project''s organization.';
+comment on column public.packing_tasks.packing_project_id is 'The project.';
+comment on column public.packing_tasks.kind is 'Owner: derived.';
+comment on column public.packing_tasks.title is 'Owner: derived.';
+comment on column public.packing_tasks.due_on is 'Owner: derived until completed or adjusted.';
+comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What the booking''s dates give; differs from due_on where a person decided otherwise.';
+comment on column public.packing_tasks.sort_order is 'Owner: derived.';
+comment on column public.packing_tasks.completed_at is 'Owner: planner.';
+comment on column public.packing_tasks.adjusted_at is 'Owner: planner. When a person set the due date; it stays from then on.';
+comment on column public.packing_tasks.created_at is 'When the row was made.';
+comment on column public.packing_tasks.updated_at is 'When the row last changed.';
+
+create table public.packing_items (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  packing_project_id bigint not null,
+  booking_product_id bigint references public.booking_products (id) on delete restrict,
+  manual_name text,
+  quantity_to_pack numeric not null default 1,
+  quantity_packed numeric not null default 0,
+  quantity_returned numeric not null default 0,
+  packed_at timestamptz,
+  excluded boolean not null default false,
+  notes text,
+  active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_items_project_product_key unique (packing_project_id, booking_product_id),
+  constraint packing_items_kind_check check ((booking_product_id is null) <> (manual_name is null)),
+  constraint packing_items_project_fkey foreign key (packing_project_id, organization_id)
+    references public.packing_projects (id, organization_id)
+);
+
+create index packing_items_booking_product_id_idx on public.packing_items (booking_product_id);
+
+comment on table public.packing_items is 'What to pack: one row per packed product row, and manual items of the packers.';
+comment on column public.packing_items.id is 'Internal key.';
+comment on column public.packing_items.organization_id is 'The project''s organization.';
+comment on column public.packing_items.packing_project_id is 'The project.';
+comment on column public.packing_items.booking_product_id is 'The product row; null for a manual item.';
+comment on column public.packing_items.manual_name is 'Owner: planner. Name of a manual item, which no sync touches.';
+comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; component quantity times parent quantity.';
+comment on column public.packing_items.quantity_packed is 'Owner: planner. Pieces.';
+comment on column public.packing_items.quantity_returned is 'Owner: planner. Pieces.';
+comment on column public.packing_items.packed_at is 'Owner: planner.';
+comment on column public.packing_items.excluded is 'Owner: planner. Not to be packed for this booking.';
+comment on column public.packing_items.notes is 'Owner: planner.';
+comment on column public.packing_items.active is 'Owner: derived. False when the product is gone and nothing of it was packed.';
+comment on column public.packing_items.created_at is 'When the row was made.';
+comment on column public.packing_items.updated_at is 'When the row last changed.';
+
+create table public.packing_change_requests (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  packing_project_id bigint not null,
+  booking_product_id bigint not null references public.booking_products (id),
+  change_type text not null
+    constraint packing_change_requests_change_type_check
+    check (change_type in ('item_added', 'item_removed', 'quantity_changed')),
+  old_quantity numeric,
+  new_quantity numeric,
+  urgency text not null default 'normal'
+    constraint packing_change_requests_urgency_check check (urgency in ('normal', 'short_notice')),
+  status text not null default 'pending'
+    constraint packing_change_requests_status_check check (status in ('pending', 'accepted', 'dismissed')),
+  resolved_at timestamptz,
+  resolved_by text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint packing_change_requests_project_fkey foreign key (packing_project_id, organization_id)
+    references public.packing_projects (id, organization_id)
+);
+
+create unique index packing_change_requests_pending_key on public.packing_change_requests
+  (packing_project_id, booking_product_id, change_type) where status = 'pending';
+
+create index packing_change_requests_booking_product_id_idx on public.packing_change_requests (booking_product_id);
+
+comment on table public.packing_change_requests is 'Changes of a booking that a frozen packing project waits to have decided by a person.';
+comment on column public.packing_change_requests.id is 'Internal key.';
+comment on column public.packing_change_requests.organization_id is 'The project''s organization.';
+comment on column public.packing_change_requests.packing_project_id is 'The project.';
+comment on column public.packing_change_requests.booking_product_id is 'The product row that changed.';
+comment on column public.packing_change_requests.change_type is 'Owner: derived.';
+comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the list says; null for an added item.';
+comment on column public.packing_change_requests.new_quantity is 'Owner: derived. What the booking says; null for a removed item.';
+comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the rig is less than 14 days away.';
+comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses one whose cause has gone.';
+comment on column public.packing_change_requests.resolved_at is 'Owner: planner.';
+comment on column public.packing_change_requests.resolved_by is 'Owner: planner. Who decided: a user id, or system.';
+comment on column public.packing_change_requests.created_at is 'When the row was made.';
+comment on column public.packing_change_requests.updated_at is 'When the row last changed.';
+
+-- schemas/20_connections.sql
+
+-- Purpose: the machinery: connections, inbox, source states, runs, held changes, drift, rules.
+-- Private: no role but service_role reaches them, and it does so through the RPCs.
+
+create table sync.connections (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null references public.organizations (id) on delete cascade,
+  source public.booking_source not null,
+  enabled boolean not null default true,
+  paused_at timestamptz,
+  pause_reason text,
+  cursor timestamptz,
+  cancel_budget integer not null default 20 constraint connections_cancel_budget_check check (cancel_budget >= 0),
+  not_before date,
+  last_delivery_at timestamptz,
+  last_success_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint connections_organization_source_key unique (organization_id, source)
+);
+
+comment on table sync.connections is 'One organization''s link to one source.';
+comment on column sync.connections.enabled is 'Owner: operator. False: not set up; deliveries are kept and wait.';
+comment on column sync.connections.paused_at is 'Owner: pause_connection. Nothing is claimed while set (invariant 14).';
+comment on column sync.connections.pause_reason is 'Owner: pause_connection.';
+comment on column sync.connections.cursor is 'Proven synced up to here: our clock when the last complete run began, less the overlap (invariant 13).';
+comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED let through per rolling hour (invariant 7).';
+comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this are left to history.';
+comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
+comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
+
+create function sync.create_connections() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  insert into sync.connections (organization_id, source)
+  select new.id, s.source from unnest(enum_range(null::public.booking_source)) as s (source)
+  on conflict do nothing;
+  return null;
+end;
+$$;
+
+comment on function sync.create_connections() is
+  'Trigger: a new organization gets a connection to every source. Definer: organizations are made by people who cannot see sync.';
+
+create trigger organizations_create_connections
+  after insert on public.organizations
+  for each row execute function sync.create_connections();
+
+-- Purpose: the front door. Stores a delivery before anything is acknowledged (invariant 1), tells
+-- duplicates (invariant 2), and hands out the booking's lane if it is free (invariant 5).
+
+-- The connection that a delivery belongs to. Headout cannot name an organization: without one, the
+-- only enabled Headout connection is meant; if there are several, nobody can tell.
+create function sync.resolve_connection(organization_id uuid, source public.booking_source)
+returns sync.connections
+language sql stable
+set search_path = ''
+as $$
+  select c.* from sync.connections c
+  where c.source = resolve_connection.source
+    and case when resolve_connection.organization_id is not null
+      then c.organization_id = resolve_connection.organization_id
+      else c.source = 'headout' and c.enabled and 1 = (
+        select count(*) from sync.connections o where o.source = 'headout' and o.enabled)
+    end
+$$;
+
+comment on function sync.resolve_connection(uuid, public.booking_source) is
+  'The connection of an organization to a source; for Headout without an organization the only enabled one; else nulls.';
+
+-- schemas/21_deliveries.sql
+
+create table sync.deliveries (
+  id uuid primary key default gen_random_uuid(),
+  connection_id bigint references sync.connections (id),
+  function text not null,
+  dedupe_key text not null,
+  duplicate_of uuid references sync.deliveries (id) on delete set null,
+  replay_of uuid references sync.deliveries (id) on delete set null,
+  event_type text,
+  external_id text,
+  event_timestamp text,
+  received_at timestamptz not null default now(),
+  headers jsonb not null default '{}',
+  body jsonb,
+  status text not null default 'pending'
+    constraint deliveries_status_check
+    check (status in ('pending', 'processing', 'succeeded', 'duplicate', 'stale', 'held', 'invalid', 'dead')),
+  seq bigint,
+  attempts integer not null default 0,
+  next_attempt_at timestamptz,
+  claimed_at timestamptz,
+  claimed_seq bigint,
+  leased_until timestamptz,
+  lease_token uuid,
+  last_error jsonb,
+  result jsonb,
+  finished_at timestamptz,
+  body_hash text,
+  waits integer not null default 0,
+  constraint deliveries_queue_check check ((status in ('pending', 'processing')) = (finished_at is null)),
+  constraint deliveries_lease_check check ((status = 'processing') = (lease_token is not null))
+);
+
+-- Same event twice is one delivery and its duplicates (invariant 2).
+create unique index deliveries_dedupe_key on sync.deliveries (dedupe_key) where status <> 'duplicate';
+
+-- One lane per booking: never two workers on one (invariant 5).
+create unique index deliveries_lane_key on sync.deliveries (connection_id, external_id) where status = 'processing';
+
+create index deliveries_due_idx on sync.deliveries (connection_id, next_attempt_at) where status = 'pending';
+
+create index deliveries_lease_idx on sync.deliveries (leased_until) where status = 'processing';
+
+create index deliveries_booking_idx on sync.deliveries (connection_id, external_id, received_at);
+
+create index deliveries_received_at_idx on sync.deliveries (connection_id, received_at);
+
+create index deliveries_dead_idx on sync.deliveries (connection_id) where status = 'dead';
+
+create index deliveries_duplicate_of_idx on sync.deliveries (duplicate_of) where duplicate_of is not null;
+
+create index deliveries_replay_of_idx on sync.deliveries (replay_of) where replay_of is not null;
+
+comment on table sync.deliveries is 'The inbox: every authentic HTTP request as received, and what became of it.';
+comment on column sync.deliveries.connection_id is 'The connection; null if the body named no organization that exists.';
+comment on column sync.deliveries.function is 'The Edge Function that received it.';
+comment on column sync.deliveries.dedupe_key is 'What makes two deliveries the same event; the delivery''s own id if the sender gives nothing.';
+comment on column sync.deliveries.duplicate_of is 'The delivery that this one repeats.';
+comment on column sync.deliveries.replay_of is 'The delivery that an operator had processed again.';
+comment on column sync.deliveries.event_timestamp is 'Headout''s local time as text, compared only within one booking.';
+comment on column sync.deliveries.headers is 'Request headers, credentials left out.';
+comment on column sync.deliveries.body is 'The body as received; text that is not JSON under the key "text". Pruned after 90 days.';
+comment on column sync.deliveries.seq is 'requested_seq of its booking when it was stored: its place in the lane.';
+comment on column sync.deliveries.attempts is 'Times claimed.';
+comment on column sync.deliveries.claimed_seq is 'requested_seq when it was claimed: a read that began after covers every delivery up to it.';
+comment on column sync.deliveries.claimed_at is 'When it was last claimed: no read for it began earlier.';
+comment on column sync.deliveries.leased_until is 'Until when its worker may finish it; then anybody may take it over.';
+comment on column sync.deliveries.lease_token is 'Proof of the lease; set only while processing.';
+comment on column sync.deliveries.last_error is '{ code, message, details, at } of the last attempt that failed.';
+comment on column sync.deliveries.result is 'What processing it did, as answered to the sender.';
+
+-- Purpose: retention. The body and the headers of a finished delivery go after 90 days and leave the
+-- body's hash; the row goes after a year, as do runs with what they found. Source states, holds and
+-- history stay: order and explanation need them.
+-- Set-based, one bounded batch per call, past rows that somebody works on.
+
+comment on column sync.deliveries.body_hash is 'SHA-256 (hex) of the body as jsonb prints it, once the body has been pruned.';
+
+-- Only what still has a body: pruned rows leave the index.
+create index deliveries_body_idx on sync.deliveries (received_at) where body is not null and finished_at is not null;
+
+create index deliveries_homeless_idx on sync.deliveries (received_at) where connection_id is null;
+
+-- Purpose: four ways in which a delivery could end wrongly.
+-- A Headout event that was applied was called stale when the read that checked it was.
+-- A source that asks to wait (Retry-After) costs no attempt for a day: with a short one all nine were
+-- used up in seconds and the delivery was dead. What it asks for holds for all of the booking, and no
+-- failure brings forward what was put off.
+-- A booking is marked missing only if it has not been heard of since it was asked for, also if another
+-- delivery of it brought the answer; and its hash goes, so that the next answer that has it says so.
+-- Compatible: one column with a default; same arguments and results.
+
+comment on column sync.deliveries.waits is 'Attempts that ended with the source asking to wait; not counted among those after which it is given up.';
+
+-- schemas/22_source_states.sql
+
+create table sync.source_states (
+  organization_id uuid not null references public.organizations (id) on delete cascade,
+  source public.booking_source not null,
+  external_id text not null,
+  source_updated_at timestamptz,
+  source_version bigint,
+  content_hash text,
+  fetched_at timestamptz,
+  last_event_timestamp text,
+  last_event_status text,
+  requested_seq bigint not null default 0,
+  processed_seq bigint not null default 0,
+  missing_sightings integer not null default 0,
+  missing_first_seen_at timestamptz,
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, source, external_id),
+  constraint source_states_seq_check check (processed_seq <= requested_seq)
+);
+
+comment on table sync.source_states is 'What we last knew of a booking at its source, also before the booking exists here.';
+comment on column sync.source_states.source_updated_at is 'The source''s own revision time of the last applied statement.';
+comment on column sync.source_states.source_version is 'The source''s own revision number of the last applied statement.';
+comment on column sync.source_states.content_hash is 'Hash of the last applied content; null: compare with the rows.';
+comment on column sync.source_states.fetched_at is 'When the read of the last applied statement began (invariant 4); for an event when it arrived.';
+comment on column sync.source_states.last_event_timestamp is 'Headout''s local time of the newest event.';
+comment on column sync.source_states.last_event_status is 'Headout''s status of the newest event; decides within one second.';
+comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (invariant 5).';
+comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
+comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
+comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
+
+-- Few at any time: a page is compared with all of them.
+create index source_states_missing_idx on sync.source_states (organization_id, source) where missing_sightings > 0;
+
+-- schemas/23_runs.sql
+
+create table sync.runs (
+  id uuid primary key default gen_random_uuid(),
+  organization_id uuid not null references public.organizations (id) on delete cascade,
+  source public.booking_source not null,
+  mode text not null constraint runs_mode_check check (mode in ('incremental', 'full', 'reconcile')),
+  status text not null default 'running'
+    constraint runs_status_check check (status in ('running', 'stopped', 'completed', 'failed')),
+  parameters jsonb not null default '{}',
+  checkpoint jsonb not null default '{}',
+  counters jsonb not null default '{}',
+  error jsonb,
+  lease_token uuid,
+  started_at timestamptz not null default now(),
+  heartbeat_at timestamptz not null default now(),
+  finished_at timestamptz
+);
+
+create unique index runs_open_key on sync.runs (organization_id, source, mode) where status in ('running', 'stopped');
+
+create index runs_organization_started_idx on sync.runs (organization_id, source, started_at desc);
+
+comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. At most one of a kind is open per connection.';
+comment on column sync.runs.parameters is 'What the run was asked for: since, start_date, end_date, repair.';
+comment on column sync.runs.checkpoint is 'How far it got; a later call goes on from here.';
+comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; grows with each checkpoint.';
+comment on column sync.runs.heartbeat_at is 'Last sign of life; 60 s without one and another worker may resume the run.';
+
+create table sync.sightings (
+  run_id uuid not null references sync.runs (id) on delete cascade,
+  external_id text not null,
+  primary key (run_id, external_id)
+);
+
+comment on table sync.sightings is 'Which bookings a reconcile run has seen; emptied when the run ends.';
+
+create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running', 'stopped');
+
+-- schemas/24_held_changes.sql
+
+create table sync.held_changes (
+  id bigint generated always as identity primary key,
+  organization_id uuid not null,
+  booking_id bigint not null,
+  kind text not null,
+  delivery_id uuid,
+  run_id uuid,
+  snapshot jsonb not null,
+  held_at timestamptz not null default now(),
+  released_at timestamptz,
+  settled_at timestamptz,
+  dismissed_at timestamptz,
+  by text,
+  reason text not null,
+  constraint held_changes_end_check check (released_at is null or dismissed_at is null),
+  constraint held_changes_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+-- A booking has at most one open hold; a newer statement replaces it.
+create unique index held_changes_open_key on sync.held_changes (booking_id)
+  where released_at is null and dismissed_at is null;
+
+-- A released change passes the brake with the next fresh read.
+create index held_changes_released_idx on sync.held_changes (booking_id)
+  where released_at is not null and settled_at is null;
+
+create index held_changes_organization_idx on sync.held_changes (organization_id, held_at);
+
+comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them (invariant 7).';
+comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
+comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
+comment on column sync.held_changes.released_at is 'When a person let it pass; a fresh read then decides.';
+comment on column sync.held_changes.settled_at is
+  'When the fresh read after a release was applied; of a change that a person dropped, when the source had said something else.';
+comment on column sync.held_changes.by is 'Who released or dismissed it; system if a newer statement did.';
+comment on column sync.held_changes.reason is 'Why it was held, in words.';
+
+create index held_changes_dropped_idx on sync.held_changes (organization_id, booking_id)
+  where dismissed_at is not null and settled_at is null and by <> 'system';
+
+-- schemas/25_rules.sql
+
+create table sync.projection_rules (
+  id bigint generated always as identity primary key,
+  organization_id uuid references public.organizations (id) on delete cascade,
+  source public.booking_source,
+  projection text not null
+    constraint projection_rules_projection_check
+    check (projection in ('calendar', 'warehouse', 'packing_project', 'packing_task')),
+  kind text not null,
+  anchor public.booking_phase,
+  which text constraint projection_rules_which_check check (which in ('first', 'each', 'last')),
+  day_offset integer not null default 0,
+  start_time time,
+  duration interval constraint projection_rules_duration_check check (duration > interval '0'),
+  title_template text,
+  rental_only_title_template text,
+  sort_order integer not null default 0,
+  enabled boolean not null default true,
+  constraint projection_rules_key unique nulls not distinct (organization_id, source, projection, kind)
+);
+
+comment on table sync.projection_rules is
+  'How projections are derived (design: Projections). A rule of an organization replaces the general one; one for its source replaces both.';
+comment on column sync.projection_rules.organization_id is 'Null: for every organization.';
+comment on column sync.projection_rules.source is 'Null: for every source.';
+comment on column sync.projection_rules.anchor is 'The phase whose days count.';
+comment on column sync.projection_rules.which is 'first, each or last day of that phase.';
+comment on column sync.projection_rules.day_offset is 'Days after (before, if negative) that day.';
+comment on column sync.projection_rules.start_time is 'Local wall clock.';
+comment on column sync.projection_rules.duration is 'Wall clock: 08:00 plus 4 h is 12:00 on any day.';
+comment on column sync.projection_rules.title_template is 'Text with {title}, {client} and {day}.';
+comment on column sync.projection_rules.rental_only_title_template is 'The same for rental-only bookings; null: title_template.';
+
+insert into sync.projection_rules
+  (projection, kind, anchor, which, day_offset, start_time, duration, title_template,
+   rental_only_title_template, sort_order)
+values
+  ('calendar', 'rig', 'rig', 'each', 0, '08:00', '4 hours', '{title} – {client}', 'Leverans UT – {title} – {client}', 1),
+  ('calendar', 'event', 'event', 'each', 0, '08:00', '3 hours', '{title} – {client}', null, 2),
+  ('calendar', 'rigdown', 'rigdown', 'each', 0, '08:00', '4 hours', '{title} – {client}', 'Retur IN – {title} – {client}', 3),
+  ('warehouse', 'packing', 'rig', 'first', -4, '08:00', '3 hours', 'Packning - {client}', null, 1),
+  ('warehouse', 'delivery', 'rig', 'first', 0, '07:00', '2 hours', 'Utleverans - {client}', null, 2),
+  ('warehouse', 'event', 'event', 'first', 0, '09:00', '8 hours', 'Event - {client}', null, 3),
+  ('warehouse', 'return', 'rigdown', 'each', 0, '17:00', '2 hours', 'Återleverans - {client}', null, 4),
+  ('warehouse', 'inventory', 'rigdown', 'each', 1, '08:00', '2 hours', 'Inventering - {client}', null, 5),
+  ('warehouse', 'unpacking', 'rigdown', 'each', 1, '10:00', '2 hours', 'Uppackning - {client}', null, 6),
+  ('packing_project', 'project', 'event', 'first', 0, null, null, '{client} - {day}', null, 0),
+  ('packing_task', 'pack', 'rig', 'first', -4, null, null, 'Packning', null, 1),
+  ('packing_task', 'packed', 'rig', 'first', -1, null, null, 'Utrustning packad', null, 2),
+  ('packing_task', 'delivered', 'rig', 'first', 0, null, null, 'Utleverans klarmarkerad', null, 3),
+  ('packing_task', 'inventoried', 'rigdown', 'last', 1, null, null, 'Inventering efter event', null, 4),
+  ('packing_task', 'unpacked', 'rigdown', 'last', 2, null, null, 'Uppackning klar', null, 5);
+
+-- Headout bookings project a calendar event row and nothing else: no warehouse, no packing.
+insert into sync.projection_rules
+  (source, projection, kind, anchor, which, day_offset, start_time, duration, title_template, sort_order, enabled)
+select 'headout', r.projection, r.kind, r.anchor, r.which, r.day_offset, r.start_time, r.duration,
+  r.title_template, r.sort_order, r.projection = 'calendar' and r.kind = 'event'
+from sync.projection_rules r
+where r.source is null and r.organization_id is null;
+
+-- A rule of the organization replaces the general one; one for its source replaces both.
+create function sync.effective_rules(booking_ids bigint[], projection text)
+returns table (
+  booking_organization_id uuid, booking_source public.booking_source, kind text,
+  anchor public.booking_phase, which text, day_offset integer, start_time time, duration interval,
+  title_template text, rental_only_title_template text, sort_order integer
+)
+language sql stable
+set search_path = ''
+as $$
+  select e.organization_id, e.source, (e.rule).kind, (e.rule).anchor, (e.rule).which,
+    (e.rule).day_offset, (e.rule).start_time, (e.rule).duration, (e.rule).title_template,
+    (e.rule).rental_only_title_template, (e.rule).sort_order
+  from (
+    select distinct on (o.organization_id, o.source, r.kind) o.organization_id, o.source, r as rule
+    from (
+      select distinct b.organization_id, b.source from public.bookings b
+      where b.id = any (effective_rules.booking_ids)
+    ) o
+    join sync.projection_rules r on r.projection = effective_rules.projection
+      and (r.organization_id is null or r.organization_id = o.organization_id)
+      and (r.source is null or r.source = o.source)
+    order by o.organization_id, o.source, r.kind, r.source nulls last, r.organization_id nulls last
+  ) e
+  where (e.rule).enabled
+$$;
+
+comment on function sync.effective_rules(bigint[], text) is 'The rules in force for the organizations and sources of some bookings.';
+
+create function sync.fill_title(template text, title text, client text, day text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  -- Placeholders become single characters first, so that a client called "{title}" stays one. A
+  -- missing client leaves no dangling dash.
+  select btrim(replace(replace(replace(
+      replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
+    chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, '')), ' –-')
+$$;
+
+comment on function sync.fill_title(text, text, text, text) is 'A title from its template.';
+
+-- schemas/30_status.sql
+
+-- Purpose: the one place where a booking's status is decided, for both sources and every path.
+-- Any status may follow any other when the source states it; what is special is
+--   - leaving CONFIRMED: counted and, past the budget, held (invariant 7);
+--   - leaving REJECTED by an event: a conflict that only a fetch may decide.
+
+create function sync.is_departure(old_status public.booking_status, new_status public.booking_status)
+returns boolean
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select coalesce(old_status = 'CONFIRMED' and new_status <> 'CONFIRMED', false)
+$$;
+
+comment on function sync.is_departure(public.booking_status, public.booking_status) is
+  'Whether a change of status leaves CONFIRMED and so counts against the brake.';
+
+-- The columns that change with the status. Empty if it does not change, so that equal content
+-- writes nothing. Each timestamp says when the *present* state was learned of; history keeps the rest.
+create function sync.status_patch(
+  old_status public.booking_status,
+  new_status public.booking_status,
+  at timestamptz,
+  completed boolean default false
+) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case when old_status is not distinct from new_status then '{}'::jsonb
+    else jsonb_build_object(
+      'status', new_status,
+      'status_changed_at', at,
+      'confirmed_at', case when new_status = 'CONFIRMED' then at end,
+      'completed_at', case when new_status = 'CONFIRMED' and completed then at end,
+      'cancelled_at', case when new_status = 'CANCELLED' then at end,
+      'rejected_at', case when new_status = 'REJECTED' then at end)
+    end
+$$;
+
+comment on function sync.status_patch(public.booking_status, public.booking_status, timestamptz, boolean) is
+  'Columns of bookings that change when the status goes from old to new at an instant.';
+
+create function sync.headout_status(event_type text) returns public.booking_status
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case event_type
+    when 'UNCAPTURED' then 'PENDING'
+    when 'PENDING' then 'PENDING'
+    when 'COMPLETED' then 'CONFIRMED'
+    when 'CANCELLED' then 'CANCELLED'
+    when 'FAILED' then 'REJECTED'
+    when 'CAPTURE_TIMEDOUT' then 'REJECTED'
+  end::public.booking_status
+$$;
+
+comment on function sync.headout_status(text) is 'Our status for a status of Headout; null for an unknown one.';
+
+create function sync.headout_rank(event_type text) returns integer
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select array_position(
+    array['UNCAPTURED', 'PENDING', 'COMPLETED', 'CANCELLED', 'FAILED', 'CAPTURE_TIMEDOUT'], event_type)
+$$;
+
+comment on function sync.headout_rank(text) is
+  'Place in the lifecycle; decides between two events of one booking in the same second.';
+
+-- Purpose: what the brake holds is a statement like any other, and ordered like any other (invariant 3).
+-- An event older than a held one was applied and ended the hold; a list that lagged behind ended the
+-- hold of a newer revision, or used up a release; a read that began before replaced one from after it.
+-- And a release is for the next fresh read: one that began before the person decided does not use it,
+-- it lasts a day, and what passes with it counts in the budget of its page. What a person dropped was
+-- applied all the same by the next full run, whose list says it in other words, or by a repair: now it
+-- stays dropped until the source says something newer or something else.
+-- Compatible: same arguments and results; sync.is_released has one argument more.
+
+create function sync.compare_revisions(a jsonb, b jsonb) returns integer
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select coalesce(case when (a ->> 'source_version')::bigint <> (b ->> 'source_version')::bigint
+    then sign((a ->> 'source_version')::numeric - (b ->> 'source_version')::numeric)::integer
+    when (a ->> 'source_updated_at')::timestamptz > (b ->> 'source_updated_at')::timestamptz then 1
+    when (a ->> 'source_updated_at')::timestamptz < (b ->> 'source_updated_at')::timestamptz then -1 end, 0)
+$$;
+
+comment on function sync.compare_revisions(jsonb, jsonb) is
+  'Of two snapshots, whether the first has the higher revision (1), the lower (-1), or nobody can tell (0). Version before updated_at.';
+
+-- schemas/31_brake.sql
+
+-- Purpose: the brake (invariant 7). Departures from CONFIRMED are let through up to the connection's
+-- cancel_budget per rolling hour, whichever path brought them; the rest is held for a person.
+
+create function sync.remaining_cancel_budget(organization_id uuid, source public.booking_source)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  budget integer;
+begin
+  -- Locked, so that two workers cannot both spend the last of it.
+  select c.cancel_budget into budget from sync.connections c
+  where c.organization_id = remaining_cancel_budget.organization_id
+    and c.source = remaining_cancel_budget.source
+  for no key update;
+  return greatest(0, budget - (
+    select count(*)::integer
+    from public.booking_history h
+    where h.organization_id = remaining_cancel_budget.organization_id
+      and h.at > now() - interval '60 minutes'
+      and (h.changes -> 'bookings.status' ->> 0) = 'CONFIRMED'
+      and remaining_cancel_budget.source = (select b.source from public.bookings b where b.id = h.booking_id)
+  ));
+end;
+$$;
+
+comment on function sync.remaining_cancel_budget(uuid, public.booking_source) is
+  'Departures from CONFIRMED that a connection may still make in this rolling hour; locks the connection.';
+
+create function sync.is_released(booking_id bigint, read_at timestamptz) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_released.booking_id and h.released_at is not null and h.settled_at is null
+      and h.released_at <= is_released.read_at and h.released_at > now() - interval '1 day')
+$$;
+
+comment on function sync.is_released(bigint, timestamptz) is
+  'Whether a person has let this booking pass the brake within a day, before the read began, and no read has followed yet.';
+
+-- Keeps what the brake stopped. A newer statement replaces the open hold; the same one writes nothing.
+create function sync.hold_change(
+  organization_id uuid, booking_id bigint, new_status public.booking_status, snapshot jsonb,
+  delivery_id uuid, run_id uuid
+) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  written boolean;
+begin
+  insert into sync.held_changes as h (organization_id, booking_id, kind, delivery_id, run_id, snapshot, reason)
+  values (hold_change.organization_id, hold_change.booking_id, hold_change.new_status::text,
+    hold_change.delivery_id, hold_change.run_id, hold_change.snapshot,
+    format('More bookings left CONFIRMED within an hour than the connection allows; %s waits for a person.', hold_change.new_status))
+  on conflict (booking_id) where released_at is null and dismissed_at is null
+  do update set kind = excluded.kind, snapshot = excluded.snapshot, delivery_id = excluded.delivery_id,
+    run_id = excluded.run_id, held_at = now()
+  where (h.kind <> excluded.kind
+      or h.snapshot ->> 'content_hash' is distinct from excluded.snapshot ->> 'content_hash')
+    -- Nor does an older statement replace a newer one here (invariant 3).
+    and case sync.compare_revisions(excluded.snapshot, h.snapshot)
+      when 0 then coalesce((excluded.snapshot ->> 'fetched_at')::timestamptz >= (h.snapshot ->> 'fetched_at')::timestamptz, true)
+      else sync.compare_revisions(excluded.snapshot, h.snapshot) > 0 end
+  returning true into written;
+  if written is null then
+    return false;
+  end if;
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict)
+  values (hold_change.organization_id, hold_change.booking_id,
+    case when hold_change.delivery_id is null then 'import' else 'webhook' end,
+    hold_change.delivery_id, hold_change.run_id, 'held');
+  return true;
+end;
+$$;
+
+comment on function sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) is
+  'Opens or replaces the hold of one booking; true if anything was written.';
+
+create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_dropped.booking_id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind = is_dropped.new_status::text
+      and sync.compare_revisions(is_dropped.snapshot, h.snapshot) <= 0)
+$$;
+
+comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
+  'Whether a person has dropped this very change of status, and the source has said nothing newer and nothing else since.';
+
+-- schemas/40_receive.sql
+
+create function sync.delivery_now(delivery_id uuid) returns setof sync.deliveries
+language sql volatile
+set search_path = ''
+as $$
+  select * from sync.deliveries d where d.id = delivery_now.delivery_id
+$$;
+
+comment on function sync.delivery_now(uuid) is 'A delivery as it is at this moment of the statement (volatile: a fresh snapshot).';
+
+-- Puts a stored delivery into its booking's lane: claims it if the lane is free, else says why not.
+create function sync.enter_lane(
+  delivery_id uuid, connection sync.connections, claim boolean,
+  out lease_token uuid, out reason text, out next_attempt_at timestamptz
+)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  new_seq bigint;
+  lane_external_id text;
+begin
+  select d.external_id into lane_external_id from sync.deliveries d where d.id = enter_lane.delivery_id;
+
+  -- Also the lock that puts the requests of one booking in order.
+  insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
+  values (enter_lane.connection.organization_id, enter_lane.connection.source, lane_external_id, 1)
+  on conflict (organization_id, source, external_id)
+  do update set requested_seq = s.requested_seq + 1, updated_at = now()
+  returning s.requested_seq into new_seq;
+
+  -- A dead worker's lease ends here as well as in claim_deliveries. One that is locked belongs to a
+  -- late worker who is finishing it right now, and who may be waiting for the lock that we hold.
+  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null, lease_token = null
+  where d.id in (
+    select e.id from sync.deliveries e
+    where e.connection_id = enter_lane.connection.id and e.external_id = lane_external_id
+      and e.status = 'processing' and e.leased_until < now()
+    for no key update skip locked
+  );
+
+  if enter_lane.connection.paused_at is not null or not enter_lane.connection.enabled then
+    enter_lane.reason := 'paused';
+  elsif exists (select from sync.deliveries d
+                where d.connection_id = enter_lane.connection.id and d.external_id = lane_external_id
+                  and d.status = 'processing') then
+    enter_lane.reason := 'busy';
+  elsif not enter_lane.claim then
+    enter_lane.reason := 'burst';
+  end if;
+
+  if enter_lane.reason is null then
+    enter_lane.lease_token := gen_random_uuid();
+    update sync.deliveries d set seq = new_seq, status = 'processing', attempts = d.attempts + 1,
+      claimed_at = now(), claimed_seq = new_seq, leased_until = now() + interval '60 seconds',
+      lease_token = enter_lane.lease_token, next_attempt_at = null
+    where d.id = enter_lane.delivery_id;
+  else
+    enter_lane.next_attempt_at := now();
+    update sync.deliveries d set seq = new_seq, next_attempt_at = now()
+    where d.id = enter_lane.delivery_id;
+  end if;
+
+  -- To within some seconds, so it need not wait for whoever has the connection: they may wait for us.
+  update sync.connections c set last_delivery_at = now()
+  where c.id in (
+    select k.id from sync.connections k
+    where k.id = enter_lane.connection.id
+      and (k.last_delivery_at is null or k.last_delivery_at < now() - interval '10 seconds')
+    for no key update skip locked
+  );
+end;
+$$;
+
+comment on function sync.enter_lane(uuid, sync.connections, boolean) is
+  'Numbers a delivery within its booking and leases it for 60 s if nobody works on that booking; else reason is paused, busy or burst (the caller has its hands full) and it is due at once.';
+
+create function sync.receive(
+  p_function text, p_organization_id uuid, p_source public.booking_source, p_external_id text,
+  p_event_type text, p_event_timestamp text, p_headers jsonb, p_body jsonb, p_dedupe_key text,
+  p_status text, p_last_error jsonb, p_claim boolean,
+  out delivery_id uuid, out outcome text, out organization_id uuid, out lease_token uuid,
+  out reason text, out next_attempt_at timestamptz, out duplicate_of uuid
+)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  connection sync.connections := sync.resolve_connection(p_organization_id, p_source);
+  valid constant boolean := p_status = 'pending' and connection.id is not null;
+begin
+  if p_status not in ('pending', 'invalid') then
+    raise exception 'Cannot receive delivery: status is %', p_status using errcode = '22023';
+  end if;
+  if connection.id is null and p_source = 'headout' and p_organization_id is null then
+    receive.outcome := 'not_configured';
+    return;
+  end if;
+
+  receive.delivery_id := gen_random_uuid();
+  receive.organization_id := connection.organization_id;
+  insert into sync.deliveries (id, connection_id, function, dedupe_key, event_type, external_id,
+    event_timestamp, headers, body, status, next_attempt_at, last_error, finished_at)
+  values (receive.delivery_id, connection.id, p_function,
+    case when valid then coalesce(p_dedupe_key, receive.delivery_id::text) else receive.delivery_id::text end,
+    p_event_type, p_external_id,
+    p_event_timestamp, coalesce(p_headers, '{}'), p_body,
+    case when valid then 'pending' else 'invalid' end, case when valid then now() end,
+    coalesce(p_last_error, case when connection.id is null then
+      '{"code": "unknown_organization", "message": "The body names no organization that exists."}'::jsonb end),
+    case when valid then null else now() end)
+  on conflict (dedupe_key) where status <> 'duplicate' do nothing
+  returning id into receive.delivery_id;
+
+  if receive.delivery_id is null then
+    select d.id into receive.duplicate_of from sync.deliveries d
+    where d.dedupe_key = p_dedupe_key and d.status <> 'duplicate';
+    insert into sync.deliveries (connection_id, function, dedupe_key, duplicate_of, event_type,
+      external_id, event_timestamp, headers, body, status, finished_at)
+    values (connection.id, p_function, p_dedupe_key, receive.duplicate_of, p_event_type,
+      p_external_id, p_event_timestamp, coalesce(p_headers, '{}'), p_body, 'duplicate', now())
+    returning id into receive.delivery_id;
+    receive.outcome := 'duplicate';
+  elsif connection.id is null then
+    receive.outcome := 'unknown_organization';
+  elsif p_status = 'invalid' then
+    receive.outcome := 'invalid';
+    -- Headout never repeats a 4xx: if the body names a booking, we ask about it ourselves.
+    if p_external_id is not null and p_source = 'headout' then
+      perform sync.request_refetch(receive.delivery_id, connection, p_external_id);
+    end if;
+  else
+    select l.lease_token, l.reason, l.next_attempt_at
+    into receive.lease_token, receive.reason, receive.next_attempt_at
+    from sync.enter_lane(receive.delivery_id, connection, p_claim) l;
+    receive.outcome := case when receive.lease_token is null then 'deferred' else 'claimed' end;
+  end if;
+end;
+$$;
+
+comment on function sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean) is
+  'The work of receive_delivery.';
+
+-- A read that nobody sent a valid delivery for, as a delivery of its own, so that it has a lane,
+-- attempts and an end like any other.
+create function sync.request_refetch(
+  cause uuid, connection sync.connections, external_id text, event_type text default 'refetch'
+) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  refetch_id uuid;
+  next_seq bigint;
+begin
+  insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
+  values (connection.organization_id, connection.source, request_refetch.external_id, 1)
+  on conflict on constraint source_states_pkey
+  do update set requested_seq = s.requested_seq + 1, updated_at = now()
+  returning s.requested_seq into next_seq;
+  insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
+  values (connection.id, 'import-bookings', 'refetch:' || cause, request_refetch.event_type, request_refetch.external_id, next_seq, now())
+  on conflict (dedupe_key) where status <> 'duplicate' do nothing
+  returning id into refetch_id;
+  return refetch_id;
+end;
+$$;
+
+comment on function sync.request_refetch(uuid, sync.connections, text, text) is
+  'Queues a read of one booking on behalf of a delivery that could not be used as it was.';
+
+create function public.receive_delivery(
+  function text,
+  source public.booking_source,
+  organization_id uuid default null,
+  external_id text default null,
+  event_type text default null,
+  event_timestamp text default null,
+  headers jsonb default '{}',
+  body jsonb default null,
+  dedupe_key text default null,
+  status text default 'pending',
+  last_error jsonb default null,
+  claim boolean default true
+) returns table (
+  delivery_id uuid, outcome text, organization_id uuid, lease_token uuid, reason text,
+  next_attempt_at timestamptz, duplicate_of uuid, status text, result jsonb, last_error jsonb
+)
+language sql
+set search_path = ''
+as $$
+  select r.delivery_id, r.outcome, r.organization_id, r.lease_token, r.reason, r.next_attempt_at,
+    r.duplicate_of, d.status, d.result, d.last_error
+  from sync.receive($1, $3, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12) r
+  left join lateral sync.delivery_now(coalesce(r.duplicate_of, r.delivery_id)) d on true
+$$;
+
+comment on function public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean) is
+  'Stores one delivery. outcome: claimed (leased for 60 s, process it now), deferred (stored, reason paused, busy, or burst if claim is false), duplicate (status and result are the first one''s), invalid, unknown_organization, not_configured (Headout, no organization to be told; nothing stored).';
+
+-- schemas/41_claim.sql
+
+-- Purpose: hand out due work. One lane per booking (never two workers on one), fair between
+-- connections, nothing from a paused one, and a dead worker's lease ends here (invariants 5, 11, 14).
+
+create type sync.stored_lane as (
+  connection_id bigint, organization_id uuid, source public.booking_source, external_id text
+);
+
+comment on type sync.stored_lane is 'A booking as the inbox sees it: its deliveries are worked on one at a time.';
+
+create function public.claim_deliveries(
+  max_deliveries integer default 20,
+  only_source public.booking_source default null
+) returns table (
+  delivery_id uuid, organization_id uuid, source public.booking_source, external_id text,
+  lease_token uuid, attempts integer, function text, event_type text
+)
+language plpgsql
+set search_path = ''
+-- Compiling its plan takes longer than running it.
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  lanes sync.stored_lane[];
+  claimed integer;
+  -- Whoever asks for one source leaves the leases of the other to those who can claim them then.
+  connections constant bigint[] := array(select c.id from sync.connections c
+    where claim_deliveries.only_source is null or c.source = claim_deliveries.only_source);
+begin
+  -- A worker that died at its last attempt must not keep the booking's lane for ever (incident 22).
+  perform sync.settle_delivery(d, 'dead', '{}', jsonb_build_object('code', 'lease_expired',
+    'message', 'The worker stopped without an answer at the last attempt.', 'at', now()))
+  from (
+    select e.* from sync.deliveries e
+    join sync.connections c on c.id = e.connection_id
+    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = e.external_id
+    where e.status = 'processing' and e.leased_until < now() and e.attempts - e.waits > 8
+      and e.connection_id = any (connections)
+      and c.enabled and c.paused_at is null -- a pause ends nothing (invariant 14)
+    -- In one order, and the booking with it: ending it writes both.
+    order by s.organization_id, s.source, s.external_id
+    for no key update of s, e skip locked
+  ) d;
+  update sync.deliveries d set status = 'pending', next_attempt_at = now(), leased_until = null,
+    lease_token = null, last_error = jsonb_build_object('code', 'lease_expired',
+      'message', 'The worker stopped without an answer.', 'at', now())
+  where d.id in (
+    select e.id from sync.deliveries e
+    join sync.connections c on c.id = e.connection_id
+    where e.status = 'processing' and e.leased_until < now()
+      and e.connection_id = any (connections)
+      and (e.attempts - e.waits <= 8 or not c.enabled or c.paused_at is not null)
+    for no key update of e skip locked
+  );
+
+  -- Of workers that begin at the same moment all choose the same lanes, and what the first has
+  -- committed by the time the last gets its locks is no longer free: then it chooses again.
+  for round in 1..5 loop
+    -- The longest due lanes of each connection, taken in turns; lanes that somebody works on are
+    -- skipped, and there must be enough to choose from for several workers at the same moment.
+    select array_agg(row(l.connection_id, l.organization_id, l.source, l.external_id)::sync.stored_lane)
+    into lanes
+    from (
+      select q.*
+      from (
+        -- Cut before it is joined: thousands of connections have more lanes than anybody can take.
+        select t.* from (
+        select c.id as connection_id, c.organization_id, c.source, d.external_id,
+          row_number() over (partition by c.id order by d.due_at) as turn, d.due_at
+        from sync.connections c
+        cross join lateral (
+          select n.external_id, min(n.next_attempt_at) as due_at
+          from (
+            select e.external_id, e.next_attempt_at from sync.deliveries e
+            where e.connection_id = c.id and e.status = 'pending' and e.next_attempt_at <= now()
+              -- What waits behind a lane at work is due as well, and would crowd out free lanes.
+              and not exists (select from sync.deliveries b where b.connection_id = e.connection_id
+                and b.external_id = e.external_id and b.status = 'processing')
+            order by e.next_attempt_at
+            limit 20 * claim_deliveries.max_deliveries
+          ) n
+          group by n.external_id
+          order by due_at
+          limit 10 * claim_deliveries.max_deliveries
+        ) d
+        where c.id = any (connections) and c.enabled and c.paused_at is null
+        ) t
+        order by t.turn, t.due_at
+        limit 10 * claim_deliveries.max_deliveries
+      ) q
+      join sync.source_states s on s.organization_id = q.organization_id and s.source = q.source
+        and s.external_id = q.external_id
+      -- Workers that keep in step would choose the same lanes in every round.
+      order by case when round > 1 then random() end, q.turn, q.due_at
+      limit claim_deliveries.max_deliveries
+      for update of s skip locked
+    ) l;
+
+    -- A new statement: with the lane locked, what it sees of the lane is final. The newest delivery
+    -- stands for the older ones, which its read will cover.
+    return query
+    update sync.deliveries d set status = 'processing', attempts = d.attempts + 1, claimed_at = now(),
+      claimed_seq = p.requested_seq, leased_until = now() + interval '60 seconds',
+      lease_token = gen_random_uuid(), next_attempt_at = null
+    from (
+      select distinct on (l.connection_id, l.external_id) e.id, l.organization_id, l.source, s.requested_seq
+      from unnest(lanes) l
+      join sync.deliveries e on e.connection_id = l.connection_id and e.external_id = l.external_id
+        and e.status = 'pending' and e.next_attempt_at <= now()
+      join sync.source_states s on s.organization_id = l.organization_id and s.source = l.source
+        and s.external_id = l.external_id
+      where not exists (select from sync.deliveries b where b.connection_id = l.connection_id
+        and b.external_id = l.external_id and b.status = 'processing')
+      order by l.connection_id, l.external_id, e.seq desc
+    ) p
+    where d.id = p.id
+    returning d.id, p.organization_id, p.source, d.external_id, d.lease_token, d.attempts, d.function, d.event_type;
+
+    get diagnostics claimed = row_count;
+    exit when claimed > 0 or lanes is null;
+  end loop;
+end;
+$$;
+
+comment on function public.claim_deliveries(integer, public.booking_source) is
+  'Leases up to max_deliveries due deliveries of any source, or of one, for 60 s, one per booking: the newest, which stands for the older ones. Ends the leases of dead workers first.';
+
+-- schemas/42_finish.sql
+
+-- Purpose: how a delivery ends, in one place for apply_snapshots, finish_delivery and the drain.
+-- A worker proves its lease; one that lost it can finish nothing (invariant 11).
+
+-- Waits 10 s, 30 s, 2 min, 10 min, 30 min, 2 h, 6 h, 12 h after the n-th attempt, give or take a fifth;
+-- null when the attempts are used up.
+create function sync.retry_delay(attempts integer) returns interval
+language sql volatile
+set search_path = ''
+as $$
+  select (array['10 seconds', '30 seconds', '2 minutes', '10 minutes', '30 minutes', '2 hours',
+    '6 hours', '12 hours']::interval[])[attempts] * (0.8 + 0.4 * random())
+$$;
+
+comment on function sync.retry_delay(integer) is 'How long to wait after the n-th failed attempt; null: no further attempt.';
+
+create function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  held sync.deliveries;
+begin
+  -- By hand, a delivery that nobody works on: whoever claims it has its booking first.
+  if hold_lease.lease_token is null then
+    perform from sync.deliveries d
+    join sync.connections c on c.id = d.connection_id
+    join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = d.external_id
+    where d.id = hold_lease.delivery_id
+    for update of s;
+  end if;
+  select d.* into held from sync.deliveries d
+  where d.id = hold_lease.delivery_id
+    and case when hold_lease.lease_token is null
+      then d.status = 'pending' or d.status = 'processing' and d.leased_until < now()
+      -- Over is over, also if nobody has taken over yet: whoever does must not wait for us.
+      else d.status = 'processing' and d.lease_token = hold_lease.lease_token and d.leased_until > now() end
+  for no key update;
+  return held;
+end;
+$$;
+
+comment on function sync.hold_lease(uuid, uuid) is
+  'The delivery, locked, if the caller may finish it; else a row of nulls.';
+
+create function sync.settle_delivery(
+  delivery sync.deliveries, status text, result jsonb, last_error jsonb
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  covered constant bigint := coalesce(delivery.claimed_seq, delivery.seq);
+begin
+  -- A read that began after the claim speaks for every request made until then (invariant 5).
+  update sync.deliveries d set
+    -- An event that was applied is no stale one, though the read after it was.
+    status = case when settle_delivery.status = 'stale' and d.result ->> 'outcome' in ('applied', 'stub_created', 'conflict')
+      then 'succeeded' else settle_delivery.status end,
+    -- An event's first answer stays what a duplicate is answered with; the re-fetch goes beside it.
+    result = case when d.result is null then
+        settle_delivery.result || case when d.id = delivery.id then '{}'::jsonb
+          else jsonb_build_object('coalesced_into', delivery.id) end
+      else d.result || jsonb_build_object('refetch', settle_delivery.result) end,
+    last_error = coalesce(settle_delivery.last_error, case when d.id = delivery.id then null else d.last_error end),
+    next_attempt_at = null, leased_until = null, lease_token = null, finished_at = now()
+  where d.id = delivery.id
+    or d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.status = 'pending' and d.seq <= covered;
+
+  update sync.source_states s set processed_seq = covered, updated_at = now()
+  where s.organization_id = (select c.organization_id from sync.connections c where c.id = delivery.connection_id)
+    and s.source = (select c.source from sync.connections c where c.id = delivery.connection_id)
+    and s.external_id = delivery.external_id and s.processed_seq < covered;
+end;
+$$;
+
+comment on function sync.settle_delivery(sync.deliveries, text, jsonb, jsonb) is
+  'Ends a delivery, and with it the pending ones of its booking that its read has covered.';
+
+-- Two complete lists in a row and a read of the booking alone have not found it: believed, and marked.
+-- Nothing else of it changes.
+create function sync.mark_missing(delivery sync.deliveries) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection sync.connections;
+begin
+  select * into connection from sync.connections c where c.id = delivery.connection_id;
+  -- Still believed to be gone, and nothing has been heard of it since the read was handed out.
+  update sync.source_states s set content_hash = null, updated_at = now()
+  where s.organization_id = connection.organization_id and s.source = connection.source
+    and s.external_id = delivery.external_id and s.missing_sightings >= 2
+    and coalesce(s.fetched_at <= coalesce(delivery.claimed_at, delivery.received_at), true);
+  if not found then
+    return;
+  end if;
+  with marked as (
+    update public.bookings b set source_missing_since = now(), updated_at = now()
+    where b.organization_id = connection.organization_id and b.source = connection.source
+      and b.external_id = delivery.external_id and b.source_missing_since is null
+    returning b.id, b.organization_id
+  )
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
+  select m.organization_id, m.id, 'import', delivery.id, 'marked_missing',
+    jsonb_build_object('bookings.source_missing_since', jsonb_build_array(null, now()))
+  from marked m;
+end;
+$$;
+
+comment on function sync.mark_missing(sync.deliveries) is 'Marks a booking missing after a reconcile run and a single read agree that it is gone.';
+
+create function sync.finish(
+  p_delivery_id uuid, p_lease_token uuid, p_status text, p_last_error jsonb, p_result jsonb,
+  p_retry_after_ms bigint
+) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  delivery sync.deliveries;
+  paused boolean;
+  delay interval;
+  -- A day is the most that a source may ask for.
+  asked_ms constant bigint := case when p_retry_after_ms > 0 then least(p_retry_after_ms, 86400000) end;
+  was_asked boolean;
+  tries integer;
+  error constant jsonb := p_last_error || jsonb_build_object('at', now());
+begin
+  if p_status not in ('succeeded', 'pending', 'dead', 'stale', 'held') then
+    raise exception 'Cannot finish delivery: status is %', p_status using errcode = '22023';
+  end if;
+  delivery := sync.hold_lease(p_delivery_id, p_lease_token);
+  if delivery.id is null then
+    return false;
+  end if;
+  if p_status <> 'pending' then
+    -- Whoever asked, and for whatever: the answer is also that to the question whether it is gone.
+    if p_result ->> 'outcome' = 'not_found' and exists (
+      select from sync.deliveries d
+      where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+        and d.event_type = 'missing' and d.status in ('pending', 'processing')
+        and d.seq <= coalesce(delivery.claimed_seq, delivery.seq)) then
+      perform sync.mark_missing(delivery);
+    end if;
+    perform sync.settle_delivery(delivery, p_status, coalesce(p_result, '{}'), error);
+    return true;
+  end if;
+
+  select c.paused_at is not null or not c.enabled into paused
+  from sync.connections c where c.id = delivery.connection_id;
+  -- The source's own Retry-After wins. That it asked is no failure of this delivery: for a day it
+  -- costs none of its attempts, however often it asks.
+  was_asked := p_last_error is not null and asked_ms is not null
+    and delivery.status = 'processing' and delivery.received_at > now() - interval '1 day';
+  tries := delivery.attempts - delivery.waits - was_asked::integer;
+  delay := asked_ms * interval '1 millisecond';
+  if not was_asked then -- and never sooner, if it counts
+    delay := greatest(delay, sync.retry_delay(greatest(tries, 1)));
+  end if;
+  if paused or p_last_error is null then
+    -- Pausing costs no attempt (invariant 14), and neither does a lease that was never used.
+    update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
+      next_attempt_at = now() + case when paused or asked_ms is null then interval '0' else delay end,
+      leased_until = null, lease_token = null, last_error = coalesce(error, d.last_error)
+    where d.id = delivery.id;
+  elsif not was_asked and tries > 8 then
+    perform sync.settle_delivery(delivery, 'dead', coalesce(p_result, '{}'), error);
+    return true;
+  else
+    update sync.deliveries d set status = 'pending', waits = d.waits + was_asked::integer,
+      next_attempt_at = now() + delay, leased_until = null, lease_token = null, last_error = error
+    where d.id = delivery.id;
+  end if;
+  -- The older ones of its booking wait with it, since the next read is theirs too; and all of them if
+  -- the source asked for it. None is tried earlier than it was to be.
+  if not paused and (p_last_error is not null or asked_ms is not null) then
+    update sync.deliveries d set next_attempt_at = greatest(d.next_attempt_at, now() + delay)
+    where d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
+      and d.status = 'pending' and d.id <> delivery.id
+      and (d.seq < delivery.seq or asked_ms is not null);
+  end if;
+  return true;
+end;
+$$;
+
+comment on function sync.finish(uuid, uuid, text, jsonb, jsonb, bigint) is 'The work of finish_delivery; false if the lease was lost.';
+
+create function public.finish_delivery(
+  delivery_id uuid,
+  status text,
+  lease_token uuid default null,
+  last_error jsonb default null,
+  result jsonb default null,
+  retry_after_ms bigint default null
+) returns table (
+  delivery_id uuid, finished boolean, status text, attempts integer, next_attempt_at timestamptz,
+  result jsonb, last_error jsonb
+)
+language sql
+set search_path = ''
+as $$
+  with done as materialized (select sync.finish($1, $3, $2, $4, $5, $6) as finished)
+  select d.id, done.finished, d.status, d.attempts, d.next_attempt_at, d.result, d.last_error
+  from done cross join lateral sync.delivery_now($1) d
+$$;
+
+comment on function public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) is
+  'Ends a leased delivery (succeeded, stale, held, dead) or gives it back (pending) to be tried again after a backoff, retry_after_ms if given; dead once the attempts are used up. Given back without a last_error it was not tried: it is due at once or after retry_after_ms, and no attempt is counted. finished is false if the lease was lost; the row shows the present state either way.';
+
+create function sync.is_given_up(delivery_id uuid) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select not exists (select from sync.deliveries r
+    where r.replay_of = is_given_up.delivery_id and r.status not in ('dead', 'invalid', 'duplicate'))
+$$;
+
+comment on function sync.is_given_up(uuid) is 'Whether no replay of a dead delivery is under way or has brought it to an end.';
+
+-- schemas/43_headout_event.sql
+
+-- Purpose: a status event of Headout, whole: booking, timestamps, projections, history and delivery
+-- in one transaction and one round trip, before the 200 (design 4.2).
+--
+-- Events of one booking are ordered by their local timestamp as text; within one second by lifecycle
+-- rank. Headout's API is the arbiter wherever they disagree, so the delivery stays open until a
+-- re-fetch has ended it; result keeps what the sender was told.
+
+create function sync.apply_event(
+  p_organization_id uuid, p_external_id text, p_event_type text, p_event_timestamp text,
+  p_headers jsonb, p_body jsonb,
+  out delivery_id uuid, out outcome text, out organization_id uuid, out booking_id bigint,
+  out old_status text, out new_status text, out processed_at timestamptz, out lease_token uuid
+)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  connection sync.connections := sync.resolve_connection(p_organization_id, 'headout');
+  key constant text := concat_ws(':', 'headout', connection.id, p_external_id, p_event_type, p_event_timestamp);
+  stated constant public.booking_status := sync.headout_status(p_event_type);
+  state sync.source_states;
+  booking public.bookings;
+  changed public.bookings;
+  first sync.deliveries;
+  change jsonb;
+  refetch boolean;
+begin
+  if stated is null then
+    raise exception 'Cannot apply event: % is not a status of Headout', p_event_type using errcode = '22023';
+  end if;
+  if connection.id is null then
+    apply_event.outcome := case when p_organization_id is null then 'not_configured' else 'unknown_organization' end;
+    return;
+  end if;
+  apply_event.organization_id := connection.organization_id;
+  apply_event.processed_at := now();
+
+  insert into sync.source_states (organization_id, source, external_id)
+  values (connection.organization_id, 'headout', p_external_id)
+  on conflict do nothing;
+  select * into state from sync.source_states s
+  where s.organization_id = connection.organization_id and s.source = 'headout' and s.external_id = p_external_id
+  for update;
+
+  -- The lock above makes this look safe against the same event at the same moment.
+  select * into first from sync.deliveries d where d.dedupe_key = key and d.status <> 'duplicate';
+  if first.id is not null then
+    insert into sync.deliveries (connection_id, function, dedupe_key, duplicate_of, event_type,
+      external_id, event_timestamp, headers, body, status, finished_at)
+    values (connection.id, 'headout-webhook', key, first.id, p_event_type, p_external_id,
+      p_event_timestamp, coalesce(p_headers, '{}'), p_body, 'duplicate', now())
+    returning id into apply_event.delivery_id;
+    apply_event.outcome := 'duplicate';
+    apply_event.booking_id := (first.result ->> 'booking_id')::bigint;
+    apply_event.old_status := first.result ->> 'old_status';
+    apply_event.new_status := first.result ->> 'new_status';
+    return;
+  end if;
+
+  select * into booking from public.bookings b
+  where b.organization_id = connection.organization_id and b.source = 'headout' and b.external_id = p_external_id
+  for update;
+  apply_event.booking_id := booking.id;
+  apply_event.old_status := booking.status;
+
+  apply_event.outcome := case
+    when booking.id is null then 'stub_created'
+    when p_event_timestamp collate "C" < state.last_event_timestamp then 'stale'
+    when p_event_timestamp = state.last_event_timestamp
+      and sync.headout_rank(p_event_type) < sync.headout_rank(state.last_event_status) then 'stale'
+    when booking.status = 'REJECTED' and stated <> 'REJECTED' then 'conflict'
+    when sync.is_departure(booking.status, stated) and not sync.is_released(booking.id, now())
+      and sync.remaining_cancel_budget(connection.organization_id, 'headout') < 1 then 'held'
+    else 'applied' end;
+  -- An older event needs no second opinion, unless it is of the very same second.
+  refetch := apply_event.outcome in ('stub_created', 'applied', 'conflict')
+    or apply_event.outcome = 'stale' and p_event_timestamp = state.last_event_timestamp;
+  apply_event.new_status := case when apply_event.outcome in ('stub_created', 'applied')
+    then stated else booking.status end;
+
+  insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id,
+    event_timestamp, headers, body, status, next_attempt_at, finished_at)
+  values (connection.id, 'headout-webhook', key, p_event_type, p_external_id, p_event_timestamp,
+    coalesce(p_headers, '{}'), p_body,
+    case when refetch then 'pending' else apply_event.outcome end,
+    case when refetch then now() end, case when refetch then null else now() end)
+  returning id into apply_event.delivery_id;
+
+  if apply_event.outcome = 'stub_created' then
+    insert into public.bookings (organization_id, source, external_id, status, source_status,
+      status_changed_at, confirmed_at, completed_at, cancelled_at, rejected_at, is_stub)
+    select connection.organization_id, 'headout', p_external_id, stated, p_event_type, now(),
+      n.confirmed_at, n.completed_at, n.cancelled_at, n.rejected_at, true
+    from jsonb_populate_record(null::public.bookings, sync.status_patch(null, stated, now(), p_event_type = 'COMPLETED')) n
+    returning id into apply_event.booking_id;
+    change := jsonb_build_object('bookings.status', jsonb_build_array(null, stated),
+      'bookings.source_status', jsonb_build_array(null, p_event_type));
+  elsif apply_event.outcome = 'applied' then
+    changed := jsonb_populate_record(booking, jsonb_build_object('source_status', p_event_type)
+      || sync.status_patch(booking.status, stated, now(), p_event_type = 'COMPLETED'));
+    update public.bookings b set status = changed.status, source_status = changed.source_status,
+      status_changed_at = changed.status_changed_at, confirmed_at = changed.confirmed_at,
+      completed_at = changed.completed_at, cancelled_at = changed.cancelled_at,
+      rejected_at = changed.rejected_at, updated_at = now()
+    where b.id = booking.id and booking is distinct from changed;
+    select coalesce(jsonb_object_agg('bookings.' || f.key, f.value), '{}') into change
+    from jsonb_each(sync.changed_fields(to_jsonb(booking), to_jsonb(changed))) f;
+    update sync.held_changes h set
+      dismissed_at = case when h.released_at is null then now() end,
+      settled_at = case when h.released_at is not null then now() end,
+      by = coalesce(h.by, 'system')
+    where h.booking_id = booking.id and h.dismissed_at is null
+      and (h.released_at is null or h.settled_at is null);
+    update sync.held_changes h set settled_at = now()
+    where h.booking_id = booking.id and h.dismissed_at is not null and h.settled_at is null
+      and h.by <> 'system' and h.kind <> stated::text;
+  elsif apply_event.outcome = 'held' then
+    perform sync.hold_change(connection.organization_id, booking.id, stated,
+      jsonb_build_object('external_id', p_external_id, 'event', p_body, 'content_hash', key, 'fetched_at', now()),
+      apply_event.delivery_id, null);
+  end if;
+
+  if apply_event.outcome in ('applied', 'stub_created', 'conflict') then
+    insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
+    values (connection.organization_id, apply_event.booking_id, 'webhook', apply_event.delivery_id,
+      apply_event.outcome, coalesce(change, '{}'));
+    perform from public.project_bookings(array[apply_event.booking_id]);
+  end if;
+
+  if apply_event.outcome <> 'stale' then
+    -- Dated at arrival, so that a page read before cannot undo it; the next fetch is compared with
+    -- the rows, not with a hash. What the brake stopped has been said all the same: an event of before
+    -- is older than it.
+    update sync.source_states s set
+      last_event_timestamp = p_event_timestamp,
+      last_event_status = p_event_type,
+      content_hash = null,
+      fetched_at = case when apply_event.outcome in ('applied', 'stub_created') then greatest(now(), s.fetched_at) else s.fetched_at end,
+      updated_at = now()
+    where s.organization_id = connection.organization_id and s.source = 'headout' and s.external_id = p_external_id;
+  end if;
+
+  if refetch then
+    select l.lease_token into apply_event.lease_token
+    from sync.enter_lane(apply_event.delivery_id, connection, true) l;
+  end if;
+
+  update sync.deliveries d set result = jsonb_build_object(
+    'outcome', apply_event.outcome, 'booking_id', apply_event.booking_id,
+    'old_status', apply_event.old_status, 'new_status', apply_event.new_status, 'processed_at', now())
+  where d.id = apply_event.delivery_id;
+end;
+$$;
+
+comment on function sync.apply_event(uuid, text, text, text, jsonb, jsonb) is 'The work of apply_headout_event.';
+
+create function public.apply_headout_event(
+  external_id text,
+  event_type text,
+  event_timestamp text,
+  organization_id uuid default null,
+  headers jsonb default '{}',
+  body jsonb default null
+) returns table (
+  delivery_id uuid, outcome text, organization_id uuid, booking_id bigint, old_status text,
+  new_status text, processed_at timestamptz, lease_token uuid
+)
+language sql
+set search_path = ''
+as $$
+  select e.delivery_id, e.outcome, e.organization_id, e.booking_id, e.old_status, e.new_status,
+    e.processed_at, e.lease_token
+  from sync.apply_event($4, $1, $2, $3, $5, $6) e
+$$;
+
+comment on function public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) is
+  'Stores and applies one Headout status event. outcome: applied, duplicate, stale, held, conflict, stub_created, or not_configured / unknown_organization (nothing stored). A lease_token asks the caller to have the booking fetched now.';
+
+-- schemas/50_plan.sql
+
+-- Purpose: decide, for a page of snapshots at once, what each one is: new, newer, the same, older,
+-- or not to be believed. Reads and locks; writes only the empty source state of a new booking.
+--
+-- Order (invariants 3 and 4): a revision, where both sides have one, decides (version before
+-- updated_at). Equal or unknown revisions are ordered by when the read began. Equal content is
+-- unchanged whatever its revision. With force neither the hash nor the revision counts, what was read
+-- last does: a repair compares with the rows, and still undoes nothing that is newer than its read.
+
+create type sync.planned_snapshot as (
+  ord integer,
+  external_id text,
+  verdict text,
+  error jsonb,
+  snapshot jsonb,
+  content_hash text,
+  fetched_at timestamptz,
+  source_updated_at timestamptz,
+  source_version bigint,
+  booking_id bigint,
+  is_new boolean,
+  old_status public.booking_status,
+  new_status public.booking_status
+);
+
+comment on type sync.planned_snapshot is
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid.';
+
+-- Structure that the writers rely on. Finer checks are the decoder's (zod); what slips through both
+-- fails as a constraint or a cast, and then only that snapshot is refused.
+create function sync.snapshot_error(snapshot jsonb) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select jsonb_build_object('code', 'invalid_snapshot', 'field', e.field, 'message', e.message)
+  from (
+    select case
+      when jsonb_typeof(snapshot) <> 'object' then array['', 'is not an object']
+      when jsonb_typeof(snapshot -> 'external_id') is distinct from 'string'
+        or length(snapshot ->> 'external_id') not between 1 and 200
+        then array['external_id', 'must be 1 to 200 characters']
+      when jsonb_typeof(snapshot -> 'content_hash') is distinct from 'string'
+        then array['content_hash', 'must be a string']
+      when jsonb_typeof(snapshot -> 'fetched_at') is distinct from 'string'
+        then array['fetched_at', 'must be an instant']
+      when jsonb_typeof(snapshot -> 'booking') is distinct from 'object'
+        then array['booking', 'must be an object']
+      when jsonb_typeof(snapshot #> '{booking,status}') is distinct from null
+        and not coalesce(snapshot #>> '{booking,status}' = any (enum_range(null::public.booking_status)::text[]), false)
+        then array['booking.status', 'is not a status of ours']
+      when snapshot -> 'dates' is not null
+        and jsonb_typeof(snapshot #> '{dates,items}') is distinct from 'array'
+        then array['dates.items', 'must be a list']
+      when snapshot -> 'products' is not null
+        and jsonb_typeof(snapshot #> '{products,items}') is distinct from 'array'
+        then array['products.items', 'must be a list']
+      when snapshot -> 'attachments' is not null
+        and jsonb_typeof(snapshot #> '{attachments,items}') is distinct from 'array'
+        then array['attachments.items', 'must be a list']
+    end as found
+  ) as f (found)
+  cross join lateral (select found[1], found[2]) as e (field, message)
+  where found is not null
+$$;
+
+comment on function sync.snapshot_error(jsonb) is 'What is wrong with the structure of a snapshot: { code, field, message }; null if nothing.';
+
+-- Source states are looked up row by row on purpose (lateral, offset 0): on a fresh database, without
+-- statistics, the planner would else read every state of the organization for every snapshot.
+create function sync.plan_snapshots(
+  organization_id uuid,
+  source public.booking_source,
+  snapshots jsonb,
+  deliveries sync.deliveries[],
+  force boolean
+) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  heads sync.planned_snapshot[];
+  planned sync.planned_snapshot[];
+  first_day date;
+begin
+  -- One pass over the page. Most of a re-import ends here: the same content and no newer revision,
+  -- so there is nothing to lock and nothing to write.
+  select array_agg(row(
+      h.ord, h.external_id, h.verdict, null,
+      case when h.verdict is null then h.snapshot end,
+      h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
+      h.booking_id, null, null, null)::sync.planned_snapshot order by h.ord)
+  into heads
+  from (
+    select r.ord, r.external_id, r.snapshot, r.content_hash, r.fetched_at, r.source_updated_at, r.source_version,
+      b.id as booking_id,
+      case
+        when s.content_hash = r.content_hash and not plan_snapshots.force
+          and coalesce(r.source_version, -1) <= coalesce(s.source_version, -1)
+          and coalesce(r.source_updated_at, '-infinity') <= coalesce(s.source_updated_at, '-infinity')
+          then 'unchanged'
+        -- Of two snapshots of one booking the newer wins.
+        when r.external_id is not null and row_number() over (partition by r.external_id order by r.source_version desc nulls last,
+          r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc) > 1 then 'stale'
+      end as verdict
+    from (
+      select
+        e.ord::integer as ord,
+        e.snapshot,
+        e.snapshot ->> 'external_id' as external_id,
+        e.snapshot ->> 'content_hash' as content_hash,
+        -- Clamped to our clock and to the claim: an isolate's clock may be wrong, and a read can
+        -- have begun neither in the future nor before the work was handed out.
+        least(now(), greatest((e.snapshot ->> 'fetched_at')::timestamptz, d.claimed_at)) as fetched_at,
+        (e.snapshot ->> 'source_updated_at')::timestamptz as source_updated_at,
+        (e.snapshot ->> 'source_version')::bigint as source_version
+      from jsonb_array_elements(plan_snapshots.snapshots) with ordinality as e (snapshot, ord)
+      left join unnest(plan_snapshots.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
+    ) r
+    left join lateral (
+      select t.content_hash, t.source_version, t.source_updated_at
+      from sync.source_states t
+      where t.organization_id = plan_snapshots.organization_id and t.source = plan_snapshots.source
+        and t.external_id = r.external_id
+      offset 0
+    ) s on true
+    left join lateral (
+      select k.id from public.bookings k
+      where k.organization_id = plan_snapshots.organization_id and k.source = plan_snapshots.source
+        and k.external_id = r.external_id
+      offset 0
+    ) b on true
+  ) h;
+
+  if not exists (select from unnest(heads) h where h.verdict is null) and plan_snapshots.deliveries is null then
+    return heads;
+  end if;
+
+  select array_agg(row(h.ord, h.external_id, case when x.error is not null then 'invalid' else h.verdict end,
+      x.error, h.snapshot, h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
+      null, null, null, null)::sync.planned_snapshot order by h.ord)
+  into heads
+  from unnest(heads) h
+  cross join lateral (
+    select case when h.verdict is null then sync.snapshot_error(h.snapshot) end offset 0
+  ) x (error);
+
+  -- Locked in one order, so that two pages with the same bookings wait and do not deadlock; with
+  -- them those whose delivery will be settled, also if nothing of them is to be written.
+  insert into sync.source_states (organization_id, source, external_id)
+  select plan_snapshots.organization_id, plan_snapshots.source, h.external_id
+  from unnest(heads) h where h.verdict is null
+  order by h.external_id
+  on conflict do nothing;
+
+  perform from (
+    select h.external_id from unnest(heads) h
+    where h.verdict is null
+      or h.external_id in (select d.external_id from unnest(plan_snapshots.deliveries) d)
+    order by h.external_id
+  ) h
+  cross join lateral (
+    select from sync.source_states s
+    where s.organization_id = plan_snapshots.organization_id and s.source = plan_snapshots.source
+      and s.external_id = h.external_id
+    for update
+  ) locked;
+
+  select c.not_before into first_day from sync.connections c
+  where c.organization_id = plan_snapshots.organization_id and c.source = plan_snapshots.source;
+
+  -- A new statement, so it sees what was committed while we waited for the locks.
+  select array_agg(row(
+      h.ord, h.external_id,
+      coalesce(h.verdict, case
+        when o.older and not plan_snapshots.force then 'stale'
+        when (plan_snapshots.force or not o.newer) and h.fetched_at < s.fetched_at then 'stale'
+        when not plan_snapshots.force and s.content_hash = h.content_hash
+          then case when o.newer then 'revision' else 'unchanged' end
+        -- A tombstone of a booking that we never had makes no row, but what was said before it is
+        -- older from now on. A booking of which only another status is known is one.
+        when b.id is null and (h.snapshot ? 'deleted'
+          or h.snapshot #>> '{booking,status}' = 'CANCELLED'
+            and not h.snapshot ?| array['dates', 'products', 'attachments']
+            and (h.snapshot -> 'booking') - array['status', 'source_status'] = '{}') then 'revision'
+        -- Over before the connection's first day, and never stored: left to history.
+        when b.id is null and first_day is not null and first_day > (
+          select max((i.item ->> 'day')::date)
+          from jsonb_array_elements(h.snapshot #> '{dates,items}') i (item)) then 'skipped'
+        else 'apply' end),
+      h.error, h.snapshot, h.content_hash, h.fetched_at, h.source_updated_at, h.source_version,
+      b.id, b.id is null, b.status,
+      coalesce((h.snapshot #>> '{booking,status}')::public.booking_status, b.status, 'PENDING')
+    )::sync.planned_snapshot order by h.ord)
+  into planned
+  from unnest(heads) h
+  left join lateral (
+    select t.* from sync.source_states t
+    where t.organization_id = plan_snapshots.organization_id and t.source = plan_snapshots.source
+      and t.external_id = h.external_id
+    offset 0
+  ) s on true
+  left join lateral (
+    select k.id, k.status from public.bookings k
+    where k.organization_id = plan_snapshots.organization_id and k.source = plan_snapshots.source
+      and k.external_id = h.external_id
+    offset 0
+  ) b on true
+  cross join lateral (
+    select
+      coalesce(case when h.source_version <> s.source_version then h.source_version < s.source_version
+        else h.source_updated_at < s.source_updated_at end, false),
+      coalesce(case when h.source_version <> s.source_version then h.source_version > s.source_version
+        else h.source_updated_at > s.source_updated_at end, false)
+        -- A first revision is news, if it was not read before what is known.
+        or (s.source_version is null and h.source_version is not null
+          or s.source_updated_at is null and h.source_updated_at is not null)
+          and h.fetched_at >= coalesce(s.fetched_at, '-infinity')
+  ) as o (older, newer);
+
+  return planned;
+end;
+$$;
+
+comment on function sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) is
+  'Decides what each snapshot of a page is, and locks the bookings that are to be written.';
+
+create function sync.lock_page(organization_id uuid, source public.booking_source, snapshots jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  ids constant text[] := array(
+    select distinct e.snapshot ->> 'external_id' from jsonb_array_elements(lock_page.snapshots) e (snapshot)
+    where sync.snapshot_error(e.snapshot) is null order by 1);
+begin
+  -- As plan_snapshots does it: first all that are new, then all.
+  insert into sync.source_states (organization_id, source, external_id)
+  select lock_page.organization_id, lock_page.source, i.id from unnest(ids) with ordinality i (id, place)
+  order by i.place
+  on conflict do nothing;
+  perform from unnest(ids) with ordinality i (id, place)
+  cross join lateral (
+    select from sync.source_states s
+    where s.organization_id = lock_page.organization_id and s.source = lock_page.source and s.external_id = i.id
+    for update
+  ) locked
+  order by i.place;
+  perform from sync.connections c
+  where c.organization_id = lock_page.organization_id and c.source = lock_page.source
+  for no key update;
+end;
+$$;
+
+comment on function sync.lock_page(uuid, public.booking_source, jsonb) is
+  'Locks the bookings of a page in one order, and then their connection, for whoever does more than one thing with it; a booking that is new gets its empty state.';
+
+-- schemas/51_write.sql
+
+-- Purpose: the writers of source-owned rows. Each takes a planned page, writes what differs in a
+-- constant number of statements, and returns one row_change per row it wrote.
+--
+-- A present key sets its column, an explicit null clears it, an absent key leaves it (invariant 6):
+-- that is what jsonb_populate_record does with a base row. Whole rows are compared, never lists of
+-- fields (incident 8). Keys that are not the source's to write are taken out of every patch.
+--
+-- Stored rows are fetched once, by the page's booking ids, and then joined in memory: nested loops are
+-- off in apply_snapshots, since a database without statistics would choose them and turn quadratic.
+
+create function sync.write_bookings(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid, source public.booking_source
+) returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with patches as materialized (
+    select p.booking_id, p.is_new, p.external_id, k.old,
+      (p.snapshot -> 'booking')
+        - array['id', 'organization_id', 'source', 'external_id', 'planner_notes', 'status',
+          'status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at',
+          'created_at', 'updated_at', 'is_stub', 'source_missing_since']
+        || sync.status_patch(p.old_status, p.new_status, now(),
+          p.snapshot #>> '{booking,source_status}' = 'COMPLETED')
+        || jsonb_build_object('is_stub', coalesce((k.old).is_stub and p.snapshot ? 'deleted', false),
+          'source_missing_since', case when p.snapshot ? 'deleted'
+            then coalesce((k.old).source_missing_since, now()) end)
+        as patch
+    from unnest(plan) p
+    left join (
+      select b as old from public.bookings b where b.id = any (booking_ids)
+    ) k on (k.old).id = p.booking_id
+  ), rows as materialized (
+    -- A map's URL with another token is no change; it is refreshed along with a real one.
+    select q.*, jsonb_populate_record(
+      q.old,
+      case when sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
+        then q.patch - 'map_drawing_url' else q.patch end) as new
+    from patches q
+  ), inserted as (
+    insert into public.bookings (
+      id, organization_id, source, external_id, booking_number, title, client_name, status,
+      source_status, status_changed_at, confirmed_at, completed_at, cancelled_at, rejected_at,
+      delivery_address, delivery_city, delivery_postal_code, latitude, longitude, contact_name,
+      contact_phone, contact_email, source_missing_since, carry_more_than_10m, ground_nails_allowed,
+      exact_time_needed, exact_time_info, rental_only, source_notes, economics, price_amount,
+      price_currency, partner_reference, map_drawing_url, extra)
+    overriding system value
+    select
+      r.booking_id, write_bookings.organization_id, write_bookings.source, r.external_id,
+      (r.new).booking_number, (r.new).title, (r.new).client_name, (r.new).status,
+      (r.new).source_status, (r.new).status_changed_at, (r.new).confirmed_at, (r.new).completed_at,
+      (r.new).cancelled_at, (r.new).rejected_at, (r.new).delivery_address, (r.new).delivery_city,
+      (r.new).delivery_postal_code, (r.new).latitude, (r.new).longitude, (r.new).contact_name,
+      (r.new).contact_phone, (r.new).contact_email, (r.new).source_missing_since,
+      (r.new).carry_more_than_10m, (r.new).ground_nails_allowed, (r.new).exact_time_needed,
+      (r.new).exact_time_info, coalesce((r.new).rental_only, false), (r.new).source_notes,
+      (r.new).economics, (r.new).price_amount, (r.new).price_currency, (r.new).partner_reference,
+      (r.new).map_drawing_url, coalesce((r.new).extra, '{}')
+    from rows r
+    where r.is_new
+  ), updated as (
+    update public.bookings b set
+      booking_number = (r.new).booking_number, title = (r.new).title,
+      client_name = (r.new).client_name, status = (r.new).status,
+      source_status = (r.new).source_status, status_changed_at = (r.new).status_changed_at,
+      confirmed_at = (r.new).confirmed_at, completed_at = (r.new).completed_at,
+      cancelled_at = (r.new).cancelled_at, rejected_at = (r.new).rejected_at,
+      delivery_address = (r.new).delivery_address, delivery_city = (r.new).delivery_city,
+      delivery_postal_code = (r.new).delivery_postal_code, latitude = (r.new).latitude,
+      longitude = (r.new).longitude, contact_name = (r.new).contact_name,
+      contact_phone = (r.new).contact_phone, contact_email = (r.new).contact_email,
+      source_missing_since = (r.new).source_missing_since,
+      carry_more_than_10m = (r.new).carry_more_than_10m,
+      ground_nails_allowed = (r.new).ground_nails_allowed,
+      exact_time_needed = (r.new).exact_time_needed, exact_time_info = (r.new).exact_time_info,
+      rental_only = (r.new).rental_only, source_notes = (r.new).source_notes,
+      economics = (r.new).economics, price_amount = (r.new).price_amount,
+      price_currency = (r.new).price_currency, partner_reference = (r.new).partner_reference,
+      map_drawing_url = coalesce(r.patch ->> 'map_drawing_url', (r.new).map_drawing_url),
+      is_stub = (r.new).is_stub, extra = (r.new).extra, updated_at = now()
+    from rows r
+    where b.id = r.booking_id and b.id = any (booking_ids) and not r.is_new and r.old is distinct from r.new
+  )
+  select r.booking_id, 'bookings', r.external_id, 'created', (
+    select jsonb_object_agg(f.key, jsonb_build_array(null, f.value))
+    from jsonb_each(r.patch) f
+    where f.value <> 'null' and not (f.key in ('is_stub', 'rental_only') and f.value = 'false'))
+  from rows r where r.is_new
+  union all
+  select r.booking_id, 'bookings', r.external_id,
+    case when (r.old).source_missing_since is null and (r.new).source_missing_since is not null
+      then 'marked_missing' else 'updated' end,
+    sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new))
+  from rows r where not r.is_new and r.old is distinct from r.new
+$$;
+
+comment on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source) is
+  'Inserts and updates the bookings of a planned page; the statuses go through sync.status_patch.';
+
+create function sync.write_booking_dates(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
+)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, i.item, (i.item ->> 'phase')::public.booking_phase as phase, (i.item ->> 'day')::date as day
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{dates,items}') as i (item)
+  ), stored as materialized (
+    select d as old from public.booking_dates d where d.booking_id = any (booking_ids)
+  ), items as materialized (
+    select l.booking_id, s.old, jsonb_populate_record(
+      s.old, l.item - array['id', 'organization_id', 'booking_id', 'created_at', 'updated_at']
+        || '{"source_missing_since": null}') as new
+    from listed l
+    left join stored s on (s.old).booking_id = l.booking_id and (s.old).phase = l.phase and (s.old).day = l.day
+  ), missing as materialized (
+    select (s.old).booking_id, (s.old).id, (s.old).phase, (s.old).day
+    from unnest(plan) p
+    join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
+    where p.snapshot #> '{dates,complete}' = 'true'
+      and not exists (select from items i where (i.old).id = (s.old).id)
+  ), inserted as (
+    insert into public.booking_dates (organization_id, booking_id, phase, day, start_time, end_time)
+    select write_booking_dates.organization_id, i.booking_id, (i.new).phase, (i.new).day,
+      (i.new).start_time, (i.new).end_time
+    from items i where i.old is null
+  ), updated as (
+    update public.booking_dates d set start_time = (i.new).start_time, end_time = (i.new).end_time,
+      source_missing_since = null, updated_at = now()
+    from items i
+    where d.id = (i.old).id and d.booking_id = any (booking_ids) and i.old is distinct from i.new
+  ), marked as (
+    update public.booking_dates d set source_missing_since = now(), updated_at = now()
+    from missing m where d.id = m.id and d.booking_id = any (booking_ids)
+  )
+  select i.booking_id, 'booking_dates', (i.new).phase || ' ' || (i.new).day,
+    case when i.old is null then 'created' else 'updated' end,
+    case when i.old is null
+      then jsonb_build_object('*', jsonb_build_array(null,
+        jsonb_build_object('start_time', (i.new).start_time, 'end_time', (i.new).end_time)))
+      else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
+  from items i where i.old is null or i.old is distinct from i.new
+  union all
+  select m.booking_id, 'booking_dates', m.phase || ' ' || m.day, 'marked_missing',
+    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
+  from missing m
+$$;
+
+comment on function sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid) is
+  'Upserts the days of a planned page by (phase, day); a complete list marks the others missing.';
+
+create function sync.write_booking_products(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
+)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, p.is_new, i.item, i.item ->> 'external_id' as external_id
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{products,items}') as i (item)
+  ), stored as materialized (
+    select b as old from public.booking_products b where b.booking_id = any (booking_ids)
+  ), items as materialized (
+    select l.*, s.old, coalesce((s.old).id, nextval('public.booking_products_id_seq')) as id,
+      jsonb_populate_record(s.old, l.item
+        - array['id', 'organization_id', 'booking_id', 'parent_id', 'created_at', 'updated_at']
+        || '{"source_missing_since": null}') as new
+    from listed l
+    left join stored s on (s.old).booking_id = l.booking_id and (s.old).external_id = l.external_id
+  ), rows as materialized (
+    -- The parent stands in the same list, or is known from before.
+    select i.*, case when (i.new).parent_external_id is not null then coalesce(
+        q.id, (select k.id from public.booking_products k
+          where k.booking_id = i.booking_id and k.external_id = (i.new).parent_external_id
+            and k.external_id <> i.external_id)) end as parent_id
+    from items i
+    left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
+      and q.external_id <> i.external_id
+  ), missing as materialized (
+    select (s.old).booking_id, (s.old).id, (s.old).external_id
+    from unnest(plan) p
+    join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
+    where p.snapshot #> '{products,complete}' = 'true'
+      and not exists (select from items i where i.id = (s.old).id)
+  ), inserted as (
+    insert into public.booking_products (
+      id, organization_id, booking_id, external_id, parent_external_id, parent_id, name, quantity,
+      unit_price, total_price, discount, vat_rate, sku, notes, sort_index, is_package_component,
+      tags, inventory_item_type_id, inventory_package_id, costs)
+    overriding system value
+    select r.id, write_booking_products.organization_id, r.booking_id, r.external_id,
+      (r.new).parent_external_id, r.parent_id, (r.new).name, coalesce((r.new).quantity, 1),
+      (r.new).unit_price, (r.new).total_price, (r.new).discount, coalesce((r.new).vat_rate, 25),
+      (r.new).sku, (r.new).notes, (r.new).sort_index, coalesce((r.new).is_package_component, false),
+      coalesce((r.new).tags, '{}'), (r.new).inventory_item_type_id, (r.new).inventory_package_id,
+      (r.new).costs
+    from rows r where r.old is null
+  ), updated as (
+    update public.booking_products b set
+      parent_external_id = (r.new).parent_external_id, parent_id = r.parent_id, name = (r.new).name,
+      quantity = (r.new).quantity, unit_price = (r.new).unit_price,
+      total_price = (r.new).total_price, discount = (r.new).discount, vat_rate = (r.new).vat_rate,
+      sku = (r.new).sku, notes = (r.new).notes, sort_index = (r.new).sort_index,
+      is_package_component = (r.new).is_package_component, tags = (r.new).tags,
+      inventory_item_type_id = (r.new).inventory_item_type_id,
+      inventory_package_id = (r.new).inventory_package_id, costs = (r.new).costs,
+      source_missing_since = null, updated_at = now()
+    from rows r
+    where b.id = r.id and b.booking_id = any (booking_ids) and not (r.old is null)
+      and (r.old is distinct from r.new or r.parent_id is distinct from (r.old).parent_id)
+  ), adopted as (
+    -- Children stored before their parent was known.
+    update public.booking_products c set parent_id = r.id, updated_at = now()
+    from rows r
+    where r.old is null and not r.is_new and c.booking_id = r.booking_id and c.booking_id = any (booking_ids)
+      and c.parent_id is null and c.parent_external_id = r.external_id
+      and not exists (select from rows o where o.id = c.id)
+  ), marked as (
+    update public.booking_products b set source_missing_since = now(), updated_at = now()
+    from missing m where b.id = m.id and b.booking_id = any (booking_ids)
+  )
+  select r.booking_id, 'booking_products', r.external_id,
+    case when r.old is null then 'created' else 'updated' end,
+    case when r.old is null then jsonb_build_object('*', jsonb_build_array(null, r.item - 'external_id'))
+      else sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new)) end
+  from rows r where r.old is null or r.old is distinct from r.new
+  union all
+  select m.booking_id, 'booking_products', m.external_id, 'marked_missing',
+    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
+  from missing m
+$$;
+
+comment on function sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid) is
+  'Upserts the product rows of a planned page by external id and ties children to parents; a complete list marks the others missing.';
+
+create function sync.write_booking_attachments(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
+)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, i.item, i.item ->> 'url_key' as url_key
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') as i (item)
+  ), stored as materialized (
+    select a as old from public.booking_attachments a where a.booking_id = any (booking_ids)
+  ), items as materialized (
+    -- A file that a person added under the same URL stays theirs (invariant 8).
+    select l.booking_id, l.item, s.old, jsonb_populate_record(s.old, l.item
+        - array['id', 'organization_id', 'booking_id', 'origin', 'url', 'created_at', 'updated_at']
+        || '{"source_missing_since": null}') as new
+    from listed l
+    left join stored s on (s.old).booking_id = l.booking_id and (s.old).url_key = l.url_key
+    where (s.old).origin is distinct from 'user'
+  ), missing as materialized (
+    select (s.old).booking_id, (s.old).id, (s.old).url_key
+    from unnest(plan) p
+    join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
+      and (s.old).origin = 'import'
+    where p.snapshot #> '{attachments,complete}' = 'true'
+      and not exists (select from items i where (i.old).id = (s.old).id)
+  ), inserted as (
+    insert into public.booking_attachments (organization_id, booking_id, url, url_key, file_name, file_type)
+    select write_booking_attachments.organization_id, i.booking_id, i.item ->> 'url',
+      i.item ->> 'url_key', (i.new).file_name, (i.new).file_type
+    from items i where i.old is null
+  ), updated as (
+    update public.booking_attachments a set url = i.item ->> 'url', file_name = (i.new).file_name,
+      file_type = (i.new).file_type, source_missing_since = null, updated_at = now()
+    from items i
+    where a.id = (i.old).id and a.booking_id = any (booking_ids) and i.old is distinct from i.new
+  ), marked as (
+    update public.booking_attachments a set source_missing_since = now(), updated_at = now()
+    from missing m where a.id = m.id and a.booking_id = any (booking_ids)
+  )
+  select i.booking_id, 'booking_attachments', i.item ->> 'url_key',
+    case when i.old is null then 'created' else 'updated' end,
+    case when i.old is null then jsonb_build_object('*', jsonb_build_array(null, i.item - array['url', 'url_key']))
+      else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
+  from items i where i.old is null or i.old is distinct from i.new
+  union all
+  select m.booking_id, 'booking_attachments', m.url_key, 'marked_missing',
+    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
+  from missing m
+$$;
+
+comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
+  'Upserts the files of a planned page by URL key; a complete list marks the others missing. User files are never touched.';
+
+-- Links carry tokens that change on every read: fresh ones are stored whenever the booking was
+-- written for another reason, and count as no change.
+create function sync.refresh_urls(plan sync.planned_snapshot[], booking_ids bigint[])
+returns void
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') as i (item)
+    where not p.is_new
+  )
+  update public.booking_attachments a set url = l.url
+  from listed l
+  where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key
+    and a.origin = 'import' and a.url <> l.url;
+
+  update public.bookings b set map_drawing_url = p.snapshot #>> '{booking,map_drawing_url}'
+  from unnest(plan) p
+  where b.id = any (booking_ids) and b.id = p.booking_id and not p.is_new
+    and b.map_drawing_url <> p.snapshot #>> '{booking,map_drawing_url}'
+$$;
+
+comment on function sync.refresh_urls(sync.planned_snapshot[], bigint[]) is
+  'Stores the links as last read for bookings that were written anyway.';
+
+-- schemas/52_apply.sql
+
+-- Purpose: the heart. Any number of snapshots in, a constant number of statements, one verdict each.
+-- One call is one transaction: bookings, collections, projections, history, source states, holds
+-- and the delivery that asked for it land together or not at all.
+-- Compatibility: arguments and result are the API of the database; add only with defaults.
+
+create type sync.snapshot_verdict as (
+  ord integer,
+  external_id text,
+  verdict text,
+  booking_id bigint,
+  changes jsonb,
+  error jsonb
+);
+
+comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
+
+create function sync.apply_page(
+  organization_id uuid, source public.booking_source, snapshots jsonb,
+  deliveries sync.deliveries[], run_id uuid, force boolean, detailed boolean
+) returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  plan sync.planned_snapshot[];
+  to_write sync.planned_snapshot[];
+  budget integer;
+  row_changes sync.row_change[];
+  booking_ids bigint[];
+  written_ids bigint[];
+  verdicts sync.snapshot_verdict[];
+begin
+  plan := sync.plan_snapshots(apply_page.organization_id, apply_page.source, apply_page.snapshots,
+    apply_page.deliveries, apply_page.force);
+
+  if exists (select from unnest(plan) p where p.verdict = 'apply') then
+    if exists (select from unnest(plan) p
+               where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
+      -- What a person has dropped stays dropped, whichever list or repair says it again; the rest of
+      -- the statement is as good as any.
+      select array_agg(case when d.dropped
+          then row(p.ord, p.external_id, p.verdict, p.error,
+            p.snapshot #- '{booking,status}' #- '{booking,source_status}', p.content_hash, p.fetched_at,
+            p.source_updated_at, p.source_version, p.booking_id, p.is_new, p.old_status, p.old_status)::sync.planned_snapshot
+          else p end order by p.ord)
+      into plan
+      from unnest(plan) p
+      cross join lateral (
+        select p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+          and sync.is_dropped(p.booking_id, p.new_status, p.snapshot) offset 0
+      ) d (dropped);
+      -- Counted is every departure; what a person has let pass is never held for it.
+      budget := sync.remaining_cancel_budget(apply_page.organization_id, apply_page.source) - (
+        select count(*)::integer from unnest(plan) p
+        where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)
+          and sync.is_released(p.booking_id, p.fetched_at));
+      select array_agg(row(p.ord, p.external_id,
+          case when d.place > budget then 'held' else p.verdict end,
+          p.error, p.snapshot, p.content_hash, p.fetched_at, p.source_updated_at, p.source_version,
+          p.booking_id, p.is_new, p.old_status, p.new_status)::sync.planned_snapshot order by p.ord)
+      into plan
+      from unnest(plan) p
+      left join (
+        select d.ord, row_number() over (order by d.ord) as place
+        from unnest(plan) d
+        where d.verdict = 'apply' and sync.is_departure(d.old_status, d.new_status)
+          and not sync.is_released(d.booking_id, d.fetched_at)
+      ) d on d.ord = p.ord;
+      perform sync.hold_change(apply_page.organization_id, p.booking_id, p.new_status,
+        p.snapshot || jsonb_build_object('fetched_at', p.fetched_at),
+        d.id, apply_page.run_id)
+      from unnest(plan) p
+      left join unnest(apply_page.deliveries) d on d.external_id = p.external_id
+      where p.verdict = 'held';
+    end if;
+
+    -- Keys are drawn here, so that children and projections can name their booking at once.
+    select array_agg(row(p.ord, p.external_id, p.verdict, p.error, p.snapshot, p.content_hash,
+        p.fetched_at, p.source_updated_at, p.source_version,
+        coalesce(p.booking_id, nextval('public.bookings_id_seq')), p.is_new,
+        p.old_status, p.new_status)::sync.planned_snapshot order by p.ord)
+    into to_write
+    from unnest(plan) p where p.verdict = 'apply';
+
+    if to_write is not null then
+      booking_ids := array(select w.booking_id from unnest(to_write) w);
+      row_changes := array(select w from sync.write_bookings(to_write, booking_ids, apply_page.organization_id, apply_page.source) w);
+      row_changes := row_changes || array(select w from sync.write_booking_dates(to_write, booking_ids, apply_page.organization_id) w);
+      row_changes := row_changes || array(select w from sync.write_booking_products(to_write, booking_ids, apply_page.organization_id) w);
+      row_changes := row_changes || array(select w from sync.write_booking_attachments(to_write, booking_ids, apply_page.organization_id) w);
+
+      written_ids := array(select distinct c.booking_id from unnest(row_changes) c);
+      perform sync.refresh_urls(to_write, written_ids);
+
+      insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict, changes)
+      select apply_page.organization_id, c.booking_id,
+        case when d.id is null then 'import' else 'webhook' end, d.id, apply_page.run_id,
+        case when bool_or(c.table_name = 'bookings' and c.operation = 'created') then 'created' else 'updated' end,
+        jsonb_object_agg(
+          case when c.table_name = 'bookings' then 'bookings.' else c.table_name || '[' || c.key || '].' end || f.key,
+          f.value)
+      from unnest(row_changes) c
+      cross join jsonb_each(c.fields) f
+      left join (
+        select w.booking_id, v.id from unnest(to_write) w
+        join unnest(apply_page.deliveries) v on v.external_id = w.external_id
+      ) d on d.booking_id = c.booking_id
+      group by c.booking_id, d.id;
+
+      -- What a booking drives follows in the same transaction.
+      row_changes := row_changes || array(
+        select w from sync.project(
+          array(select distinct c.booking_id from unnest(row_changes) c where c.table_name in ('bookings', 'booking_dates')),
+          written_ids, apply_page.detailed) w);
+    end if;
+  end if;
+
+  -- A statement that was believed ends the hold of an older one, and uses up a release.
+  if exists (select from sync.held_changes h
+             where h.organization_id = apply_page.organization_id and h.dismissed_at is null
+               and (h.released_at is null or h.settled_at is null)) then
+    update sync.held_changes h set
+      dismissed_at = case when h.released_at is null then now() end,
+      settled_at = case when h.released_at is not null then now() end,
+      by = coalesce(h.by, 'system')
+    from (
+      select o.id, o.snapshot, b.external_id, b.source
+      from sync.held_changes o
+      cross join lateral (select k.external_id, k.source from public.bookings k where k.id = o.booking_id offset 0) b
+      where o.organization_id = apply_page.organization_id and o.dismissed_at is null
+        and (o.released_at is null or o.settled_at is null)
+    ) o, unnest(plan) p
+    where h.id = o.id and o.source = apply_page.source and o.external_id = p.external_id
+      and p.verdict in ('apply', 'unchanged', 'revision')
+      and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
+      -- A list that lags behind says nothing about what was said after it.
+      and case when p.source_version <> (o.snapshot ->> 'source_version')::bigint
+          then p.source_version > (o.snapshot ->> 'source_version')::bigint
+        else coalesce(p.source_updated_at >= (o.snapshot ->> 'source_updated_at')::timestamptz, true) end;
+  end if;
+
+  -- What a person dropped is over when the source has said something else.
+  if exists (select from sync.held_changes h
+             where h.organization_id = apply_page.organization_id and h.dismissed_at is not null
+               and h.settled_at is null and h.by <> 'system') then
+    update sync.held_changes h set settled_at = now()
+    from unnest(plan) p
+    where h.organization_id = apply_page.organization_id and h.booking_id = p.booking_id
+      and h.dismissed_at < coalesce(p.fetched_at, now())
+      and h.settled_at is null and h.by <> 'system' and p.verdict in ('apply', 'revision')
+      and p.snapshot #>> '{booking,status}' <> h.kind and sync.compare_revisions(p.snapshot, h.snapshot) >= 0;
+  end if;
+
+  -- Whoever is seen is not missing, also if nothing of it has changed.
+  if exists (select from sync.source_states s
+             where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+               and s.missing_sightings > 0) then
+    update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
+    where s.organization_id = apply_page.organization_id and s.source = apply_page.source
+      and s.external_id in (
+        select k.external_id from sync.source_states k
+        where k.organization_id = apply_page.organization_id and k.source = apply_page.source
+          and k.missing_sightings > 0
+          and k.external_id in (select p.external_id from unnest(plan) p where p.verdict = 'unchanged')
+        -- Not waited for, since these are not locked in their order: whoever has it at work says so himself.
+        for update skip locked
+      );
+  end if;
+
+  -- An upsert finds its row by key whatever the planner believes.
+  insert into sync.source_states as s (organization_id, source, external_id, source_updated_at,
+    source_version, content_hash, fetched_at)
+  select apply_page.organization_id, apply_page.source, p.external_id, p.source_updated_at,
+    p.source_version, p.content_hash, p.fetched_at
+  from unnest(plan) p
+  where p.verdict in ('apply', 'revision')
+  on conflict on constraint source_states_pkey do update set
+    source_updated_at = coalesce(excluded.source_updated_at, s.source_updated_at),
+    source_version = coalesce(excluded.source_version, s.source_version),
+    content_hash = excluded.content_hash,
+    fetched_at = greatest(excluded.fetched_at, s.fetched_at),
+    missing_sightings = 0,
+    missing_first_seen_at = null,
+    updated_at = now();
+
+  select array_agg(row(p.ord, p.external_id,
+      case p.verdict
+        when 'apply' then case when w.is_new then 'created' when c.booking_id is null then 'unchanged' else 'updated' end
+        when 'revision' then 'unchanged'
+        else p.verdict end,
+      coalesce(w.booking_id, p.booking_id),
+      coalesce(c.changes, case when apply_page.detailed then '[]'::jsonb else '{}'::jsonb end),
+      p.error)::sync.snapshot_verdict order by p.ord)
+  into verdicts
+  from unnest(plan) p
+  left join unnest(to_write) w on w.ord = p.ord
+  left join (
+    select n.booking_id, case when apply_page.detailed then
+        (select jsonb_agg(jsonb_build_object('table', d.table_name, 'key', d.key, 'operation', d.operation, 'fields', d.fields))
+         from unnest(row_changes) d where d.booking_id = n.booking_id)
+      else jsonb_object_agg(n.table_name, jsonb_build_object(
+        'created', n.created, 'updated', n.updated, 'marked_missing', n.marked_missing)) end as changes
+    from (
+      select r.booking_id, r.table_name,
+        count(*) filter (where r.operation = 'created') as created,
+        count(*) filter (where r.operation = 'updated') as updated,
+        count(*) filter (where r.operation = 'marked_missing') as marked_missing
+      from unnest(row_changes) r
+      group by r.booking_id, r.table_name
+    ) n
+    group by n.booking_id
+  ) c on c.booking_id = w.booking_id;
+
+  return verdicts;
+end;
+$$;
+
+comment on function sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean) is
+  'Applies a page of snapshots; a bad value among them fails the whole page (see sync.apply_page_or_halves).';
+
+-- Which field of a snapshot cannot be stored: each is tried alone. Only for a snapshot that failed.
+create function sync.find_bad_field(snapshot jsonb) returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  part record;
+begin
+  for part in
+    select 'booking.' || f.key as path, 'bookings' as target, f.key, f.value
+    from jsonb_each(snapshot -> 'booking') f
+    union all
+    select c.name || '.items[' || i.place - 1 || '].' || f.key, c.target, f.key, f.value
+    from (values ('dates', 'booking_dates'), ('products', 'booking_products'),
+      ('attachments', 'booking_attachments')) as c (name, target)
+    cross join jsonb_array_elements(snapshot #> array[c.name, 'items']) with ordinality as i (item, place)
+    cross join jsonb_each(i.item) f
+  loop
+    begin
+      execute format('select jsonb_populate_record(null::public.%I, $1)', part.target)
+        using jsonb_build_object(part.key, part.value);
+    exception when data_exception then
+      return part.path;
+    end;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function sync.find_bad_field(jsonb) is 'The path of the first field that its column cannot hold; null if a constraint or the whole is the matter.';
+
+-- A value that only a cast or a constraint finds wrong fails the page. Then the page is halved until
+-- the bad snapshot stands alone and is refused by name; the others land. Good pages pay nothing.
+create function sync.apply_page_or_halves(
+  organization_id uuid, source public.booking_source, snapshots jsonb,
+  deliveries sync.deliveries[], run_id uuid, force boolean, detailed boolean
+) returns sync.snapshot_verdict[]
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_variable
+declare
+  size constant integer := jsonb_array_length(snapshots);
+  half constant integer := size / 2;
+  message text;
+  field text;
+  state text;
+begin
+  return sync.apply_page(organization_id, source, snapshots, deliveries, run_id, force, detailed);
+exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+  get stacked diagnostics message = message_text, field = constraint_name, state = returned_sqlstate;
+  if size = 1 then
+    field := coalesce(sync.find_bad_field(snapshots -> 0), nullif(field, ''));
+    return array[row(1, left(snapshots #>> '{0,external_id}', 200), 'invalid', null, '{}',
+      jsonb_build_object('code', 'unstorable_snapshot', 'field', field, 'message', left(message, 500), 'sqlstate', state)
+    )::sync.snapshot_verdict];
+  end if;
+  -- Together, before either half: halves of two pages are in no order.
+  perform sync.lock_page(organization_id, source, snapshots);
+  return array(
+    select row(v.ord, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
+    from unnest(sync.apply_page_or_halves(organization_id, source,
+      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place <= half),
+      deliveries, run_id, force, detailed)) v
+  ) || array(
+    select row(v.ord + half, v.external_id, v.verdict, v.booking_id, v.changes, v.error)::sync.snapshot_verdict
+    from unnest(sync.apply_page_or_halves(organization_id, source,
+      (select jsonb_agg(e.item order by e.place) from jsonb_array_elements(snapshots) with ordinality e (item, place) where e.place > half),
+      deliveries, run_id, force, detailed)) v
+  );
+end;
+$$;
+
+comment on function sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean) is
+  'Applies a page; if a value in it cannot be stored, refuses just the snapshot that has it.';
+
+create function public.apply_snapshots(
+  organization_id uuid,
+  source public.booking_source,
+  snapshots jsonb,
+  delivery_id uuid default null,
+  lease_token uuid default null,
+  run_id uuid default null,
+  force boolean default false,
+  dry_run boolean default false,
+  deliveries jsonb default '[]'
+) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
+language plpgsql
+set search_path = ''
+-- On a database without statistics (a first import) the planner expects one row everywhere and
+-- would join pages by nested loops; and it would compile plans for longer than they run.
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  connection sync.connections;
+  held sync.deliveries[];
+  lost text[];
+  refusal text;
+  accepted jsonb := apply_snapshots.snapshots;
+  verdicts sync.snapshot_verdict[];
+begin
+  if jsonb_typeof(apply_snapshots.snapshots) is distinct from 'array' then
+    raise exception 'Cannot apply snapshots: snapshots is not a JSON array' using errcode = '22023';
+  end if;
+
+  select * into connection from sync.connections c
+  where c.organization_id = apply_snapshots.organization_id and c.source = apply_snapshots.source;
+  refusal := case
+    when connection.id is null then 'unknown_organization'
+    when not apply_snapshots.force and (connection.paused_at is not null or not connection.enabled) then 'paused'
+  end;
+
+  if refusal is null and (apply_snapshots.delivery_id is not null or apply_snapshots.deliveries <> '[]') then
+    -- A worker that lost its lease can finish nothing, and apply nothing in its name.
+    select array_agg(l.held) filter (where (l.held).id is not null),
+      array_agg(coalesce((l.held).external_id, d.external_id)) filter (where (l.held).id is null)
+    into held, lost
+    from (
+      select apply_snapshots.delivery_id as id, apply_snapshots.lease_token as token
+      where apply_snapshots.delivery_id is not null
+      union all
+      select (e.item ->> 'delivery_id')::uuid, (e.item ->> 'lease_token')::uuid
+      from jsonb_array_elements(apply_snapshots.deliveries) e (item)
+      order by 1
+    ) w
+    cross join lateral (select sync.hold_lease(w.id, w.token) as held offset 0) l
+    left join lateral sync.delivery_now(w.id) d on (l.held).id is null;
+    if lost is not null then
+      -- Without a trace of the delivery nobody can tell whose work this is.
+      refusal := case when held is null then 'lease_lost' end;
+      accepted := coalesce((
+        select jsonb_agg(e.snapshot order by e.ord)
+        from jsonb_array_elements(apply_snapshots.snapshots) with ordinality e (snapshot, ord)
+        where coalesce(e.snapshot ->> 'external_id' <> all (lost), true)), '[]');
+    end if;
+  end if;
+
+  if refusal is not null then
+    return query select left(e.snapshot ->> 'external_id', 200), refusal, null::bigint, '{}'::jsonb, null::jsonb
+      from jsonb_array_elements(apply_snapshots.snapshots) as e (snapshot);
+    return;
+  end if;
+
+  if apply_snapshots.dry_run then
+    begin
+      verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
+        accepted, held, apply_snapshots.run_id, apply_snapshots.force, true);
+      raise exception 'dry run' using errcode = 'BSDRY';
+    exception when sqlstate 'BSDRY' then
+      null; -- Everything is undone but the verdicts.
+    end;
+  else
+    verdicts := sync.apply_page_or_halves(apply_snapshots.organization_id, apply_snapshots.source,
+      accepted, held, apply_snapshots.run_id, apply_snapshots.force, false);
+
+    update sync.connections c set last_success_at = now()
+    where exists (select from unnest(verdicts) v where v.verdict in ('created', 'updated'))
+      and c.id in (
+        select k.id from sync.connections k
+        where k.id = connection.id
+          and (k.last_success_at is null or k.last_success_at < now() - interval '10 seconds')
+        for no key update skip locked
+      );
+
+    perform sync.settle_delivery(d,
+      case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
+      jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)),
+      v.error)
+    from unnest(held) d
+    join (
+      select distinct on (v.external_id) v.*
+      from unnest(verdicts) v
+      order by v.external_id, v.verdict = 'stale', v.ord desc
+    ) v on v.external_id = d.external_id;
+  end if;
+
+  return query
+    select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v
+    union all
+    select l.external_id, 'lease_lost', null, '{}', null from unnest(lost) l (external_id);
+end;
+$$;
+
+comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb) is
+  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, skipped (over before connections.not_before and never stored), invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. dry_run rolls back and returns the exact row changes.';
+
+-- schemas/60_project_events.sql
+
+-- Purpose: what the rules and days of bookings call for in the calendar and the warehouse, and which
+-- stored row stands for which of it. Pure reading; the writers come next.
+
+create type sync.desired_event as (
+  organization_id uuid,
+  booking_id bigint,
+  kind text,
+  day date,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  title text,
+  delivery_address text
+);
+
+comment on type sync.desired_event is 'A row that a confirmed booking calls for in the calendar or the warehouse.';
+
+create type sync.stored_day as (row_id bigint, booking_id bigint, kind text, day date, active boolean);
+
+comment on type sync.stored_day is 'A stored calendar or warehouse row, as far as matching needs it.';
+
+-- Wall clock in, instants out (invariant 15). Durations are wall clock too, and an end at or before
+-- its start is on the next day. Where the clocks change, an end that would come before its start
+-- gets the duration that the wall clock shows.
+create function sync.desired_events(booking_ids bigint[], projection text)
+returns setof sync.desired_event
+language sql stable
+set search_path = ''
+as $$
+  with days as (
+    select d.booking_id, d.phase, d.day, d.start_time, d.end_time,
+      row_number() over (partition by d.booking_id, d.phase order by d.day) as place,
+      row_number() over (partition by d.booking_id, d.phase order by d.day desc) as place_from_end
+    from public.booking_dates d
+    where d.booking_id = any (desired_events.booking_ids) and d.source_missing_since is null
+  ), local as (
+    select b.organization_id, b.id as booking_id, r.kind, d.day, o.time_zone, b.delivery_address,
+      sync.fill_title(case when b.rental_only then coalesce(r.rental_only_title_template, r.title_template)
+        else r.title_template end, coalesce(b.title, b.booking_number), b.client_name, d.day::text) as title,
+      d.day + r.day_offset + t.start_time as starts,
+      case when t.end_time is null then d.day + r.day_offset + t.start_time + r.duration
+        when t.end_time <= t.start_time then d.day + r.day_offset + 1 + t.end_time
+        else d.day + r.day_offset + t.end_time end as ends
+    from public.bookings b
+    join public.organizations o on o.id = b.organization_id
+    join sync.effective_rules(desired_events.booking_ids, desired_events.projection) r
+      on r.booking_organization_id = b.organization_id and r.booking_source = b.source
+    join days d on d.booking_id = b.id and d.phase = r.anchor
+      and case r.which when 'first' then d.place = 1 when 'last' then d.place_from_end = 1 else true end
+    cross join lateral (
+      -- The calendar shows the booking's own times; the warehouse has hours of its own.
+      select case when desired_events.projection = 'calendar' then coalesce(d.start_time, r.start_time) else r.start_time end,
+        case when desired_events.projection = 'calendar' then d.end_time end
+    ) as t (start_time, end_time)
+    where b.id = any (desired_events.booking_ids) and b.status = 'CONFIRMED'
+  )
+  select l.organization_id, l.booking_id, l.kind, l.day, l.starts at time zone l.time_zone,
+    case when l.ends at time zone l.time_zone > l.starts at time zone l.time_zone
+      then l.ends at time zone l.time_zone
+      else l.starts at time zone l.time_zone + (l.ends - l.starts) end,
+    case when l.title = '' then l.kind else l.title end, l.delivery_address
+  from local l
+$$;
+
+comment on function sync.desired_events(bigint[], text) is
+  'Every calendar or warehouse row that some bookings call for; none for a booking that is not confirmed.';
+
+-- Which stored row stands for which desired day. As many old days as new ones: the n-th old day
+-- becomes the n-th new one. Else rows keep their day where they can (a list that flickers between
+-- one day and the range loses no team), and the n-th of the rest becomes the n-th of the rest.
+-- Old days are the active ones; without any (a booking that comes back) all of them, each on its day
+-- where it can be. An inactive
+-- row that stands where another must go takes a day that became free.
+create function sync.match_days(stored sync.stored_day[], desired sync.desired_event[])
+returns table (row_id bigint, booking_id bigint, kind text, day date, wanted boolean)
+language sql immutable
+set search_path = ''
+as $$
+  with groups as (
+    select g.booking_id, g.kind, sum(g.wanted) as wanted, sum(g.active) as active
+    from (
+      select d.booking_id, d.kind, 1 as wanted, 0 as active from unnest(match_days.desired) d
+      union all
+      select s.booking_id, s.kind, 0, s.active::integer from unnest(match_days.stored) s
+    ) g
+    group by g.booking_id, g.kind
+  ), old as materialized (
+    select s.row_id, s.booking_id, s.kind, s.day, s.active or g.active = 0 as counts,
+      g.wanted = g.active as shift
+    from unnest(match_days.stored) s
+    join groups g on g.booking_id = s.booking_id and g.kind = s.kind
+    where g.wanted > 0
+  ), new as materialized (
+    select d.booking_id, d.kind, d.day from unnest(match_days.desired) d
+  ), exact as materialized (
+    select o.row_id, o.booking_id, o.kind, o.day
+    from old o join new n on n.booking_id = o.booking_id and n.kind = o.kind and n.day = o.day
+    where not o.shift
+  ), old_rest as (
+    select o.*, row_number() over (partition by o.booking_id, o.kind order by o.day) as place
+    from old o
+    where o.counts and not exists (select from exact e where e.row_id = o.row_id)
+  ), new_rest as (
+    select n.*, row_number() over (partition by n.booking_id, n.kind order by n.day) as place
+    from new n
+    where not exists (select from exact e where e.booking_id = n.booking_id and e.kind = n.kind and e.day = n.day)
+  ), moved as materialized (
+    select o.row_id, n.booking_id, n.kind, n.day, o.day as old_day
+    from new_rest n
+    left join old_rest o on o.booking_id = n.booking_id and o.kind = n.kind and o.place = n.place
+  ), displaced as (
+    select o.row_id, o.booking_id, o.kind, row_number() over (partition by o.booking_id, o.kind order by o.day) as place
+    from old o
+    join moved m on m.booking_id = o.booking_id and m.kind = o.kind and m.day = o.day
+    where not exists (select from exact e where e.row_id = o.row_id)
+      and not exists (select from moved k where k.row_id = o.row_id)
+  ), vacated as (
+    select m.booking_id, m.kind, m.old_day as day, row_number() over (partition by m.booking_id, m.kind order by m.old_day) as place
+    from moved m
+    where m.old_day is not null
+      and not exists (select from moved k where k.booking_id = m.booking_id and k.kind = m.kind and k.day = m.old_day)
+  )
+  select e.row_id, e.booking_id, e.kind, e.day, true from exact e
+  union all
+  select m.row_id, m.booking_id, m.kind, m.day, true from moved m
+  union all
+  select d.row_id, d.booking_id, d.kind, v.day, false
+  from displaced d join vacated v on v.booking_id = d.booking_id and v.kind = d.kind and v.place = d.place
+$$;
+
+comment on function sync.match_days(sync.stored_day[], sync.desired_event[]) is
+  'Pairs stored rows with desired days; row_id null: a new row; wanted false: an inactive row that only makes room.';
+
+-- Purpose: write the calendar and the warehouse of some bookings: one body for both tables, which
+-- differ in the name of the day and in times_locked.
+-- A person's times stay: a row counts as adjusted if adjusted_at is set, its times are locked, or it
+-- simply stands elsewhere than we put it. What the source says goes into derived_*, and a
+-- difference that the source made shows as has_source_changes.
+
+create function sync.project_events(booking_ids bigint[], projection text, detailed boolean)
+returns setof sync.row_change
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query execute format($query$
+    with desired as materialized (
+      select d as wanted from sync.desired_events($1, %1$L) d
+    ), stored as materialized (
+      select e as old, e.adjusted_at is not null or %4$s
+        or (e.starts_at, e.ends_at) is distinct from (e.derived_starts_at, e.derived_ends_at) as adjusted
+      from public.%2$I e where e.booking_id = any ($1)
+    ), matched as materialized (
+      select m.* from sync.match_days(
+        array(select row((s.old).id, (s.old).booking_id, (s.old).event_type, (s.old).%3$I, (s.old).active)::sync.stored_day from stored s),
+        array(select d.wanted from desired d)) m
+    ), changed as materialized (
+      select s.old, jsonb_populate_record(s.old,
+        case when d.wanted is null then jsonb_build_object(
+          'active', false, '%3$s', coalesce(m.day, (s.old).%3$I))
+        else jsonb_build_object(
+          'active', true, '%3$s', m.day,
+          'starts_at', case when s.adjusted then (s.old).starts_at else (d.wanted).starts_at end,
+          'ends_at', case when s.adjusted then (s.old).ends_at else (d.wanted).ends_at end,
+          'derived_starts_at', (d.wanted).starts_at, 'derived_ends_at', (d.wanted).ends_at,
+          'has_source_changes', s.adjusted
+            and ((s.old).starts_at, (s.old).ends_at) is distinct from ((d.wanted).starts_at, (d.wanted).ends_at)
+            and ((s.old).has_source_changes or ((s.old).derived_starts_at, (s.old).derived_ends_at)
+              is distinct from ((d.wanted).starts_at, (d.wanted).ends_at)),
+          'title', (d.wanted).title, 'delivery_address', (d.wanted).delivery_address)
+        end) as new
+      from stored s
+      left join matched m on m.row_id = (s.old).id
+      left join desired d on m.wanted and (d.wanted).booking_id = m.booking_id
+        and (d.wanted).kind = m.kind and (d.wanted).day = m.day
+    ), added as materialized (
+      select d.wanted
+      from matched m
+      join desired d on (d.wanted).booking_id = m.booking_id and (d.wanted).kind = m.kind and (d.wanted).day = m.day
+      where m.row_id is null
+    ), inserted as (
+      insert into public.%2$I (organization_id, booking_id, event_type, %3$I, starts_at, ends_at,
+        derived_starts_at, derived_ends_at, title, delivery_address)
+      select (a.wanted).organization_id, (a.wanted).booking_id, (a.wanted).kind, (a.wanted).day,
+        (a.wanted).starts_at, (a.wanted).ends_at, (a.wanted).starts_at, (a.wanted).ends_at,
+        (a.wanted).title, (a.wanted).delivery_address
+      from added a
+    ), updated as (
+      update public.%2$I e set %3$I = (c.new).%3$I, starts_at = (c.new).starts_at,
+        ends_at = (c.new).ends_at, derived_starts_at = (c.new).derived_starts_at,
+        derived_ends_at = (c.new).derived_ends_at, title = (c.new).title,
+        delivery_address = (c.new).delivery_address,
+        has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
+      from changed c where e.id = (c.old).id and c.new is distinct from c.old
+    )
+    select (a.wanted).booking_id, %2$L, (a.wanted).kind || ' ' || (a.wanted).day, 'created',
+      case when $2 then jsonb_build_object('*', jsonb_build_array(null, to_jsonb(a.wanted) - array['organization_id', 'booking_id'])) end
+    from added a
+    union all
+    select (c.old).booking_id, %2$L, (c.old).event_type || ' ' || (c.old).%3$I, 'updated',
+      case when $2 then sync.changed_fields(to_jsonb(c.old), to_jsonb(c.new)) end
+    from changed c where c.new is distinct from c.old
+  $query$,
+    projection,
+    case projection when 'calendar' then 'calendar_events' else 'warehouse_events' end,
+    case projection when 'calendar' then 'day' else 'basis_day' end,
+    case projection when 'calendar' then 'e.times_locked' else 'false' end)
+  using booking_ids, detailed;
+end;
+$$;
+
+comment on function sync.project_events(bigint[], text, boolean) is
+  'Writes the calendar or the warehouse rows of some bookings; returns what it wrote, with fields if detailed.';
+
+-- schemas/61_project_packing.sql
+
+-- Purpose: write packing projects, their tasks and their items.
+-- Frozen (started, or the rig is less than 14 days away) means that people rely on the list: item
+-- changes become requests for a person to decide. A project that this very call creates is filled.
+
+create function sync.packed_quantities(booking_ids bigint[])
+returns table (booking_id bigint, product_id bigint, quantity numeric)
+language sql stable
+set search_path = ''
+as $$
+  with recursive products as materialized (
+    -- A package that has gone multiplies nothing, as if it had never been known.
+    select p.id, p.booking_id, p.parent_id, p.quantity, p.is_package_component
+    from public.booking_products p
+    where p.booking_id = any (packed_quantities.booking_ids) and p.source_missing_since is null
+  ), pieces as (
+    -- From the rows that stand for themselves down through their components, package by package.
+    select p.id, p.quantity from products p
+    where not p.is_package_component or not exists (select from products q where q.id = p.parent_id)
+    union all
+    select c.id, c.quantity * p.quantity
+    from pieces p
+    join products c on c.parent_id = p.id and c.is_package_component
+  )
+  -- A package header with components is not packed itself, its components are, times the header's
+  -- quantity. Only components multiply; rows that are each other's parents count for themselves.
+  select p.booking_id, p.id, coalesce(n.quantity, p.quantity)
+  from products p
+  left join pieces n on n.id = p.id
+  where not exists (
+    select from products c where c.parent_id = p.id and c.id <> p.id and c.is_package_component)
+$$;
+
+comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row.';
+
+-- known_project_ids: the projects that these bookings have before this call.
+create function sync.project_packing(booking_ids bigint[], known_project_ids bigint[], detailed boolean)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with days as materialized (
+    select d.booking_id,
+      min(d.day) filter (where d.phase = 'rig') as first_rig, min(d.day) filter (where d.phase = 'event') as first_event,
+      max(d.day) filter (where d.phase = 'event') as last_event, max(d.day) filter (where d.phase = 'rig') as last_rig,
+      min(d.day) filter (where d.phase = 'rigdown') as first_rigdown, max(d.day) filter (where d.phase = 'rigdown') as last_rigdown,
+      min(d.day) as first_day, max(d.day) as last_day
+    from public.booking_dates d
+    where d.booking_id = any (project_packing.booking_ids) and d.source_missing_since is null
+    group by d.booking_id
+  ), wanted as materialized (
+    select b.id as booking_id, b.organization_id, b.source, b.client_name, b.delivery_address, b.source_notes,
+      coalesce(nullif(sync.fill_title(r.title_template, b.title, b.client_name,
+        coalesce(d.first_event, d.first_day)::text), ''), b.booking_number, b.external_id) as name,
+      coalesce(d.first_rig, d.first_day) as starts_on, coalesce(d.last_rigdown, d.last_day) as ends_on
+    from public.bookings b
+    join sync.effective_rules(project_packing.booking_ids, 'packing_project') r
+      on r.booking_organization_id = b.organization_id and r.booking_source = b.source
+    left join days d on d.booking_id = b.id
+    where b.id = any (project_packing.booking_ids) and b.status = 'CONFIRMED'
+  ), stored as materialized (
+    select p as old from public.packing_projects p where p.id = any (project_packing.known_project_ids)
+  ), stored_tasks as materialized (
+    select t as old from public.packing_tasks t where t.packing_project_id = any (project_packing.known_project_ids)
+  ), projects as materialized (
+    select w.*, s.old, coalesce((s.old).id, nextval('public.packing_projects_id_seq')) as project_id,
+      jsonb_populate_record(s.old, jsonb_build_object('name', w.name, 'client_name', w.client_name,
+        'starts_on', w.starts_on, 'ends_on', w.ends_on, 'delivery_address', w.delivery_address,
+        'notes', w.source_notes, 'active', true)) as new
+    from wanted w
+    left join stored s on (s.old).booking_id = w.booking_id
+  ), inserted as (
+    insert into public.packing_projects (id, organization_id, booking_id, name, client_name, starts_on, ends_on, delivery_address, notes)
+    overriding system value
+    select p.project_id, p.organization_id, p.booking_id, p.name, p.client_name, p.starts_on, p.ends_on, p.delivery_address, p.source_notes
+    from projects p where p.old is null
+  ), updated as (
+    update public.packing_projects t set name = (p.new).name, client_name = (p.new).client_name,
+      starts_on = (p.new).starts_on, ends_on = (p.new).ends_on,
+      delivery_address = (p.new).delivery_address, notes = (p.new).notes, active = true, updated_at = now()
+    from projects p
+    where t.id = (p.old).id and t.id = any (project_packing.known_project_ids) and p.new is distinct from p.old
+  ), left_out as (
+    update public.packing_projects t set active = false, updated_at = now()
+    where t.id = any (project_packing.known_project_ids) and t.active
+      and not exists (select from wanted w where w.booking_id = t.booking_id)
+    returning t.booking_id, t.name
+  ), wanted_tasks as materialized (
+    select p.project_id, p.organization_id, p.booking_id, r.kind, r.title_template as title, r.sort_order, t.old,
+      case r.which when 'last'
+        then case r.anchor when 'rig' then d.last_rig when 'event' then d.last_event else d.last_rigdown end
+        else case r.anchor when 'rig' then d.first_rig when 'event' then d.first_event else d.first_rigdown end
+      end + r.day_offset as due_on,
+      -- A person's date stays: set as adjusted, or simply standing elsewhere than we put it.
+      coalesce((t.old).completed_at is not null or (t.old).adjusted_at is not null
+        or (t.old).due_on is distinct from (t.old).derived_due_on, false) as kept
+    from projects p
+    join sync.effective_rules(project_packing.booking_ids, 'packing_task') r
+      on r.booking_organization_id = p.organization_id and r.booking_source = p.source
+    left join days d on d.booking_id = p.booking_id
+    left join stored_tasks t on (t.old).packing_project_id = (p.old).id and (t.old).kind = r.kind
+  ), changed_tasks as materialized (
+    select w.*, case when w.kept then (w.old).due_on else w.due_on end as new_due_on
+    from wanted_tasks w
+    where not (w.old is null) and ((w.old).title, (w.old).sort_order, (w.old).due_on, (w.old).derived_due_on)
+      is distinct from (w.title, w.sort_order, case when w.kept then (w.old).due_on else w.due_on end, w.due_on)
+  ), inserted_tasks as (
+    insert into public.packing_tasks (organization_id, packing_project_id, kind, title, due_on, derived_due_on, sort_order)
+    select w.organization_id, w.project_id, w.kind, w.title, w.due_on, w.due_on, w.sort_order
+    from wanted_tasks w where w.old is null
+  ), updated_tasks as (
+    update public.packing_tasks t set title = c.title, sort_order = c.sort_order, due_on = c.new_due_on,
+      derived_due_on = c.due_on, updated_at = now()
+    from changed_tasks c
+    where t.id = (c.old).id and t.packing_project_id = any (project_packing.known_project_ids)
+  )
+  select p.booking_id, 'packing_projects', p.name, case when p.old is null then 'created' else 'updated' end,
+    case when not detailed then null
+      when p.old is null then jsonb_build_object('*', jsonb_build_array(null,
+        jsonb_build_object('name', p.name, 'starts_on', p.starts_on, 'ends_on', p.ends_on)))
+      else sync.changed_fields(to_jsonb(p.old), to_jsonb(p.new)) end
+  from projects p where p.old is null or p.new is distinct from p.old
+  union all
+  select l.booking_id, 'packing_projects', l.name, 'updated',
+    case when detailed then '{"active": [true, false]}'::jsonb end
+  from left_out l
+  union all
+  select w.booking_id, 'packing_tasks', w.kind, 'created',
+    case when detailed then jsonb_build_object('*', jsonb_build_array(null, jsonb_build_object('title', w.title, 'due_on', w.due_on))) end
+  from wanted_tasks w where w.old is null
+  union all
+  select c.booking_id, 'packing_tasks', c.kind, 'updated',
+    case when detailed then jsonb_build_object('derived_due_on', jsonb_build_array((c.old).derived_due_on, c.due_on),
+      'due_on', jsonb_build_array((c.old).due_on, c.new_due_on)) end
+  from changed_tasks c
+$$;
+
+comment on function sync.project_packing(bigint[], bigint[], boolean) is 'Writes the packing projects and tasks of some bookings.';
+
+-- project_ids: the projects of these bookings; new_project_ids: those that this very call has created.
+create function sync.project_packing_items(
+  booking_ids bigint[], project_ids bigint[], new_project_ids bigint[], detailed boolean
+) returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with items as materialized (
+    select i as old from public.packing_items i
+    where i.packing_project_id = any (project_packing_items.project_ids) and i.booking_product_id is not null
+  ), started as materialized (
+    select distinct i.packing_project_id from public.packing_items i
+    where i.packing_project_id = any (project_packing_items.project_ids) and (i.quantity_packed > 0 or i.packed_at is not null)
+  ), requests as materialized (
+    select r.* from public.packing_change_requests r
+    where r.packing_project_id = any (project_packing_items.project_ids)
+  ), projects as materialized (
+    select p.id, p.organization_id, p.booking_id,
+      coalesce(p.starts_on - (now() at time zone o.time_zone)::date < 14, false) as short_notice,
+      p.id <> all (project_packing_items.new_project_ids) and (
+        p.status <> 'planning'
+        or coalesce(p.starts_on - (now() at time zone o.time_zone)::date < 14, false)
+        or exists (select from started i where i.packing_project_id = p.id)
+      ) as frozen
+    from public.packing_projects p
+    join public.organizations o on o.id = p.organization_id
+    where p.id = any (project_packing_items.project_ids) and p.active
+  ), stored as materialized (
+    select i.old, (i.old).packing_project_id, (i.old).booking_product_id
+    from projects p
+    join items i on (i.old).packing_project_id = p.id
+  ), wanted as materialized (
+    select p.id as packing_project_id, q.product_id, q.quantity
+    from projects p
+    join sync.packed_quantities(project_packing_items.booking_ids) q on q.booking_id = p.booking_id
+  ), differences as materialized (
+    select p.id as packing_project_id, p.organization_id, p.booking_id, p.frozen, p.short_notice, s.old,
+      coalesce(w.product_id, s.booking_product_id) as product_id, w.quantity,
+      case when s.old is null or not (s.old).active and w.product_id is not null then 'item_added'
+        when w.product_id is null then 'item_removed' else 'quantity_changed' end as change_type,
+      case when (s.old).active then (s.old).quantity_to_pack end as old_quantity
+    from wanted w
+    full join stored s on s.packing_project_id = w.packing_project_id and s.booking_product_id = w.product_id
+    join projects p on p.id = coalesce(w.packing_project_id, s.packing_project_id)
+    where s.old is null
+      or (s.old).active is distinct from (w.product_id is not null)
+      or (s.old).active and (s.old).quantity_to_pack is distinct from w.quantity
+  ), inserted as (
+    insert into public.packing_items (organization_id, packing_project_id, booking_product_id, quantity_to_pack)
+    select d.organization_id, d.packing_project_id, d.product_id, d.quantity
+    from differences d where not d.frozen and d.old is null
+  ), updated as (
+    update public.packing_items i set active = d.quantity is not null,
+      quantity_to_pack = coalesce(d.quantity, i.quantity_to_pack), updated_at = now()
+    from differences d
+    where not d.frozen and i.id = (d.old).id and i.packing_project_id = any (project_packing_items.project_ids)
+  ), undecided as materialized (
+    -- A person's no stands: a dismissed request does not come back for the same quantity.
+    select d.* from differences d
+    where d.frozen and not exists (
+      select from requests n
+      where n.packing_project_id = d.packing_project_id and n.booking_product_id = d.product_id
+        and n.change_type = d.change_type and n.status = 'dismissed'
+        and n.resolved_by is distinct from 'system' and n.new_quantity is not distinct from d.quantity)
+  ), asked as materialized (
+    select d.*, r.id as pending_id
+    from undecided d
+    left join requests r on r.packing_project_id = d.packing_project_id
+      and r.booking_product_id = d.product_id and r.change_type = d.change_type and r.status = 'pending'
+    where r.id is null or r.new_quantity is distinct from d.quantity
+  ), requested as (
+    insert into public.packing_change_requests (organization_id, packing_project_id,
+      booking_product_id, change_type, old_quantity, new_quantity, urgency)
+    select a.organization_id, a.packing_project_id, a.product_id, a.change_type, a.old_quantity, a.quantity,
+      case when a.short_notice then 'short_notice' else 'normal' end
+    from asked a where a.pending_id is null
+  ), restated as (
+    update public.packing_change_requests r set old_quantity = a.old_quantity, new_quantity = a.quantity,
+      urgency = case when a.short_notice then 'short_notice' else 'normal' end, updated_at = now()
+    from asked a
+    where r.id = a.pending_id and r.packing_project_id = any (project_packing_items.project_ids)
+  ), withdrawn as (
+    -- The cause has gone: the system takes its question back.
+    update public.packing_change_requests r set status = 'dismissed', resolved_at = now(),
+      resolved_by = 'system', updated_at = now()
+    from projects p
+    where r.packing_project_id = p.id and r.packing_project_id = any (project_packing_items.project_ids)
+      and r.status = 'pending'
+      and not exists (select from undecided d
+        where d.packing_project_id = r.packing_project_id
+          and d.product_id = r.booking_product_id and d.change_type = r.change_type)
+    returning r.packing_project_id, r.booking_product_id, r.change_type
+  )
+  select d.booking_id, 'packing_items', d.product_id::text, case when d.old is null then 'created' else 'updated' end,
+    case when detailed then jsonb_build_object('quantity_to_pack', jsonb_build_array(d.old_quantity, d.quantity)) end
+  from differences d where not d.frozen
+  union all
+  select a.booking_id, 'packing_change_requests', a.product_id || ' ' || a.change_type,
+    case when a.pending_id is null then 'created' else 'updated' end,
+    case when detailed then jsonb_build_object('quantity', jsonb_build_array(a.old_quantity, a.quantity)) end
+  from asked a
+  union all
+  select p.booking_id, 'packing_change_requests', w.booking_product_id || ' ' || w.change_type, 'updated',
+    case when detailed then '{"status": ["pending", "dismissed"]}'::jsonb end
+  from withdrawn w join projects p on p.id = w.packing_project_id
+$$;
+
+comment on function sync.project_packing_items(bigint[], bigint[], bigint[], boolean) is
+  'Writes the items of some bookings'' packing projects, or asks a person where a project is frozen. Manual items are never touched.';
+
+create function sync.review_packing(project_ids bigint[]) returns void
+language sql
+set search_path = ''
+as $$
+  with reasons as (
+    select p.id, case count(r.id) when 0 then null
+      when 1 then '1 change of the booking waits for a decision'
+      else count(r.id) || ' changes of the booking wait for a decision' end as reason
+    from public.packing_projects p
+    left join (
+      select q.id, q.packing_project_id from public.packing_change_requests q
+      where q.packing_project_id = any (review_packing.project_ids) and q.status = 'pending'
+    ) r on r.packing_project_id = p.id
+    where p.id = any (review_packing.project_ids)
+    group by p.id
+  )
+  update public.packing_projects p
+  set needs_review = n.reason is not null, review_reason = n.reason, updated_at = now()
+  from reasons n
+  where p.id = n.id and p.id = any (review_packing.project_ids)
+    and p.review_reason is distinct from n.reason
+$$;
+
+comment on function sync.review_packing(bigint[]) is 'Says on each packing project whether changes wait for a person.';
+
+-- schemas/62_project.sql
+
+-- Purpose: everything that stored bookings drive, in one call: calendar, warehouse, packing.
+-- Compatibility: booking_ids are bigint, as bookings.id is.
+
+-- event_ids: bookings whose own row or days may have changed; packing_ids: those of which anything
+-- may have. A page in which only quantities changed reads no calendar.
+create function sync.project(event_ids bigint[], packing_ids bigint[], detailed boolean)
+returns setof sync.row_change
+language plpgsql
+set search_path = ''
+as $$
+declare
+  known_ids bigint[];
+  project_ids bigint[];
+begin
+  if cardinality(event_ids) > 0 then
+    return query select * from sync.project_events(event_ids, 'calendar', detailed);
+    return query select * from sync.project_events(event_ids, 'warehouse', detailed);
+  end if;
+  if cardinality(packing_ids) > 0 then
+    known_ids := array(select p.id from public.packing_projects p where p.booking_id = any (packing_ids));
+    return query select * from sync.project_packing(packing_ids, known_ids, detailed);
+    project_ids := array(select p.id from public.packing_projects p where p.booking_id = any (packing_ids));
+    return query select * from sync.project_packing_items(packing_ids, project_ids,
+      array(select p.id from unnest(project_ids) p (id) where p.id <> all (known_ids)), detailed);
+    if cardinality(known_ids) > 0 then
+      perform sync.review_packing(known_ids);
+    end if;
+  end if;
+end;
+$$;
+
+comment on function sync.project(bigint[], bigint[], boolean) is
+  'Derives calendar and warehouse rows of some bookings and packing rows of others.';
+
+create function public.project_bookings(booking_ids bigint[], detailed boolean default false)
+returns table (booking_id bigint, table_name text, key text, operation text, fields jsonb)
+language plpgsql
+set search_path = ''
+-- As in apply_snapshots: joins in memory, whatever the statistics say.
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+begin
+  -- One projection of a booking at a time, also against operators who changed a rule.
+  perform from public.bookings b where b.id = any (project_bookings.booking_ids) order by b.id for no key update;
+  return query select * from sync.project(coalesce(project_bookings.booking_ids, '{}'),
+    coalesce(project_bookings.booking_ids, '{}'), project_bookings.detailed);
+end;
+$$;
+
+comment on function public.project_bookings(bigint[], boolean) is
+  'Derives calendar, warehouse and packing rows of stored bookings by sync.projection_rules. Writes only what differs; only CONFIRMED bookings have active rows. Returns one row_change per row written, with fields if detailed.';
+
+-- schemas/70_runs.sql
+
+-- Not in the whole list: reported, never acted on. After the second sighting in a row the booking is
+-- asked for alone, and only that answer may mark it missing.
+create function sync.record_absences(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection sync.connections;
+begin
+  select * into connection from sync.connections c
+  where c.organization_id = run.organization_id and c.source = run.source;
+
+  -- In one order, as whoever applies a page does.
+  perform from sync.source_states s
+  where s.organization_id = run.organization_id and s.source = run.source
+    and (s.missing_sightings > 0
+      or not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id))
+  order by s.external_id
+  for update;
+
+  -- In a row: whoever was seen now begins anew.
+  update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
+  where s.organization_id = run.organization_id and s.source = run.source and s.missing_sightings > 0
+    and exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id);
+
+  insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
+  select run.id, b.external_id, 'bookings.*', b.id, null, to_jsonb(b.status), coalesce(s.missing_first_seen_at, now()), 'missing_at_source'
+  from public.bookings b
+  left join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+  where b.organization_id = run.organization_id and b.source = run.source
+    and b.source_missing_since is null and b.created_at < run.started_at
+    and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
+  on conflict (run_id, external_id, field) do nothing;
+
+  insert into sync.source_states (organization_id, source, external_id)
+  select run.organization_id, run.source, d.external_id from sync.drift d
+  where d.run_id = run.id and d.cause = 'missing_at_source'
+  on conflict do nothing;
+  update sync.source_states s set missing_sightings = s.missing_sightings + 1,
+    missing_first_seen_at = coalesce(s.missing_first_seen_at, now()), updated_at = now()
+  from sync.drift d
+  where d.run_id = run.id and d.cause = 'missing_at_source'
+    and s.organization_id = run.organization_id and s.source = run.source and s.external_id = d.external_id;
+
+  perform sync.request_refetch(gen_random_uuid(), connection, d.external_id, 'missing')
+  from sync.drift d
+  join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source
+    and s.external_id = d.external_id and s.missing_sightings = 2
+  where d.run_id = run.id and d.cause = 'missing_at_source';
+end;
+$$;
+
+comment on function sync.record_absences(sync.runs) is
+  'Reports the bookings that a complete reconcile run has not seen, and has those asked for alone that were missing twice in a row.';
+
+-- Purpose: runs over a source, resumable at their checkpoint (invariants 11 to 13).
+
+create function sync.open_run(
+  p_organization_id uuid, p_source public.booking_source, p_mode text, p_parameters jsonb,
+  out run_id uuid, out outcome text, out lease_token uuid, out checkpoint jsonb, out counters jsonb,
+  out parameters jsonb, out cursor timestamptz, out started_at timestamptz
+)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  connection sync.connections;
+  run sync.runs;
+begin
+  -- Locked: of two starts at the same moment one begins and the other is told so.
+  select * into connection from sync.connections c
+  where c.organization_id = p_organization_id and c.source = p_source for no key update;
+  open_run.outcome := case when connection.id is null then 'unknown_organization'
+    when connection.paused_at is not null or not connection.enabled then 'paused' end;
+  if open_run.outcome is not null then
+    return;
+  end if;
+
+  -- Locked only if nobody has it: a page that is being written has its run first and may then need the
+  -- connection that we hold. Whoever writes a page is at work.
+  select * into run from sync.runs r
+  where r.organization_id = p_organization_id and r.source = p_source and r.mode = p_mode
+    and r.status in ('running', 'stopped')
+  for update skip locked;
+  open_run.outcome := case when run.id is not null then
+      case when run.status = 'running' and run.heartbeat_at > now() - interval '60 seconds' then 'busy'
+        else 'resumed' end
+    else 'started' end;
+  if run.id is null then
+    select * into run from sync.runs r
+    where r.organization_id = p_organization_id and r.source = p_source and r.mode = p_mode
+      and r.status in ('running', 'stopped');
+    open_run.outcome := case when run.id is null then 'started' else 'busy' end;
+  end if;
+  if open_run.outcome = 'started' then
+    insert into sync.runs (organization_id, source, mode, parameters, lease_token)
+    values (p_organization_id, p_source, p_mode, coalesce(p_parameters, '{}'), gen_random_uuid())
+    returning * into run;
+  elsif open_run.outcome = 'resumed' then
+    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = clock_timestamp()
+    where r.id = run.id returning * into run;
+  end if;
+  open_run.run_id := run.id;
+  open_run.lease_token := case when open_run.outcome <> 'busy' then run.lease_token end;
+  open_run.checkpoint := run.checkpoint;
+  open_run.counters := run.counters;
+  open_run.parameters := run.parameters;
+  open_run.cursor := connection.cursor;
+  open_run.started_at := run.started_at;
+end;
+$$;
+
+create function public.begin_run(
+  organization_id uuid,
+  source public.booking_source,
+  mode text,
+  parameters jsonb default '{}'
+) returns table (
+  run_id uuid, outcome text, lease_token uuid, checkpoint jsonb, counters jsonb, parameters jsonb,
+  cursor timestamptz, started_at timestamptz
+)
+language sql
+set search_path = ''
+as $$
+  select r.* from sync.open_run($1, $2, $3, $4) r
+$$;
+
+-- What a page's verdicts add to the counters of its run. In SQL, so that a run that dies right after
+-- its checkpoint has counted the page that it applied.
+create function sync.count_verdicts(counters jsonb, verdicts sync.snapshot_verdict[]) returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+  select counters || jsonb_build_object(
+    'verdicts', coalesce(counters -> 'verdicts', '{}') || coalesce((
+      select jsonb_object_agg(n.verdict, n.count + coalesce((counters #>> array['verdicts', n.verdict])::bigint, 0))
+      from (select v.verdict, count(*) as count from unnest(verdicts) v group by v.verdict) n), '{}'),
+    'refused', coalesce((
+      select jsonb_agg(r.item order by r.place)
+      from (
+        select e.item, e.place from jsonb_array_elements(coalesce(counters -> 'refused', '[]')) with ordinality e (item, place)
+        union all
+        select jsonb_build_object('external_id', v.external_id, 'code', v.error ->> 'code', 'field', v.error ->> 'field'),
+          1000000 + v.ord
+        from unnest(verdicts) v where v.verdict = 'invalid'
+        order by 2 limit 50
+      ) r), '[]'))
+$$;
+
+comment on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]) is
+  'The counters of a run with the verdicts of a page added: how many of each, and the first 50 bookings that were refused.';
+
+create function public.checkpoint_run(
+  run_id uuid,
+  lease_token uuid,
+  checkpoint jsonb,
+  counters jsonb,
+  snapshots jsonb default '[]',
+  force boolean default false,
+  sighted_ids jsonb default '[]'
+) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  run sync.runs;
+  verdicts sync.snapshot_verdict[];
+begin
+  -- PT and an HTTP status: codes that the API hands on to its caller.
+  select * into run from sync.runs r where r.id = checkpoint_run.run_id for update;
+  if run.id is null or run.status <> 'running' or run.lease_token is distinct from checkpoint_run.lease_token then
+    raise exception 'Cannot checkpoint run %: another worker has taken it over', checkpoint_run.run_id
+      using errcode = 'PT409';
+  end if;
+  -- A paused connection takes no page, so the run must not get past one (invariant 14).
+  if exists (select from sync.connections c
+             where c.organization_id = run.organization_id and c.source = run.source
+               and (c.paused_at is not null or not c.enabled)) then
+    raise exception 'Cannot checkpoint run %: its connection is paused', checkpoint_run.run_id
+      using errcode = 'PT423';
+  end if;
+  -- One transaction with the page: a run that dies goes on exactly after what it applied.
+  if run.mode = 'reconcile' then
+    -- What a comparison locks it gives back when it is undone, and whoever waited stands in between.
+    perform sync.lock_page(run.organization_id, run.source, checkpoint_run.snapshots);
+    -- Also what could not be taken was there: only what was not listed at all is missing.
+    insert into sync.sightings (run_id, external_id)
+    select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
+    on conflict do nothing;
+    perform sync.record_drift(run, checkpoint_run.snapshots);
+  end if;
+  if run.mode <> 'reconcile' or run.parameters -> 'repair' = 'true' then
+    verdicts := array(
+      select row((row_number() over ())::integer, a.external_id, a.verdict, a.booking_id, a.changes, a.error)::sync.snapshot_verdict
+      from public.apply_snapshots(run.organization_id, run.source,
+        checkpoint_run.snapshots, run_id => run.id,
+        force => checkpoint_run.force or run.mode = 'reconcile') a);
+  end if;
+  if run.mode = 'reconcile' and run.parameters -> 'repair' = 'true' then
+    perform sync.repair_projections(run, checkpoint_run.snapshots);
+  end if;
+  -- The clock, not the transaction's begin: a page that took a minute is a sign of life.
+  update sync.runs r set checkpoint = checkpoint_run.checkpoint,
+    counters = sync.count_verdicts(checkpoint_run.counters, verdicts), heartbeat_at = clock_timestamp()
+  where r.id = run.id;
+  return query select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v order by v.ord;
+end;
+$$;
+
+create function public.finish_run(
+  run_id uuid,
+  lease_token uuid,
+  status text,
+  checkpoint jsonb default null,
+  counters jsonb default null,
+  error jsonb default null
+) returns table (finished boolean)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  run sync.runs;
+begin
+  if finish_run.status not in ('stopped', 'completed', 'failed') then
+    raise exception 'Cannot finish run: status is %', finish_run.status using errcode = '22023';
+  end if;
+  update sync.runs r set status = finish_run.status,
+    checkpoint = coalesce(finish_run.checkpoint, r.checkpoint),
+    counters = coalesce(finish_run.counters, r.counters), error = finish_run.error,
+    heartbeat_at = now(), lease_token = null,
+    finished_at = case when finish_run.status <> 'stopped' then now() end
+  where r.id = finish_run.run_id and r.status = 'running' and r.lease_token = finish_run.lease_token
+  returning * into run;
+  if run.id is null then
+    return query select false;
+    return;
+  end if;
+  if run.mode = 'reconcile' and run.status <> 'stopped' then
+    if run.status = 'completed' and not run.parameters ?| array['start_date', 'end_date', 'since'] then
+      perform sync.record_absences(run);
+    end if;
+    delete from sync.sightings g where g.run_id = run.id;
+  end if;
+  -- Only past what is applied, never backwards, and from when the run began (invariant 13). A run
+  -- over a span of dates, or from a later instant than the cursor, proves nothing about the rest.
+  if run.status = 'completed' and run.mode in ('incremental', 'full')
+    and not run.parameters ?| array['start_date', 'end_date'] then
+    update sync.connections c set cursor = run.started_at - interval '10 minutes', updated_at = now()
+    where c.organization_id = run.organization_id and c.source = run.source
+      and (c.cursor is null or c.cursor < run.started_at - interval '10 minutes')
+      and (run.mode = 'full' or not run.parameters ? 'since'
+        or coalesce((run.parameters ->> 'since')::timestamptz <= c.cursor, false));
+  end if;
+  return query select true;
+end;
+$$;
+
+comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is 'The work of begin_run.';
+comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
+  'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker is at it), paused, unknown_organization.';
+comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb) is
+  'Applies a page of a run and saves how far it got, in one transaction; without snapshots a sign of life. counters are those before the page, whose verdicts are added. sighted_ids are all ids of the page, the refused ones too. Fails with PT409 if another worker has taken the run over, with PT423 if the connection is paused.';
+comment on function public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) is
+  'Ends a run (completed, failed) or lays it down (stopped) for another worker; finished is false if the lease was lost. A completed one moves the cursor.';
+
+-- Purpose: what the runs ask before they begin and after they end: which connections there are,
+-- which runs wait for somebody, what a reconcile run found.
+
+create function public.list_connections(
+  organization_id uuid default null,
+  source public.booking_source default null,
+  mode text default null
+) returns table (
+  organization_id uuid, source public.booking_source, enabled boolean, paused boolean,
+  cursor timestamptz, last_started_at timestamptz
+)
+language sql stable
+set search_path = ''
+as $$
+  select c.organization_id, c.source, c.enabled, c.paused_at is not null, c.cursor, r.started_at
+  from sync.connections c
+  left join lateral (
+    select n.started_at from sync.runs n
+    where n.organization_id = c.organization_id and n.source = c.source and ($3 is null or n.mode = $3)
+    order by n.started_at desc
+    limit 1
+  ) r on true
+  where ($1 is null or c.organization_id = $1) and ($2 is null or c.source = $2)
+  order by r.started_at nulls first, c.organization_id, c.source
+  limit 1000
+$$;
+
+comment on function public.list_connections(uuid, public.booking_source, text) is
+  'Connections with their cursors, those whose last run of a mode lies furthest back first: whoever cannot do all in his time does the others next time.';
+
+create function public.list_resumable_runs(max_runs integer default 20)
+returns table (
+  run_id uuid, organization_id uuid, source public.booking_source, mode text, parameters jsonb,
+  status text, heartbeat_at timestamptz
+)
+language sql stable
+set search_path = ''
+as $$
+  select r.id, r.organization_id, r.source, r.mode, r.parameters, r.status, r.heartbeat_at
+  from sync.runs r
+  join sync.connections c on c.organization_id = r.organization_id and c.source = r.source
+  where c.enabled and c.paused_at is null
+    and (r.status = 'stopped' and coalesce((r.checkpoint ->> 'retry_at')::timestamptz, '-infinity') <= now()
+      or r.status = 'running' and r.heartbeat_at < now() - interval '60 seconds')
+  order by r.heartbeat_at
+  limit $1
+$$;
+
+comment on function public.list_resumable_runs(integer) is
+  'Runs that were laid down at a checkpoint, unless the source asked to wait, and runs whose worker has died; longest idle first. Nothing of a paused connection.';
+
+-- Whoever holds the connection decides, as in begin_run. Only then is it sure that the open run of
+-- this kind is still this one, and no new one is begun by mistake.
+create function sync.lock_open_run(run_id uuid) returns setof sync.runs
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform from sync.connections c
+  join sync.runs r on r.organization_id = c.organization_id and r.source = c.source
+  where r.id = lock_open_run.run_id
+  for no key update of c;
+  return query select r.* from sync.runs r
+    where r.id = lock_open_run.run_id and r.status in ('running', 'stopped');
+end;
+$$;
+
+comment on function sync.lock_open_run(uuid) is 'The run, if it is still open, with its connection locked.';
+
+create function public.resume_run(run_id uuid)
+returns table (
+  run_id uuid, outcome text, lease_token uuid, checkpoint jsonb, counters jsonb, parameters jsonb,
+  cursor timestamptz, started_at timestamptz, organization_id uuid, source public.booking_source, mode text
+)
+language sql
+set search_path = ''
+as $$
+  select o.*, r.organization_id, r.source, r.mode
+  from sync.lock_open_run($1) r
+  cross join lateral sync.open_run(r.organization_id, r.source, r.mode, r.parameters) o
+$$;
+
+comment on function public.resume_run(uuid) is
+  'Takes up one run that is still open, as begin_run would; no row if it has ended meanwhile.';
+
+-- schemas/71_drift.sql
+
+create table sync.drift (
+  run_id uuid not null references sync.runs (id) on delete cascade,
+  external_id text not null,
+  field text not null,
+  booking_id bigint,
+  theirs jsonb,
+  ours jsonb,
+  first_seen_at timestamptz not null default now(),
+  cause text,
+  repaired_at timestamptz,
+  primary key (run_id, external_id, field)
+);
+
+comment on table sync.drift is 'Differences between source and database that a reconcile run found.';
+comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped it), planner_owned, stale, projection (our own derived row is off), missing_at_source.';
+
+-- Purpose: reconcile. What the source says is compared with what is stored by applying it, field by
+-- field, and undoing that: the difference is what the very same path would write.
+
+create function sync.record_drift(run sync.runs, snapshots jsonb) returns void
+language plpgsql
+set search_path = ''
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  verdicts sync.snapshot_verdict[];
+  projected sync.row_change[];
+  booking_ids bigint[];
+begin
+  insert into sync.sightings (run_id, external_id)
+  select run.id, e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot)
+  where e.snapshot ->> 'external_id' is not null
+  on conflict do nothing;
+
+  begin
+    verdicts := sync.apply_page_or_halves(run.organization_id, run.source, snapshots, null, run.id, true, true);
+    booking_ids := array(select v.booking_id from unnest(verdicts) v
+      where v.booking_id is not null and v.verdict in ('updated', 'unchanged'));
+    projected := array(
+      select row(p.booking_id, p.table_name, p.key, p.operation, p.fields)::sync.row_change
+      from public.project_bookings(booking_ids, true) p);
+    raise exception 'compared' using errcode = 'BSDRY';
+  exception when sqlstate 'BSDRY' then
+    null;
+  end;
+
+  insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
+  select run.id, d.external_id, d.field, d.booking_id, d.theirs, d.ours,
+    -- Since when: carried on from the last run if that had found the same.
+    coalesce((
+      select p.first_seen_at from sync.drift p
+      where p.run_id = (
+          select r.id from sync.runs r
+          where r.organization_id = run.organization_id and r.source = run.source and r.mode = 'reconcile'
+            and r.status = 'completed' and r.id <> run.id
+          order by r.started_at desc limit 1)
+        and p.external_id = d.external_id and p.field = d.field and p.repaired_at is null), now()),
+    d.cause
+  from (
+    select v.external_id, v.booking_id,
+      case c.change ->> 'table' when 'bookings' then 'bookings.' || f.key
+        else (c.change ->> 'table') || '[' || (c.change ->> 'key') || '].' || f.key end as field,
+      f.value -> 1 as theirs, f.value -> 0 as ours,
+      case when c.change ->> 'table' not in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments') then 'projection'
+        when h.id is not null then 'held'
+        when (e.snapshot ->> 'source_version')::bigint < s.source_version
+          or (e.snapshot ->> 'source_updated_at')::timestamptz < s.source_updated_at then 'stale'
+        else 'missed_webhook' end as cause
+    from unnest(verdicts) v
+    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+    cross join jsonb_array_elements(v.changes) c (change)
+    cross join jsonb_each(coalesce(c.change -> 'fields', '{}')) f
+    left join sync.held_changes h on h.booking_id = v.booking_id and h.released_at is null and h.dismissed_at is null
+    left join lateral (
+      select t.source_version, t.source_updated_at from sync.source_states t
+      where t.organization_id = run.organization_id and t.source = run.source and t.external_id = v.external_id
+      offset 0
+    ) s on true
+    where v.verdict = 'updated'
+      -- What follows from a drift in the source's own rows is not drift of its own.
+      and c.change ->> 'table' in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments')
+      and f.key not in ('status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at', 'is_stub')
+      -- The same status in another word: a list and a tombstone have one each.
+      and not (c.change ->> 'table' = 'bookings' and f.key = 'source_status'
+        and e.snapshot #>> '{booking,status}' = (select k.status::text from public.bookings k where k.id = v.booking_id))
+    union all
+    select v.external_id, null, 'bookings.*', to_jsonb('present'::text), null, 'missed_webhook'
+    from unnest(verdicts) v where v.verdict = 'created'
+    union all
+    select v.external_id, v.booking_id, 'bookings.status', e.snapshot #> '{booking,status}', to_jsonb(b.status), 'held'
+    from unnest(verdicts) v
+    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+    cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
+    where v.verdict = 'held'
+    union all
+    select v.external_id, v.booking_id, 'bookings.status', to_jsonb(h.kind), to_jsonb(b.status), 'dismissed'
+    from unnest(verdicts) v
+    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+    join public.bookings b on b.id = v.booking_id and b.id = any (booking_ids)
+    join sync.held_changes h on h.booking_id = b.id and h.kind = e.snapshot #>> '{booking,status}'
+      and sync.is_dropped(b.id, h.kind::public.booking_status, e.snapshot)
+    where b.status::text <> h.kind
+    group by v.external_id, v.booking_id, h.kind, b.status
+    union all
+    select v.external_id, p.booking_id,
+      p.table_name || '[' || case when p.table_name = 'packing_items' then coalesce(
+          (select k.external_id from public.booking_products k where k.id = p.key::bigint), p.key)
+        else p.key end || '].' || f.key,
+      f.value -> 1, f.value -> 0, 'projection'
+    from unnest(projected) p
+    join unnest(verdicts) v on v.booking_id = p.booking_id and v.verdict = 'unchanged'
+    cross join jsonb_each(coalesce(p.fields, '{}')) f
+    union all
+    -- A person decided otherwise after the source had moved the day.
+    select v.external_id, k.booking_id, 'calendar_events[' || k.event_type || ' ' || k.day || '].starts_at',
+      to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
+    from unnest(verdicts) v
+    join public.calendar_events k on k.booking_id = v.booking_id and k.booking_id = any (booking_ids)
+      and k.has_source_changes and k.active
+    union all
+    select v.external_id, k.booking_id, 'warehouse_events[' || k.event_type || ' ' || k.basis_day || '].starts_at',
+      to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
+    from unnest(verdicts) v
+    join public.warehouse_events k on k.booking_id = v.booking_id and k.booking_id = any (booking_ids)
+      and k.has_source_changes and k.active
+  ) d
+  on conflict (run_id, external_id, field) do nothing;
+
+  -- Links carry tokens that run out; a nightly pass keeps them fresh.
+  with listed as materialized (
+    select b.id as booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url
+    from unnest(verdicts) v
+    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+    cross join jsonb_array_elements(e.snapshot #> '{attachments,items}') i (item)
+    join public.bookings b on b.id = v.booking_id and b.id = any (booking_ids)
+    where v.verdict in ('updated', 'unchanged')
+  )
+  update public.booking_attachments a set url = l.url
+  from listed l
+  where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key
+    and a.origin = 'import' and a.url <> l.url;
+end;
+$$;
+
+comment on function sync.record_drift(sync.runs, jsonb) is
+  'Compares a page with what is stored and notes each differing field; changes no row but the links of attachments.';
+
+create function sync.repair_projections(run sync.runs, snapshots jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform from public.project_bookings(array(
+    select b.id from jsonb_array_elements(snapshots) e (snapshot)
+    join public.bookings b on b.organization_id = run.organization_id and b.source = run.source
+      and b.external_id = e.snapshot ->> 'external_id'));
+  -- Repaired is what a second comparison would not find again: all but what waits for a person.
+  update sync.drift d set repaired_at = now()
+  where d.run_id = run.id and d.repaired_at is null and d.cause in ('missed_webhook', 'stale', 'projection')
+    and d.external_id in (select e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot));
+end;
+$$;
+
+comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings anew and notes what the repair has mended.';
+
+create function public.list_drift(run_id uuid, max_rows integer default 100)
+returns table (
+  external_id text, field text, booking_id bigint, theirs jsonb, ours jsonb,
+  first_seen_at timestamptz, cause text, repaired_at timestamptz
+)
+language sql stable
+set search_path = ''
+as $$
+  select d.external_id, d.field, d.booking_id, d.theirs, d.ours, d.first_seen_at, d.cause, d.repaired_at
+  from sync.drift d
+  where d.run_id = $1
+  order by d.first_seen_at, d.external_id, d.field
+  limit $2
+$$;
+
+comment on function public.list_drift(uuid, integer) is 'The drift that a reconcile run found, oldest first.';
+
+create function public.count_drift(run_id uuid)
+returns table (cause text, fields bigint, bookings bigint, repaired bigint)
+language sql stable
+set search_path = ''
+as $$
+  select d.cause, count(*), count(distinct d.external_id), count(d.repaired_at)
+  from sync.drift d
+  where d.run_id = $1
+  group by d.cause
+  order by d.cause
+$$;
+
+comment on function public.count_drift(uuid) is
+  'How many fields of how many bookings differ by cause, and how many of those fields were repaired.';
+
+-- schemas/80_planner_triggers.sql
+
+-- Purpose: what follows when a person changes a row through the API: the adjustment is remembered,
+-- a decision about packing takes effect, and history says who did it (invariants 8 and 17).
+-- All of it fires for `authenticated` only; the import pays nothing.
+-- Definer: people may write planner-owned columns, these triggers note what follows from it.
+
+create function sync.note_adjustment() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if (new.starts_at, new.ends_at) is distinct from (old.starts_at, old.ends_at) then
+    -- Set to what the source says: given back to it.
+    new.adjusted_at := case
+      when (new.starts_at, new.ends_at) is distinct from (new.derived_starts_at, new.derived_ends_at) then now() end;
+    -- Whoever sets the times has seen what the source said.
+    new.has_source_changes := false;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function sync.note_adjustment() is 'Trigger: times that a person set are theirs from now on.';
+
+create trigger calendar_events_note_adjustment before update of starts_at, ends_at on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
+
+create trigger warehouse_events_note_adjustment before update of starts_at, ends_at on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
+
+create function sync.note_due_date() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if new.due_on is distinct from old.due_on then
+    new.adjusted_at := case when new.due_on is distinct from new.derived_due_on then now() end;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function sync.note_due_date() is 'Trigger: a due date that a person set is theirs from now on.';
+
+create trigger packing_tasks_note_due_date before update of due_on on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.note_due_date();
+
+create function sync.note_attachment() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  new.origin := 'user';
+  new.url_key := sync.url_key(new.url);
+  return new;
+end;
+$$;
+
+comment on function sync.note_attachment() is 'Trigger: a file that a person adds is theirs, with its identity taken from its URL.';
+
+create trigger booking_attachments_note_attachment before insert on public.booking_attachments
+  for each row when (current_user = 'authenticated') execute function sync.note_attachment();
+
+-- Before: who decided and when. After: what follows for the list.
+create function sync.note_resolution() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if old.status <> 'pending' and new.status <> old.status then
+    raise exception 'Cannot change packing change request %: it is already %', old.id, old.status
+      using errcode = '23514';
+  end if;
+  if new.status <> 'pending' and old.status = 'pending' then
+    new.resolved_at := now();
+    new.resolved_by := coalesce((select auth.uid())::text, new.resolved_by);
+  end if;
+  return new;
+end;
+$$;
+
+comment on function sync.note_resolution() is 'Trigger: a request is decided once, and says by whom.';
+
+create function sync.apply_resolution() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if old.status = 'pending' and new.status = 'accepted' then
+    insert into public.packing_items as i (organization_id, packing_project_id, booking_product_id, quantity_to_pack)
+    select new.organization_id, new.packing_project_id, new.booking_product_id, new.new_quantity
+    where new.change_type <> 'item_removed'
+    on conflict on constraint packing_items_project_product_key
+    do update set quantity_to_pack = excluded.quantity_to_pack, active = true, updated_at = now();
+    update public.packing_items i set active = false, updated_at = now()
+    where new.change_type = 'item_removed'
+      and i.packing_project_id = new.packing_project_id and i.booking_product_id = new.booking_product_id;
+  end if;
+  if new.status <> old.status then
+    perform sync.review_packing(array[new.packing_project_id]);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the list; the project then says what still waits.';
+
+create trigger packing_change_requests_note_resolution before update of status on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.note_resolution();
+
+create trigger packing_change_requests_apply_resolution after update of status on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.apply_resolution();
+
+create function sync.record_planner_change() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  row_now constant jsonb := to_jsonb(new);
+  booking bigint := (row_now ->> 'booking_id')::bigint;
+  name text := tg_table_name || '[' || new.id || '].';
+  fields jsonb;
+begin
+  if tg_table_name = 'bookings' then
+    booking := new.id;
+    name := 'bookings.';
+  elsif row_now ? 'packing_project_id' then
+    select p.booking_id into booking from public.packing_projects p
+    where p.id = (row_now ->> 'packing_project_id')::bigint;
+  end if;
+  fields := case when tg_op = 'INSERT' then jsonb_build_object('*', jsonb_build_array(null, row_now - array['id', 'organization_id', 'created_at', 'updated_at']))
+    else sync.changed_fields(to_jsonb(old), row_now) end;
+  if booking is not null and fields <> '{}' then
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict, changes)
+    select new.organization_id, booking, 'planner', (select auth.uid())::text, 'updated',
+      jsonb_object_agg(name || f.key, f.value)
+    from jsonb_each(fields) f;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function sync.record_planner_change() is 'Trigger: what a person changed goes into the booking''s history, under their user id.';
+
+do $$
+declare
+  table_name text;
+begin
+  foreach table_name in array array['bookings', 'calendar_events', 'warehouse_events',
+    'packing_projects', 'packing_tasks', 'packing_items', 'packing_change_requests'] loop
+    execute format('create trigger %I after update on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
+      table_name || '_record_planner_change', table_name);
+  end loop;
+  foreach table_name in array array['packing_items', 'booking_attachments'] loop
+    execute format('create trigger %I after insert on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
+      table_name || '_record_planner_insert', table_name);
+  end loop;
+end;
+$$;
+
+-- schemas/81_policies.sql
+
+alter table public.organizations enable row level security;
+
+alter table public.organization_members enable row level security;
+
+create policy organization_members_select on public.organization_members
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy organizations_select on public.organizations
+  for select to authenticated
+  using (id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())
+  ));
+
+alter table sync.connections enable row level security;
+
+alter table sync.deliveries enable row level security;
+
+alter table sync.source_states enable row level security;
+
+alter table sync.runs enable row level security;
+
+alter table sync.sightings enable row level security;
+
+alter table sync.held_changes enable row level security;
+
+alter table sync.drift enable row level security;
+
+alter table sync.projection_rules enable row level security;
+
+-- Purpose: who reads and writes the domain tables through the API.
+-- Members read the rows of their organizations. Planners write planner-owned columns only, by
+-- column grants (design: "Planners write"); everything else is written by the RPCs as service_role.
+-- Row level security is the second fence: organization by organization.
+
+alter table public.bookings enable row level security;
+
+alter table public.booking_dates enable row level security;
+
+alter table public.booking_products enable row level security;
+
+alter table public.booking_attachments enable row level security;
+
+alter table public.booking_history enable row level security;
+
+alter table public.calendar_events enable row level security;
+
+alter table public.warehouse_events enable row level security;
+
+alter table public.packing_projects enable row level security;
+
+alter table public.packing_tasks enable row level security;
+
+alter table public.packing_items enable row level security;
+
+alter table public.packing_change_requests enable row level security;
+
+-- One policy per table and command; the membership is looked up once per statement.
+do $$
+declare
+  table_name text;
+  member constant text :=
+    '(organization_id in (select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))';
+begin
+  foreach table_name in array array[
+    'bookings', 'booking_dates', 'booking_products', 'booking_attachments', 'booking_history',
+    'calendar_events', 'warehouse_events', 'packing_projects', 'packing_tasks', 'packing_items',
+    'packing_change_requests'
+  ] loop
+    execute format('create policy %I on public.%I for select to authenticated using %s',
+      table_name || '_select', table_name, member);
+  end loop;
+  foreach table_name in array array[
+    'bookings', 'calendar_events', 'warehouse_events', 'packing_projects', 'packing_tasks',
+    'packing_items', 'packing_change_requests'
+  ] loop
+    execute format('create policy %I on public.%I for update to authenticated using %s with check %s',
+      table_name || '_update', table_name, member, member);
+    execute format(
+      'create trigger %I before update on public.%I for each row when (current_user = ''authenticated'') execute function sync.touch_updated_at()',
+      table_name || '_touch_updated_at', table_name);
+  end loop;
+  execute format(
+    'create policy calendar_events_insert on public.calendar_events for insert to authenticated with check (event_type in (''activity'', ''todo'') and %s)', member);
+  execute format(
+    'create policy packing_items_insert on public.packing_items for insert to authenticated with check (manual_name is not null and %s)', member);
+  execute format(
+    'create policy booking_attachments_insert on public.booking_attachments for insert to authenticated with check (origin = ''user'' and %s)', member);
+end;
+$$;
+
+-- schemas/90_explain.sql
+
+-- Purpose: why does this row look as it does? One ordered timeline in words (invariant 17), and the
+-- state of every connection at a glance.
+
+create function sync.describe_subject(history_key text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case k.table_name when 'booking_dates' then 'the day ' when 'booking_products' then 'the product '
+      when 'booking_attachments' then 'the file ' else 'the booking' end
+    || coalesce(substring(history_key from '\[(.*)\]'), '')
+  from (select split_part(split_part(history_key, '[', 1), '.', 1)) k (table_name)
+$$;
+
+comment on function sync.describe_subject(text) is
+  'What a key of booking_history.changes is about: table[external_id].field as "the product p-1".';
+
+-- One changed field in words. Whole new rows are counted by their table, not spelled out.
+create function sync.describe_changes(changes jsonb) returns text
+language sql stable
+set search_path = ''
+as $$
+  select string_agg(w.words, '; ' order by w.place, w.words)
+  from (
+    select 1 as place, case
+        when right(c.key, 21) = '.source_missing_since' then sync.describe_subject(c.key) || case
+          when c.value ->> 1 is not null then ' is no longer listed by the source' else ' is listed by the source again' end
+        else regexp_replace(c.key, '^(bookings\.|booking_(?=[a-z]+\[))', '') || ': '
+          || coalesce(c.value ->> 0, 'nothing') || ' → ' || coalesce(c.value ->> 1, 'nothing') end as words
+    from jsonb_each(changes) c
+    where right(c.key, 2) <> '.*'
+      and c.key not in ('bookings.status_changed_at', 'bookings.confirmed_at', 'bookings.completed_at',
+        'bookings.cancelled_at', 'bookings.rejected_at', 'bookings.extra', 'bookings.economics')
+    union all
+    -- Days are what people plan by; of the rest the number tells enough.
+    select 2, case when n.table_name = 'booking_dates' then 'new: ' || n.days
+      else n.count || ' new in ' || n.table_name end
+    from (
+      select split_part(c.key, '[', 1) as table_name, count(*) as count,
+        string_agg(sync.describe_subject(c.key), ', ' order by c.key) as days
+      from jsonb_each(changes) c
+      where right(c.key, 2) = '.*'
+      group by split_part(c.key, '[', 1)
+    ) n
+  ) w
+$$;
+
+comment on function sync.describe_changes(jsonb) is 'History changes as a sentence.';
+
+-- Purpose: explain_booking says in words a planner understands what it said in the names of columns:
+-- which day, product or file is new or no longer listed, which run an import was part of, what the
+-- brake stopped, what the read after an event said, which field of a body was wrong. One thing has one
+-- line, and a cause stands before its effect.
+-- Compatible: same arguments, same columns; other texts in summary, and no second line for a hold that
+-- a person has decided on (released, dismissed say it).
+
+-- What is known of a failure, as one sentence with a full stop.
+create function sync.describe_error(error jsonb) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select rtrim(coalesce(error ->> 'message', 'no reason is known'), '. ')
+    || coalesce(' (' || (
+      select string_agg(concat_ws(': ', d.detail ->> 'field', rtrim(d.detail ->> 'message', '.')), '; ' order by d.place)
+      from jsonb_array_elements(case jsonb_typeof(error -> 'details') when 'array' then error -> 'details' else '[]' end)
+        with ordinality d (detail, place)
+      where d.detail ->> 'message' is distinct from error ->> 'message') || ')', '') || '.'
+$$;
+
+comment on function sync.describe_error(jsonb) is 'last_error of a delivery as a sentence: its message, and in brackets which field was wrong.';
+
+-- What a read of the booking came to.
+create function sync.describe_outcome(outcome text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case outcome
+    when 'created' then 'the booking is new' when 'updated' then 'the booking has changed'
+    when 'unchanged' then 'nothing has changed' when 'revision' then 'nothing has changed'
+    when 'stale' then 'what was read is older than what is known'
+    when 'skipped' then 'over before the first day that counts here'
+    when 'not_found' then 'the source does not know the booking, or cannot confirm it; nothing was changed'
+    when 'held' then 'the brake has stopped the change'
+    else coalesce(outcome, 'done') end
+$$;
+
+comment on function sync.describe_outcome(text) is 'The outcome of an import in words.';
+
+-- A delivery as its sender said it.
+create function sync.describe_delivery(delivery sync.deliveries) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case when delivery.status = 'invalid' then format('%s sent something that could not be used', s.sender)
+    else format('%s said "%s"%s', s.sender, coalesce(delivery.event_type, 'changed'),
+      coalesce(' (its clock: ' || delivery.event_timestamp || ')', '')) end
+  from (select case delivery.function when 'headout-webhook' then 'Headout' else 'EventFlow' end) s (sender)
+$$;
+
+comment on function sync.describe_delivery(sync.deliveries) is 'What a delivery says, without a full stop.';
+
+create function public.explain_booking(booking_id bigint)
+returns table (at timestamptz, what text, summary text, delivery_id uuid, run_id uuid, details jsonb)
+language sql stable
+set search_path = ''
+as $$
+  with booking as (
+    select b.id, b.organization_id, b.source, b.external_id, c.id as connection_id
+    from public.bookings b
+    left join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+    where b.id = $1
+  ), deliveries as (
+    select d as delivery, d.* from booking b
+    join sync.deliveries d on d.connection_id = b.connection_id and d.external_id = b.external_id
+  ), timeline as (
+    -- Within one instant: what was received, what a person decided, what was asked for then, what
+    -- changed, what came of it.
+    select d.received_at as at, case when d.function = 'import-bookings' then 3 else 1 end as place,
+      case when d.replay_of is not null then 'replayed'
+        when d.status = 'duplicate' then 'repeated' when d.event_type = 'release' then 'release'
+        when d.event_type in ('refetch', 'missing') then 'refetch' else 'received' end as what,
+      case when d.replay_of is not null then coalesce((
+          select format('An operator has a delivery of %s processed again: %s.',
+            to_char(o.received_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), sync.describe_delivery(o))
+          from sync.deliveries o where o.id = d.replay_of), 'An operator has a delivery processed again.')
+        when d.event_type = 'release' then 'The booking is read afresh after a release.'
+        when d.event_type = 'missing' then 'The booking is asked for alone: two lists in a row have not had it.'
+        when d.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
+        else sync.describe_delivery(d.delivery) || case when d.status = 'duplicate' then ', which delivery '
+          || coalesce(d.duplicate_of::text, '(pruned)') || ' had said already' else '' end || '.'
+      end as summary,
+      d.id as delivery_id, null::uuid as run_id, d.body as details
+    from deliveries d
+    union all
+    select coalesce(d.finished_at, d.claimed_at), 6,
+      case when d.status in ('pending', 'processing') then 'waiting' else d.status end,
+      case d.status
+        when 'pending' then format('Attempt %s failed: %s To be tried again at %s.', d.attempts, sync.describe_error(d.last_error),
+          to_char(d.next_attempt_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+        when 'processing' then format('Attempt %s is running.', d.attempts)
+        when 'stale' then 'Older than what was known already; nothing changed.'
+        when 'invalid' then 'Kept, but it could not be used: ' || sync.describe_error(d.last_error)
+        when 'dead' then format('Given up after %s %s: %s', d.attempts, case d.attempts when 1 then 'attempt' else 'attempts' end,
+          sync.describe_error(d.last_error))
+        else case
+          when (d.result || coalesce(d.result -> 'refetch', '{}')) ? 'coalesced_into'
+            then 'Covered by a read for another delivery of this booking.'
+          else case when d.result ? 'refetch' then 'Checked at the source: ' else 'Processed: ' end
+            || sync.describe_outcome(coalesce(d.result #>> '{refetch,outcome}', d.result ->> 'outcome'))
+            || case when d.attempts > 1 then format(' (attempt %s)', d.attempts) else '' end || '.' end
+      end,
+      d.id, null, coalesce(d.last_error, d.result)
+    from deliveries d
+    -- What is held says so where it was stopped.
+    where d.status not in ('duplicate', 'held') and (d.status <> 'pending' or d.attempts > 0)
+    union all
+    select h.at, case when h.verdict in ('released', 'dismissed') then 2 else 4 end, h.verdict, case h.verdict
+        when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
+        when 'stub_created' then 'The booking became known from an event'
+        when 'conflict' then 'The event contradicts a final status; a read decides'
+        when 'marked_missing' then 'Neither two lists in a row nor a read of it alone have had it: marked missing'
+        when 'held' then coalesce('The change to ' || (
+          select k.kind from sync.held_changes k where k.booking_id = h.booking_id and k.held_at = h.at limit 1),
+          'A change') || ' was stopped by the brake and waits for a person'
+        when 'released' then coalesce((
+          select 'The change to ' || k.kind || ' was let pass' from sync.held_changes k
+          where k.booking_id = h.booking_id and k.released_at = h.at limit 1), 'Let pass') || ' by ' || coalesce(h.actor_id, 'an operator')
+        when 'dismissed' then coalesce((
+          select 'The change to ' || k.kind || ' was dropped' from sync.held_changes k
+          where k.booking_id = h.booking_id and k.dismissed_at = h.at limit 1), 'Dropped') || ' by ' || coalesce(h.actor_id, 'an operator')
+        else h.verdict end
+      || case h.actor when 'planner' then ' by planner ' || coalesce(h.actor_id, '') when 'import' then
+          case when h.verdict = 'marked_missing' then '' else coalesce(' (' || r.mode || ' run)', ' (import)') end else '' end
+      || coalesce(': ' || sync.describe_changes(case when h.verdict = 'marked_missing' then '{}' else h.changes end), '') || '.',
+      h.delivery_id, h.run_id, h.changes
+    from public.booking_history h
+    left join sync.runs r on r.id = h.run_id
+    where h.booking_id = $1
+    union all
+    select h.dismissed_at, 5, 'hold_ended', format('The hold on %s ended: a later statement was believed.', h.kind),
+      h.delivery_id, h.run_id, h.snapshot
+    from sync.held_changes h
+    where h.booking_id = $1 and h.dismissed_at is not null and h.by = 'system'
+  )
+  select t.at, t.what, t.summary, t.delivery_id, t.run_id, t.details
+  from timeline t
+  order by t.at, t.place, t.delivery_id
+$$;
+
+comment on function public.explain_booking(bigint) is
+  'Everything that happened to a booking, in order and in words: deliveries, what became of them, field changes with before and after, holds, releases, replays.';
+
+-- schemas/91_operators.sql
+
+-- Purpose: what an operator does by hand: replay, release or dismiss, pause and resume.
+
+create function public.replay_deliveries(
+  delivery_ids uuid[] default null,
+  organization_id uuid default null,
+  source public.booking_source default null,
+  external_id text default null,
+  status text default null,
+  received_from timestamptz default null,
+  received_to timestamptz default null,
+  count_only boolean default true
+) returns table (matched bigint, replayed bigint, without_booking bigint)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  chosen uuid[];
+  nameless bigint;
+  written bigint := 0;
+begin
+  if num_nonnulls(replay_deliveries.delivery_ids, replay_deliveries.external_id,
+      replay_deliveries.status, replay_deliveries.received_from, replay_deliveries.received_to) = 0 then
+    raise exception 'Cannot replay: name deliveries, a booking, a status or a time window'
+      using errcode = '22023';
+  end if;
+
+  if replay_deliveries.status not in ('pending', 'processing', 'succeeded', 'duplicate', 'stale', 'held', 'invalid', 'dead') then
+    raise exception 'Cannot replay: % is not a status of deliveries', replay_deliveries.status using errcode = '22023';
+  end if;
+
+  select array_agg(d.id) filter (where d.connection_id is not null and d.external_id is not null),
+    count(*) filter (where d.connection_id is null or d.external_id is null)
+  into chosen, nameless
+  from sync.deliveries d
+  left join sync.connections c on c.id = d.connection_id
+  where (replay_deliveries.delivery_ids is null or d.id = any (replay_deliveries.delivery_ids))
+    and (replay_deliveries.organization_id is null or c.organization_id = replay_deliveries.organization_id)
+    and (replay_deliveries.source is null or c.source = replay_deliveries.source)
+    and (replay_deliveries.external_id is null or d.external_id = replay_deliveries.external_id)
+    and (replay_deliveries.status is null or d.status = replay_deliveries.status)
+    -- A window or a status means what was sent to us, once, and of what was given up only what no
+    -- replay has brought to an end; a replay itself is named by its id.
+    and (replay_deliveries.delivery_ids is not null or d.replay_of is null
+      and (d.status <> 'dead' or sync.is_given_up(d.id)))
+    and (replay_deliveries.received_from is null or d.received_at >= replay_deliveries.received_from)
+    and (replay_deliveries.received_to is null or d.received_at < replay_deliveries.received_to);
+
+  if not replay_deliveries.count_only and chosen is not null then
+    with lanes as (
+      select distinct c.organization_id, c.source, d.external_id
+      from sync.deliveries d join sync.connections c on c.id = d.connection_id
+      where d.id = any (chosen)
+      order by 1, 2, 3
+    ), requested as (
+      insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
+      select l.organization_id, l.source, l.external_id, 1 from lanes l
+      on conflict on constraint source_states_pkey
+      do update set requested_seq = s.requested_seq + 1, updated_at = now()
+      returning s.organization_id, s.source, s.external_id, s.requested_seq
+    ), replays as (
+      -- A nonce of its own, so that dedupe never swallows it (invariant 2).
+      insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
+        external_id, event_timestamp, headers, body, seq, next_attempt_at)
+      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), coalesce(d.replay_of, d.id), d.event_type,
+        d.external_id, d.event_timestamp, d.headers, d.body, r.requested_seq, now()
+      from sync.deliveries d
+      join sync.connections c on c.id = d.connection_id
+      join requested r on r.organization_id = c.organization_id and r.source = c.source and r.external_id = d.external_id
+      where d.id = any (chosen)
+      returning 1
+    )
+    select count(*) into written from replays;
+  end if;
+
+  return query select coalesce(cardinality(chosen), 0) + nameless, written, nameless;
+end;
+$$;
+
+comment on function public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean) is
+  'Has kept deliveries processed again, by id, by booking, by status and time window; replays themselves by id only, dead ones until a replay has ended well. Counts only, unless count_only is false. Deliveries that name no booking cannot be replayed and are counted apart.';
+
+create function public.release_held_changes(
+  held_change_ids bigint[],
+  by text,
+  dismiss boolean default false
+) returns table (held_change_id bigint, booking_id bigint, outcome text)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  if coalesce(release_held_changes.by, '') = '' then
+    raise exception 'Cannot release held changes: by must say who decides' using errcode = '22023';
+  end if;
+
+  -- The bookings first and in one order, as whoever applies a page does.
+  perform from sync.held_changes h
+  join public.bookings b on b.id = h.booking_id
+  join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source
+    and s.external_id = b.external_id
+  where h.id = any (release_held_changes.held_change_ids)
+  order by s.organization_id, s.source, s.external_id
+  for update of s;
+
+  return query
+  with decided as (
+    update sync.held_changes h set
+      released_at = case when not release_held_changes.dismiss then now() end,
+      dismissed_at = case when release_held_changes.dismiss then now() end,
+      by = release_held_changes.by
+    where h.id = any (release_held_changes.held_change_ids)
+      and h.released_at is null and h.dismissed_at is null
+    returning h.id, h.organization_id, h.booking_id, h.snapshot
+  ), noted as (
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict)
+    select d.organization_id, d.booking_id, 'operator', release_held_changes.by,
+      case when release_held_changes.dismiss then 'dismissed' else 'released' end
+    from decided d
+  ), bookings as (
+    select d.*, b.source, b.external_id, c.id as connection_id
+    from decided d
+    join public.bookings b on b.id = d.booking_id
+    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+  ), states as (
+    -- Released: what is true now is read afresh and passes the brake. Dismissed: the same statement
+    -- is known from now on and is not held again; another one is.
+    insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
+    select b.organization_id, b.source, b.external_id, 1 from bookings b
+    order by b.external_id
+    on conflict on constraint source_states_pkey do update set
+      requested_seq = s.requested_seq + case when release_held_changes.dismiss then 0 else 1 end,
+      content_hash = case when release_held_changes.dismiss
+        then (select k.snapshot ->> 'content_hash' from bookings k where k.external_id = s.external_id and k.source = s.source and k.organization_id = s.organization_id)
+        end,
+      updated_at = now()
+    returning s.organization_id, s.source, s.external_id, s.requested_seq
+  ), queued as (
+    insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
+    select b.connection_id, 'import-bookings', 'release:' || b.id, 'release', b.external_id, s.requested_seq, now()
+    from bookings b
+    join states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+    where not release_held_changes.dismiss
+    on conflict (dedupe_key) where status <> 'duplicate' do nothing
+  )
+  select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
+  from decided d
+  union all
+  select n.id, h.booking_id, case when h.id is null then 'unknown' else 'decided_before' end
+  from unnest(release_held_changes.held_change_ids) n (id)
+  left join sync.held_changes h on h.id = n.id
+  where not exists (select from decided d where d.id = n.id);
+end;
+$$;
+
+comment on function public.release_held_changes(bigint[], text, boolean) is
+  'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake. With dismiss the held statement is dropped instead.';
+
+create function public.pause_connection(organization_id uuid, source public.booking_source, reason text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update sync.connections c set paused_at = coalesce(c.paused_at, now()), pause_reason = pause_connection.reason, updated_at = now()
+  where c.organization_id = pause_connection.organization_id and c.source = pause_connection.source;
+  if not found then
+    raise exception 'Cannot pause: organization % has no connection to %', pause_connection.organization_id, pause_connection.source
+      using errcode = 'P0002';
+  end if;
+end;
+$$;
+
+comment on function public.pause_connection(uuid, public.booking_source, text) is
+  'Stops claiming for a connection; deliveries go on being kept, no attempt is used up (invariant 14).';
+
+create function public.resume_connection(organization_id uuid, source public.booking_source)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update sync.connections c set paused_at = null, pause_reason = null, updated_at = now()
+  where c.organization_id = resume_connection.organization_id and c.source = resume_connection.source;
+  if not found then
+    raise exception 'Cannot resume: organization % has no connection to %', resume_connection.organization_id, resume_connection.source
+      using errcode = 'P0002';
+  end if;
+end;
+$$;
+
+comment on function public.resume_connection(uuid, public.booking_source) is 'Lets a paused connection work again.';
+
+create function public.sync_status()
+returns table (
+  organization_id uuid, organization_name text, source public.booking_source, enabled boolean,
+  paused_at timestamptz, pause_reason text, cursor timestamptz, cursor_lag interval,
+  oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
+  last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
+  usual_deliveries_in_this_hour numeric, runs jsonb
+)
+language sql stable
+set search_path = ''
+as $$
+  select c.organization_id, o.name, c.source, c.enabled, c.paused_at, c.pause_reason, c.cursor,
+    now() - c.cursor, q.oldest, q.due, q.processing, q.dead,
+    (select count(*) from sync.held_changes h join public.bookings b on b.id = h.booking_id
+     where h.organization_id = c.organization_id and b.source = c.source
+       and h.released_at is null and h.dismissed_at is null),
+    -- The column is to within seconds, and events that change nothing do not touch it.
+    greatest(c.last_delivery_at, (select d.received_at from sync.deliveries d
+       where d.connection_id = c.id and d.replay_of is null and d.function <> 'import-bookings'
+       order by d.received_at desc limit 1)),
+    -- What changed nothing is a success too.
+    greatest(c.last_success_at,
+      (select d.finished_at from sync.deliveries d where d.connection_id = c.id and d.status = 'succeeded'
+       order by d.received_at desc limit 1),
+      (select max(r.finished_at) from sync.runs r
+       where r.organization_id = c.organization_id and r.source = c.source and r.status = 'completed')),
+    (select count(*) from sync.deliveries d
+     where d.connection_id = c.id and d.received_at > now() - interval '1 hour'
+       and d.replay_of is null and d.function <> 'import-bookings'),
+    -- The same hour of the last four weeks: silence shows.
+    (select round(count(*) / 4.0, 1) from generate_series(1, 4) w (weeks_ago)
+     join sync.deliveries d on d.connection_id = c.id
+       and d.received_at > now() - interval '1 hour' - w.weeks_ago * interval '7 days'
+       and d.received_at <= now() - w.weeks_ago * interval '7 days'
+       and d.replay_of is null and d.function <> 'import-bookings'),
+    (select jsonb_agg(jsonb_build_object('run_id', r.id, 'mode', r.mode, 'status', r.status,
+        'started_at', r.started_at, 'heartbeat_at', r.heartbeat_at, 'counters', r.counters) order by r.started_at)
+     from sync.runs r
+     where r.organization_id = c.organization_id and r.source = c.source and r.status in ('running', 'stopped'))
+  from sync.connections c
+  join public.organizations o on o.id = c.organization_id
+  cross join lateral (
+    select min(d.received_at) filter (where d.status in ('pending', 'processing')) as oldest,
+      count(*) filter (where d.status = 'pending' and d.next_attempt_at <= now()) as due,
+      count(*) filter (where d.status = 'processing') as processing,
+      count(*) filter (where d.status = 'dead' and d.replay_of is null and sync.is_given_up(d.id)) as dead
+    from sync.deliveries d
+    where d.connection_id = c.id and d.status in ('pending', 'processing', 'dead')
+  ) q
+  order by o.name, c.source
+$$;
+
+comment on function public.sync_status() is
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs.';
+
+create function public.prune_deliveries(max_rows integer default 10000)
+returns table (bodies bigint, deliveries bigint, runs bigint)
+language sql
+set search_path = ''
+as $$
+  with bodies as (
+    update sync.deliveries d set body = null, headers = '{}',
+      body_hash = encode(sha256(convert_to(d.body::text, 'UTF8')), 'hex')
+    where d.id in (
+      select o.id from sync.deliveries o
+      where o.body is not null and o.finished_at is not null
+        and o.received_at < now() - interval '90 days'
+        -- What goes altogether needs no hash first.
+        and o.received_at >= now() - interval '1 year'
+      order by o.received_at
+      limit $1
+      for update skip locked)
+    returning 1
+  ), old as (
+    select o.id
+    from sync.connections c
+    cross join lateral (
+      select e.id from sync.deliveries e
+      where e.connection_id = c.id and e.finished_at is not null and e.received_at < now() - interval '1 year'
+      order by e.received_at
+      limit $1
+      for update skip locked
+    ) o
+    limit $1
+  ), homeless as (
+    select e.id from sync.deliveries e
+    where e.connection_id is null and e.finished_at is not null and e.received_at < now() - interval '1 year'
+    order by e.received_at
+    limit $1
+    for update skip locked
+  ), deleted as (
+    delete from sync.deliveries d
+    where d.id in (select o.id from old o union all select h.id from homeless h)
+    returning 1
+  ), deleted_runs as (
+    delete from sync.runs r
+    where r.id in (
+      select o.id from sync.runs o
+      where o.status in ('completed', 'failed') and o.finished_at < now() - interval '1 year'
+      order by o.finished_at
+      limit $1 / 100 + 1
+      for update skip locked)
+    returning 1
+  )
+  select (select count(*) from bodies), (select count(*) from deleted), (select count(*) from deleted_runs)
+$$;
+
+comment on function public.prune_deliveries(integer) is
+  'One batch of retention: bodies and headers of deliveries finished over 90 days ago (their hash stays), rows over a year old, runs over a year old. Call it again until it returns zeros.';
+
+-- schemas/92_schedule.sql
+
+-- Purpose: who calls import-bookings, and when: pg_cron keeps the time, pg_net makes the call, the
+-- Vault keeps URL and key. Local stacks have a ticker instead.
+-- Compatibility: does nothing where pg_cron, pg_net or the Vault is missing; `select
+-- sync.schedule_jobs()` does it later. Nothing here is called before a person has put the secrets
+-- booking_sync_url (https://<ref>.supabase.co) and booking_sync_key (a secret or service role key)
+-- into the Vault: until then each call fails, and cron.job_run_details says why.
+
+-- Text, since what it calls need not exist.
+create function sync.call_import_bookings(sync_mode text) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  url text;
+  key text;
+  request_id bigint;
+begin
+  if to_regclass('vault.decrypted_secrets') is null or to_regnamespace('net') is null then
+    raise exception 'Cannot call import-bookings: pg_net or the Vault is not installed';
+  end if;
+  execute format('select (select s.decrypted_secret from %1$s s where s.name = ''booking_sync_url''),
+    (select s.decrypted_secret from %1$s s where s.name = ''booking_sync_key'')', to_regclass('vault.decrypted_secrets'))
+  into url, key;
+  if coalesce(url, '') = '' or coalesce(key, '') = '' then
+    raise exception 'Cannot call import-bookings: the Vault has no secret booking_sync_url or booking_sync_key'
+      using hint = 'select vault.create_secret(''https://<ref>.supabase.co'', ''booking_sync_url'');';
+  end if;
+  -- As long as a run may take: the answer is kept in net._http_response for a while.
+  execute format('select %s.http_post(url := $1, body := $2, headers := $3, timeout_milliseconds := 150000)', to_regnamespace('net'))
+  into request_id
+  using rtrim(btrim(url), '/') || '/functions/v1/import-bookings', jsonb_build_object('syncMode', call_import_bookings.sync_mode),
+    -- New keys are no JWTs and go in apikey alone.
+    jsonb_build_object('content-type', 'application/json', 'apikey', btrim(key))
+      || case when btrim(key) like 'sb\_%' then '{}'::jsonb
+        else jsonb_build_object('authorization', 'Bearer ' || btrim(key)) end;
+  return request_id;
+end;
+$$;
+
+comment on function sync.call_import_bookings(text) is
+  'Calls import-bookings through pg_net with URL and key from the Vault; returns pg_net''s request id.';
+
+create function sync.schedule_jobs() returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  job record;
+begin
+  if to_regnamespace('cron') is null or to_regnamespace('net') is null
+    or to_regclass('vault.decrypted_secrets') is null then
+    return false;
+  end if;
+  for job in
+    select * from (values
+      ('booking-sync-drain', '* * * * *', 'select sync.call_import_bookings(''drain'')'),
+      ('booking-sync-incremental', '*/5 * * * *', 'select sync.call_import_bookings(''incremental'')'),
+      ('booking-sync-reconcile', '15 1 * * *', 'select sync.call_import_bookings(''reconcile'')'),
+      -- One bounded batch a minute for an hour.
+      ('booking-sync-prune', '* 3 * * *', 'select * from public.prune_deliveries()')
+    ) as j (name, schedule, command)
+  loop
+    -- Scheduling a name again replaces its job.
+    execute format('select %s.schedule($1, $2, $3)', to_regnamespace('cron')) using job.name, job.schedule, job.command;
+  end loop;
+  return true;
+end;
+$$;
+
+comment on function sync.schedule_jobs() is
+  'Schedules drain (each minute), incremental (every five), reconcile and pruning (nightly, UTC) with pg_cron; false where pg_cron, pg_net or the Vault is missing. May be called again.';
+
+do $$
+begin
+  if (select count(*) from pg_available_extensions e where e.name in ('pg_cron', 'pg_net', 'supabase_vault')) < 3 then
+    return;
+  end if;
+  begin
+    create extension if not exists supabase_vault;
+    create extension if not exists pg_net with schema extensions;
+    create extension if not exists pg_cron;
+    perform sync.schedule_jobs();
+  exception when others then
+    -- There, but not to be had: not preloaded, another database, no right to it.
+    raise warning 'Cannot schedule the jobs of the booking sync: %', sqlerrm
+      using hint = 'Enable pg_cron, pg_net and the Vault, then: select sync.schedule_jobs();';
+  end;
+end;
+$$;
+
+-- schemas/99_privileges.sql
+
+revoke all on schema sync from public, anon, authenticated;
+
+grant usage on schema sync to service_role;
+
+revoke all on function sync.touch_updated_at() from public, anon, authenticated;
+
+revoke all on function sync.check_time_zone() from public, anon, authenticated;
+
+revoke all on public.organizations, public.organization_members from anon, authenticated;
+
+grant select on public.organizations, public.organization_members to authenticated;
+
+grant select, insert, update, delete on public.organizations, public.organization_members to service_role;
+
+revoke all on function sync.create_connections() from public, anon, authenticated;
+
+revoke all on all tables in schema sync from public, anon, authenticated;
+
+grant select, insert, update, delete on all tables in schema sync to service_role;
+
+grant usage, select on all sequences in schema sync to service_role;
+
+revoke all on public.bookings, public.booking_dates, public.booking_products,
+  public.booking_attachments, public.booking_history, public.calendar_events,
+  public.warehouse_events, public.packing_projects, public.packing_tasks, public.packing_items,
+  public.packing_change_requests from anon, authenticated;
+
+grant select on public.bookings, public.booking_dates, public.booking_products,
+  public.booking_attachments, public.booking_history, public.calendar_events,
+  public.warehouse_events, public.packing_projects, public.packing_tasks, public.packing_items,
+  public.packing_change_requests to authenticated;
+
+grant select, insert, update, delete on public.bookings, public.booking_dates,
+  public.booking_products, public.booking_attachments, public.booking_history,
+  public.calendar_events, public.warehouse_events, public.packing_projects, public.packing_tasks,
+  public.packing_items, public.packing_change_requests to service_role;
+
+grant usage, select on all sequences in schema public to service_role;
+
+grant update (planner_notes) on public.bookings to authenticated;
+
+grant update (starts_at, ends_at, resource_id, times_locked, adjusted_at) on public.calendar_events to authenticated;
+
+grant update (starts_at, ends_at, adjusted_at) on public.warehouse_events to authenticated;
+
+grant update (status) on public.packing_projects to authenticated;
+
+grant update (completed_at, due_on, adjusted_at) on public.packing_tasks to authenticated;
+
+grant update (quantity_packed, quantity_returned, packed_at, excluded, notes) on public.packing_items to authenticated;
+
+grant update (status, resolved_at, resolved_by) on public.packing_change_requests to authenticated;
+
+grant insert (organization_id, event_type, day, starts_at, ends_at, title, delivery_address, resource_id, times_locked)
+  on public.calendar_events to authenticated;
+
+grant insert (organization_id, packing_project_id, manual_name, quantity_to_pack, notes)
+  on public.packing_items to authenticated;
+
+grant insert (organization_id, booking_id, url, url_key, file_name, file_type, origin)
+  on public.booking_attachments to authenticated;
+
+revoke all on function sync.is_departure(public.booking_status, public.booking_status),
+  sync.status_patch(public.booking_status, public.booking_status, timestamptz, boolean),
+  sync.headout_status(text), sync.headout_rank(text) from public, anon, authenticated;
+
+grant execute on function sync.is_departure(public.booking_status, public.booking_status),
+  sync.status_patch(public.booking_status, public.booking_status, timestamptz, boolean),
+  sync.headout_status(text), sync.headout_rank(text) to service_role;
+
+revoke all on function sync.changed_fields(jsonb, jsonb), sync.url_key(text) from public, anon, authenticated;
+
+grant execute on function sync.changed_fields(jsonb, jsonb), sync.url_key(text) to service_role;
+
+revoke all on function sync.snapshot_error(jsonb),
+  sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) from public, anon, authenticated;
+
+grant execute on function sync.snapshot_error(jsonb),
+  sync.plan_snapshots(uuid, public.booking_source, jsonb, sync.deliveries[], boolean) to service_role;
+
+revoke all on function sync.remaining_cancel_budget(uuid, public.booking_source), 
+  sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) from public, anon, authenticated;
+
+grant execute on function sync.remaining_cancel_budget(uuid, public.booking_source), 
+  sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) to service_role;
+
+revoke all on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source),
+  sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid),
+  sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid),
+  sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid),
+  sync.refresh_urls(sync.planned_snapshot[], bigint[]) from public, anon, authenticated;
+
+grant execute on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source),
+  sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid),
+  sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid),
+  sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid),
+  sync.refresh_urls(sync.planned_snapshot[], bigint[]) to service_role;
+
+revoke all on function sync.effective_rules(bigint[], text), sync.fill_title(text, text, text, text),
+  sync.desired_events(bigint[], text), sync.match_days(sync.stored_day[], sync.desired_event[])
+  from public, anon, authenticated;
+
+grant execute on function sync.effective_rules(bigint[], text), sync.fill_title(text, text, text, text),
+  sync.desired_events(bigint[], text), sync.match_days(sync.stored_day[], sync.desired_event[])
+  to service_role;
+
+revoke all on function sync.project_events(bigint[], text, boolean) from public, anon, authenticated;
+
+grant execute on function sync.project_events(bigint[], text, boolean) to service_role;
+
+revoke all on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
+  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[])
+  from public, anon, authenticated;
+
+grant execute on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
+  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[]) to service_role;
+
+revoke all on function sync.project(bigint[], bigint[], boolean), public.project_bookings(bigint[], boolean)
+  from public, anon, authenticated;
+
+grant execute on function sync.project(bigint[], bigint[], boolean), public.project_bookings(bigint[], boolean)
+  to service_role;
+
+revoke all on function sync.mark_missing(sync.deliveries), sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
+  sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
+  sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
+  public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) from public, anon, authenticated;
+
+grant execute on function sync.mark_missing(sync.deliveries), sync.retry_delay(integer), sync.hold_lease(uuid, uuid),
+  sync.settle_delivery(sync.deliveries, text, jsonb, jsonb),
+  sync.finish(uuid, uuid, text, jsonb, jsonb, bigint), sync.delivery_now(uuid),
+  public.finish_delivery(uuid, text, uuid, jsonb, jsonb, bigint) to service_role;
+
+revoke all on function sync.find_bad_field(jsonb),
+  sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb)
+  from public, anon, authenticated;
+
+grant execute on function sync.find_bad_field(jsonb),
+  sync.apply_page(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  sync.apply_page_or_halves(uuid, public.booking_source, jsonb, sync.deliveries[], uuid, boolean, boolean),
+  public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb)
+  to service_role;
+
+revoke all on function sync.resolve_connection(uuid, public.booking_source),
+  sync.enter_lane(uuid, sync.connections, boolean),
+  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean),
+  sync.request_refetch(uuid, sync.connections, text, text),
+  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean)
+  from public, anon, authenticated;
+
+grant execute on function sync.resolve_connection(uuid, public.booking_source),
+  sync.enter_lane(uuid, sync.connections, boolean),
+  sync.receive(text, uuid, public.booking_source, text, text, text, jsonb, jsonb, text, text, jsonb, boolean),
+  sync.request_refetch(uuid, sync.connections, text, text),
+  public.receive_delivery(text, public.booking_source, uuid, text, text, text, jsonb, jsonb, text, text, jsonb, boolean)
+  to service_role;
+
+revoke all on function sync.apply_event(uuid, text, text, text, jsonb, jsonb),
+  public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) from public, anon, authenticated;
+
+grant execute on function sync.apply_event(uuid, text, text, text, jsonb, jsonb),
+  public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) to service_role;
+
+revoke all on function sync.note_adjustment(), sync.note_due_date(), sync.note_attachment(),
+  sync.note_resolution(), sync.apply_resolution(), sync.record_planner_change()
+  from public, anon, authenticated;
+
+revoke all on function public.claim_deliveries(integer, public.booking_source) from public, anon, authenticated;
+
+grant execute on function public.claim_deliveries(integer, public.booking_source) to service_role;
+
+revoke all on function
+  public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean),
+  public.release_held_changes(bigint[], text, boolean),
+  public.pause_connection(uuid, public.booking_source, text),
+  public.resume_connection(uuid, public.booking_source)
+  from public, anon, authenticated;
+
+grant execute on function
+  public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean),
+  public.release_held_changes(bigint[], text, boolean),
+  public.pause_connection(uuid, public.booking_source, text),
+  public.resume_connection(uuid, public.booking_source)
+  to service_role;
+
+revoke all on function sync.record_drift(sync.runs, jsonb), sync.repair_projections(sync.runs, jsonb),
+  sync.record_absences(sync.runs), public.list_drift(uuid, integer) from public, anon, authenticated;
+
+grant execute on function sync.record_drift(sync.runs, jsonb), sync.repair_projections(sync.runs, jsonb),
+  sync.record_absences(sync.runs), public.list_drift(uuid, integer) to service_role;
+
+revoke all on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]),
+  sync.open_run(uuid, public.booking_source, text, jsonb),
+  public.begin_run(uuid, public.booking_source, text, jsonb),
+  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb),
+  public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) from public, anon, authenticated;
+
+grant execute on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]),
+  sync.open_run(uuid, public.booking_source, text, jsonb),
+  public.begin_run(uuid, public.booking_source, text, jsonb),
+  public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb),
+  public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) to service_role;
+
+revoke all on function sync.describe_changes(jsonb), public.explain_booking(bigint), public.sync_status()
+  from public, anon, authenticated;
+
+grant execute on function sync.describe_changes(jsonb), public.explain_booking(bigint), public.sync_status()
+  to service_role;
+
+revoke all on function sync.lock_open_run(uuid), public.list_connections(uuid, public.booking_source, text),
+  public.list_resumable_runs(integer), public.resume_run(uuid), public.count_drift(uuid)
+  from public, anon, authenticated;
+
+grant execute on function sync.lock_open_run(uuid), public.list_connections(uuid, public.booking_source, text),
+  public.list_resumable_runs(integer), public.resume_run(uuid), public.count_drift(uuid)
+  to service_role;
+
+revoke all on function sync.call_import_bookings(text), sync.schedule_jobs() from public, anon, authenticated, service_role;
+
+revoke all on function public.prune_deliveries(integer) from public, anon, authenticated;
+
+grant execute on function public.prune_deliveries(integer) to service_role;
+
+revoke all on function sync.describe_subject(text), sync.describe_error(jsonb), sync.describe_outcome(text),
+  sync.describe_delivery(sync.deliveries) from public, anon, authenticated;
+
+grant execute on function sync.describe_subject(text), sync.describe_error(jsonb), sync.describe_outcome(text),
+  sync.describe_delivery(sync.deliveries) to service_role;
+
+revoke all on function sync.lock_page(uuid, public.booking_source, jsonb) from public, anon, authenticated;
+
+grant execute on function sync.lock_page(uuid, public.booking_source, jsonb) to service_role;
+
+revoke all on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz),
+  sync.is_dropped(bigint, public.booking_status, jsonb) from public, anon, authenticated;
+
+grant execute on function sync.compare_revisions(jsonb, jsonb), sync.is_released(bigint, timestamptz),
+  sync.is_dropped(bigint, public.booking_status, jsonb) to service_role;
+
+revoke all on function sync.is_given_up(uuid) from public, anon, authenticated;
+
+grant execute on function sync.is_given_up(uuid) to service_role;

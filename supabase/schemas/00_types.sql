@@ -1,0 +1,70 @@
+-- Purpose: the schema of the machinery and the vocabulary that both schemas share.
+-- Compatibility: Postgres 15 and later; nothing here needs an extension.
+-- `sync` is not exposed by the API: its tables are private, the functions in `public` are the interface.
+
+create schema sync;
+
+comment on schema sync is
+  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the RPCs in public are its interface.';
+
+create type public.booking_source as enum ('eventflow', 'headout');
+
+create type public.booking_status as enum ('OFFER', 'PENDING', 'CONFIRMED', 'CANCELLED', 'REJECTED');
+
+create type public.booking_phase as enum ('rig', 'event', 'rigdown');
+
+comment on type public.booking_source is 'The outside system that a booking comes from. A third source is one more value.';
+comment on type public.booking_status is
+  'Our status of a booking. Only CONFIRMED bookings have active projections.';
+comment on type public.booking_phase is 'Part of an event rental: rig (build), event, rigdown (dismantle).';
+
+-- Planners write through the API as `authenticated`; the import writes as service_role and sets
+-- updated_at in its own statements, so the trigger costs it nothing (the `when` is false).
+create function sync.touch_updated_at() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  new.updated_at := now();
+  return new;
+end;
+$$;
+
+comment on function sync.touch_updated_at() is 'Trigger: sets updated_at on a row that a person changed.';
+
+-- Purpose: how the writers below say what they did, in one shape, from which the answer of
+-- apply_snapshots, its dry run and booking_history are made.
+
+create type sync.row_change as (
+  booking_id bigint,
+  table_name text,
+  key text,
+  operation text,
+  fields jsonb
+);
+
+comment on type sync.row_change is
+  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row.';
+
+create function sync.changed_fields(old_row jsonb, new_row jsonb) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select coalesce(jsonb_object_agg(n.key, jsonb_build_array(o.value, n.value)), '{}')
+  from jsonb_each(new_row) n
+  join jsonb_each(old_row) o on o.key = n.key
+  where n.value is distinct from o.value
+    and n.key not in ('id', 'organization_id', 'booking_id', 'created_at', 'updated_at', 'parent_id')
+$$;
+
+comment on function sync.changed_fields(jsonb, jsonb) is
+  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none can be forgotten.';
+
+create function sync.url_key(url text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select split_part(split_part(url, '#', 1), '?', 1)
+$$;
+
+comment on function sync.url_key(text) is 'A URL''s identity: without query and fragment, whose tokens change on every read.';

@@ -1,0 +1,58 @@
+-- Purpose: tenants and their members. Every other table names its organization, and a row never
+-- changes it (invariant 9).
+-- Compatibility: auth.uid() must exist (Supabase has it; the local bootstrap makes it).
+
+create table public.organizations (
+  id uuid primary key default gen_random_uuid(),
+  name text not null constraint organizations_name_check check (name <> ''),
+  time_zone text not null default 'Europe/Stockholm',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+comment on table public.organizations is 'A tenant: one rental company with its own connections, rules and time zone.';
+comment on column public.organizations.id is 'Seen by outsiders (webhook bodies), hence a uuid.';
+comment on column public.organizations.name is 'Owner: operator.';
+comment on column public.organizations.time_zone is
+  'Owner: operator. IANA zone in which wall-clock times of bookings are meant (invariant 15).';
+comment on column public.organizations.created_at is 'When the row was made.';
+comment on column public.organizations.updated_at is 'When the row last changed.';
+
+-- A zone that Postgres does not know would make every projection of the organization fail later.
+create function sync.check_time_zone() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform now() at time zone new.time_zone;
+  return new;
+exception when invalid_parameter_value then
+  raise exception 'Cannot set time_zone: % is not an IANA time zone', new.time_zone
+    using errcode = '22023', hint = 'Use a name such as Europe/Stockholm.';
+end;
+$$;
+
+comment on function sync.check_time_zone() is 'Trigger: refuses a time zone that Postgres does not know.';
+
+create trigger organizations_check_time_zone
+  before insert or update of time_zone on public.organizations
+  for each row execute function sync.check_time_zone();
+
+create table public.organization_members (
+  organization_id uuid not null references public.organizations (id) on delete cascade,
+  user_id uuid not null,
+  role text not null default 'member'
+    constraint organization_members_role_check check (role in ('owner', 'planner', 'packer', 'member')),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, user_id)
+);
+
+create index organization_members_user_id_idx on public.organization_members (user_id);
+
+comment on table public.organization_members is 'Which signed-in users see and work on which organization.';
+comment on column public.organization_members.organization_id is 'The organization.';
+comment on column public.organization_members.user_id is 'The user, as auth.uid() gives it.';
+comment on column public.organization_members.role is 'Owner: operator. What the member does there; all members read alike.';
+comment on column public.organization_members.created_at is 'When the row was made.';
+comment on column public.organization_members.updated_at is 'When the row last changed.';

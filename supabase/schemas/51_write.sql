@@ -1,0 +1,323 @@
+-- Purpose: the writers of source-owned rows. Each takes a planned page, writes what differs in a
+-- constant number of statements, and returns one row_change per row it wrote.
+--
+-- A present key sets its column, an explicit null clears it, an absent key leaves it (invariant 6):
+-- that is what jsonb_populate_record does with a base row. Whole rows are compared, never lists of
+-- fields (incident 8). Keys that are not the source's to write are taken out of every patch.
+--
+-- Stored rows are fetched once, by the page's booking ids, and then joined in memory: nested loops are
+-- off in apply_snapshots, since a database without statistics would choose them and turn quadratic.
+
+create function sync.write_bookings(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid, source public.booking_source
+) returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with patches as materialized (
+    select p.booking_id, p.is_new, p.external_id, k.old,
+      (p.snapshot -> 'booking')
+        - array['id', 'organization_id', 'source', 'external_id', 'planner_notes', 'status',
+          'status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at',
+          'created_at', 'updated_at', 'is_stub', 'source_missing_since']
+        || sync.status_patch(p.old_status, p.new_status, now(),
+          p.snapshot #>> '{booking,source_status}' = 'COMPLETED')
+        || jsonb_build_object('is_stub', coalesce((k.old).is_stub and p.snapshot ? 'deleted', false),
+          'source_missing_since', case when p.snapshot ? 'deleted'
+            then coalesce((k.old).source_missing_since, now()) end)
+        as patch
+    from unnest(plan) p
+    left join (
+      select b as old from public.bookings b where b.id = any (booking_ids)
+    ) k on (k.old).id = p.booking_id
+  ), rows as materialized (
+    -- A map's URL with another token is no change; it is refreshed along with a real one.
+    select q.*, jsonb_populate_record(
+      q.old,
+      case when sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
+        then q.patch - 'map_drawing_url' else q.patch end) as new
+    from patches q
+  ), inserted as (
+    insert into public.bookings (
+      id, organization_id, source, external_id, booking_number, title, client_name, status,
+      source_status, status_changed_at, confirmed_at, completed_at, cancelled_at, rejected_at,
+      delivery_address, delivery_city, delivery_postal_code, latitude, longitude, contact_name,
+      contact_phone, contact_email, source_missing_since, carry_more_than_10m, ground_nails_allowed,
+      exact_time_needed, exact_time_info, rental_only, source_notes, economics, price_amount,
+      price_currency, partner_reference, map_drawing_url, extra)
+    overriding system value
+    select
+      r.booking_id, write_bookings.organization_id, write_bookings.source, r.external_id,
+      (r.new).booking_number, (r.new).title, (r.new).client_name, (r.new).status,
+      (r.new).source_status, (r.new).status_changed_at, (r.new).confirmed_at, (r.new).completed_at,
+      (r.new).cancelled_at, (r.new).rejected_at, (r.new).delivery_address, (r.new).delivery_city,
+      (r.new).delivery_postal_code, (r.new).latitude, (r.new).longitude, (r.new).contact_name,
+      (r.new).contact_phone, (r.new).contact_email, (r.new).source_missing_since,
+      (r.new).carry_more_than_10m, (r.new).ground_nails_allowed, (r.new).exact_time_needed,
+      (r.new).exact_time_info, coalesce((r.new).rental_only, false), (r.new).source_notes,
+      (r.new).economics, (r.new).price_amount, (r.new).price_currency, (r.new).partner_reference,
+      (r.new).map_drawing_url, coalesce((r.new).extra, '{}')
+    from rows r
+    where r.is_new
+  ), updated as (
+    update public.bookings b set
+      booking_number = (r.new).booking_number, title = (r.new).title,
+      client_name = (r.new).client_name, status = (r.new).status,
+      source_status = (r.new).source_status, status_changed_at = (r.new).status_changed_at,
+      confirmed_at = (r.new).confirmed_at, completed_at = (r.new).completed_at,
+      cancelled_at = (r.new).cancelled_at, rejected_at = (r.new).rejected_at,
+      delivery_address = (r.new).delivery_address, delivery_city = (r.new).delivery_city,
+      delivery_postal_code = (r.new).delivery_postal_code, latitude = (r.new).latitude,
+      longitude = (r.new).longitude, contact_name = (r.new).contact_name,
+      contact_phone = (r.new).contact_phone, contact_email = (r.new).contact_email,
+      source_missing_since = (r.new).source_missing_since,
+      carry_more_than_10m = (r.new).carry_more_than_10m,
+      ground_nails_allowed = (r.new).ground_nails_allowed,
+      exact_time_needed = (r.new).exact_time_needed, exact_time_info = (r.new).exact_time_info,
+      rental_only = (r.new).rental_only, source_notes = (r.new).source_notes,
+      economics = (r.new).economics, price_amount = (r.new).price_amount,
+      price_currency = (r.new).price_currency, partner_reference = (r.new).partner_reference,
+      map_drawing_url = coalesce(r.patch ->> 'map_drawing_url', (r.new).map_drawing_url),
+      is_stub = (r.new).is_stub, extra = (r.new).extra, updated_at = now()
+    from rows r
+    where b.id = r.booking_id and b.id = any (booking_ids) and not r.is_new and r.old is distinct from r.new
+  )
+  select r.booking_id, 'bookings', r.external_id, 'created', (
+    select jsonb_object_agg(f.key, jsonb_build_array(null, f.value))
+    from jsonb_each(r.patch) f
+    where f.value <> 'null' and not (f.key in ('is_stub', 'rental_only') and f.value = 'false'))
+  from rows r where r.is_new
+  union all
+  select r.booking_id, 'bookings', r.external_id,
+    case when (r.old).source_missing_since is null and (r.new).source_missing_since is not null
+      then 'marked_missing' else 'updated' end,
+    sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new))
+  from rows r where not r.is_new and r.old is distinct from r.new
+$$;
+
+comment on function sync.write_bookings(sync.planned_snapshot[], bigint[], uuid, public.booking_source) is
+  'Inserts and updates the bookings of a planned page; the statuses go through sync.status_patch.';
+
+create function sync.write_booking_dates(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
+)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, i.item, (i.item ->> 'phase')::public.booking_phase as phase, (i.item ->> 'day')::date as day
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{dates,items}') as i (item)
+  ), stored as materialized (
+    select d as old from public.booking_dates d where d.booking_id = any (booking_ids)
+  ), items as materialized (
+    select l.booking_id, s.old, jsonb_populate_record(
+      s.old, l.item - array['id', 'organization_id', 'booking_id', 'created_at', 'updated_at']
+        || '{"source_missing_since": null}') as new
+    from listed l
+    left join stored s on (s.old).booking_id = l.booking_id and (s.old).phase = l.phase and (s.old).day = l.day
+  ), missing as materialized (
+    select (s.old).booking_id, (s.old).id, (s.old).phase, (s.old).day
+    from unnest(plan) p
+    join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
+    where p.snapshot #> '{dates,complete}' = 'true'
+      and not exists (select from items i where (i.old).id = (s.old).id)
+  ), inserted as (
+    insert into public.booking_dates (organization_id, booking_id, phase, day, start_time, end_time)
+    select write_booking_dates.organization_id, i.booking_id, (i.new).phase, (i.new).day,
+      (i.new).start_time, (i.new).end_time
+    from items i where i.old is null
+  ), updated as (
+    update public.booking_dates d set start_time = (i.new).start_time, end_time = (i.new).end_time,
+      source_missing_since = null, updated_at = now()
+    from items i
+    where d.id = (i.old).id and d.booking_id = any (booking_ids) and i.old is distinct from i.new
+  ), marked as (
+    update public.booking_dates d set source_missing_since = now(), updated_at = now()
+    from missing m where d.id = m.id and d.booking_id = any (booking_ids)
+  )
+  select i.booking_id, 'booking_dates', (i.new).phase || ' ' || (i.new).day,
+    case when i.old is null then 'created' else 'updated' end,
+    case when i.old is null
+      then jsonb_build_object('*', jsonb_build_array(null,
+        jsonb_build_object('start_time', (i.new).start_time, 'end_time', (i.new).end_time)))
+      else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
+  from items i where i.old is null or i.old is distinct from i.new
+  union all
+  select m.booking_id, 'booking_dates', m.phase || ' ' || m.day, 'marked_missing',
+    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
+  from missing m
+$$;
+
+comment on function sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid) is
+  'Upserts the days of a planned page by (phase, day); a complete list marks the others missing.';
+
+create function sync.write_booking_products(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
+)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, p.is_new, i.item, i.item ->> 'external_id' as external_id
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{products,items}') as i (item)
+  ), stored as materialized (
+    select b as old from public.booking_products b where b.booking_id = any (booking_ids)
+  ), items as materialized (
+    select l.*, s.old, coalesce((s.old).id, nextval('public.booking_products_id_seq')) as id,
+      jsonb_populate_record(s.old, l.item
+        - array['id', 'organization_id', 'booking_id', 'parent_id', 'created_at', 'updated_at']
+        || '{"source_missing_since": null}') as new
+    from listed l
+    left join stored s on (s.old).booking_id = l.booking_id and (s.old).external_id = l.external_id
+  ), rows as materialized (
+    -- The parent stands in the same list, or is known from before.
+    select i.*, case when (i.new).parent_external_id is not null then coalesce(
+        q.id, (select k.id from public.booking_products k
+          where k.booking_id = i.booking_id and k.external_id = (i.new).parent_external_id
+            and k.external_id <> i.external_id)) end as parent_id
+    from items i
+    left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
+      and q.external_id <> i.external_id
+  ), missing as materialized (
+    select (s.old).booking_id, (s.old).id, (s.old).external_id
+    from unnest(plan) p
+    join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
+    where p.snapshot #> '{products,complete}' = 'true'
+      and not exists (select from items i where i.id = (s.old).id)
+  ), inserted as (
+    insert into public.booking_products (
+      id, organization_id, booking_id, external_id, parent_external_id, parent_id, name, quantity,
+      unit_price, total_price, discount, vat_rate, sku, notes, sort_index, is_package_component,
+      tags, inventory_item_type_id, inventory_package_id, costs)
+    overriding system value
+    select r.id, write_booking_products.organization_id, r.booking_id, r.external_id,
+      (r.new).parent_external_id, r.parent_id, (r.new).name, coalesce((r.new).quantity, 1),
+      (r.new).unit_price, (r.new).total_price, (r.new).discount, coalesce((r.new).vat_rate, 25),
+      (r.new).sku, (r.new).notes, (r.new).sort_index, coalesce((r.new).is_package_component, false),
+      coalesce((r.new).tags, '{}'), (r.new).inventory_item_type_id, (r.new).inventory_package_id,
+      (r.new).costs
+    from rows r where r.old is null
+  ), updated as (
+    update public.booking_products b set
+      parent_external_id = (r.new).parent_external_id, parent_id = r.parent_id, name = (r.new).name,
+      quantity = (r.new).quantity, unit_price = (r.new).unit_price,
+      total_price = (r.new).total_price, discount = (r.new).discount, vat_rate = (r.new).vat_rate,
+      sku = (r.new).sku, notes = (r.new).notes, sort_index = (r.new).sort_index,
+      is_package_component = (r.new).is_package_component, tags = (r.new).tags,
+      inventory_item_type_id = (r.new).inventory_item_type_id,
+      inventory_package_id = (r.new).inventory_package_id, costs = (r.new).costs,
+      source_missing_since = null, updated_at = now()
+    from rows r
+    where b.id = r.id and b.booking_id = any (booking_ids) and not (r.old is null)
+      and (r.old is distinct from r.new or r.parent_id is distinct from (r.old).parent_id)
+  ), adopted as (
+    -- Children stored before their parent was known.
+    update public.booking_products c set parent_id = r.id, updated_at = now()
+    from rows r
+    where r.old is null and not r.is_new and c.booking_id = r.booking_id and c.booking_id = any (booking_ids)
+      and c.parent_id is null and c.parent_external_id = r.external_id
+      and not exists (select from rows o where o.id = c.id)
+  ), marked as (
+    update public.booking_products b set source_missing_since = now(), updated_at = now()
+    from missing m where b.id = m.id and b.booking_id = any (booking_ids)
+  )
+  select r.booking_id, 'booking_products', r.external_id,
+    case when r.old is null then 'created' else 'updated' end,
+    case when r.old is null then jsonb_build_object('*', jsonb_build_array(null, r.item - 'external_id'))
+      else sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new)) end
+  from rows r where r.old is null or r.old is distinct from r.new
+  union all
+  select m.booking_id, 'booking_products', m.external_id, 'marked_missing',
+    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
+  from missing m
+$$;
+
+comment on function sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid) is
+  'Upserts the product rows of a planned page by external id and ties children to parents; a complete list marks the others missing.';
+
+create function sync.write_booking_attachments(
+  plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
+)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, i.item, i.item ->> 'url_key' as url_key
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') as i (item)
+  ), stored as materialized (
+    select a as old from public.booking_attachments a where a.booking_id = any (booking_ids)
+  ), items as materialized (
+    -- A file that a person added under the same URL stays theirs (invariant 8).
+    select l.booking_id, l.item, s.old, jsonb_populate_record(s.old, l.item
+        - array['id', 'organization_id', 'booking_id', 'origin', 'url', 'created_at', 'updated_at']
+        || '{"source_missing_since": null}') as new
+    from listed l
+    left join stored s on (s.old).booking_id = l.booking_id and (s.old).url_key = l.url_key
+    where (s.old).origin is distinct from 'user'
+  ), missing as materialized (
+    select (s.old).booking_id, (s.old).id, (s.old).url_key
+    from unnest(plan) p
+    join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
+      and (s.old).origin = 'import'
+    where p.snapshot #> '{attachments,complete}' = 'true'
+      and not exists (select from items i where (i.old).id = (s.old).id)
+  ), inserted as (
+    insert into public.booking_attachments (organization_id, booking_id, url, url_key, file_name, file_type)
+    select write_booking_attachments.organization_id, i.booking_id, i.item ->> 'url',
+      i.item ->> 'url_key', (i.new).file_name, (i.new).file_type
+    from items i where i.old is null
+  ), updated as (
+    update public.booking_attachments a set url = i.item ->> 'url', file_name = (i.new).file_name,
+      file_type = (i.new).file_type, source_missing_since = null, updated_at = now()
+    from items i
+    where a.id = (i.old).id and a.booking_id = any (booking_ids) and i.old is distinct from i.new
+  ), marked as (
+    update public.booking_attachments a set source_missing_since = now(), updated_at = now()
+    from missing m where a.id = m.id and a.booking_id = any (booking_ids)
+  )
+  select i.booking_id, 'booking_attachments', i.item ->> 'url_key',
+    case when i.old is null then 'created' else 'updated' end,
+    case when i.old is null then jsonb_build_object('*', jsonb_build_array(null, i.item - array['url', 'url_key']))
+      else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
+  from items i where i.old is null or i.old is distinct from i.new
+  union all
+  select m.booking_id, 'booking_attachments', m.url_key, 'marked_missing',
+    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
+  from missing m
+$$;
+
+comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
+  'Upserts the files of a planned page by URL key; a complete list marks the others missing. User files are never touched.';
+
+-- Links carry tokens that change on every read: fresh ones are stored whenever the booking was
+-- written for another reason, and count as no change.
+create function sync.refresh_urls(plan sync.planned_snapshot[], booking_ids bigint[])
+returns void
+language sql
+set search_path = ''
+as $$
+  with listed as materialized (
+    select p.booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') as i (item)
+    where not p.is_new
+  )
+  update public.booking_attachments a set url = l.url
+  from listed l
+  where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key
+    and a.origin = 'import' and a.url <> l.url;
+
+  update public.bookings b set map_drawing_url = p.snapshot #>> '{booking,map_drawing_url}'
+  from unnest(plan) p
+  where b.id = any (booking_ids) and b.id = p.booking_id and not p.is_new
+    and b.map_drawing_url <> p.snapshot #>> '{booking,map_drawing_url}'
+$$;
+
+comment on function sync.refresh_urls(sync.planned_snapshot[], bigint[]) is
+  'Stores the links as last read for bookings that were written anyway.';

@@ -1,0 +1,162 @@
+-- Purpose: what follows when a person changes a row through the API: the adjustment is remembered,
+-- a decision about packing takes effect, and history says who did it (invariants 8 and 17).
+-- All of it fires for `authenticated` only; the import pays nothing.
+-- Definer: people may write planner-owned columns, these triggers note what follows from it.
+
+create function sync.note_adjustment() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if (new.starts_at, new.ends_at) is distinct from (old.starts_at, old.ends_at) then
+    -- Set to what the source says: given back to it.
+    new.adjusted_at := case
+      when (new.starts_at, new.ends_at) is distinct from (new.derived_starts_at, new.derived_ends_at) then now() end;
+    -- Whoever sets the times has seen what the source said.
+    new.has_source_changes := false;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function sync.note_adjustment() is 'Trigger: times that a person set are theirs from now on.';
+
+create trigger calendar_events_note_adjustment before update of starts_at, ends_at on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
+
+create trigger warehouse_events_note_adjustment before update of starts_at, ends_at on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
+
+create function sync.note_due_date() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if new.due_on is distinct from old.due_on then
+    new.adjusted_at := case when new.due_on is distinct from new.derived_due_on then now() end;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function sync.note_due_date() is 'Trigger: a due date that a person set is theirs from now on.';
+
+create trigger packing_tasks_note_due_date before update of due_on on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.note_due_date();
+
+create function sync.note_attachment() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  new.origin := 'user';
+  new.url_key := sync.url_key(new.url);
+  return new;
+end;
+$$;
+
+comment on function sync.note_attachment() is 'Trigger: a file that a person adds is theirs, with its identity taken from its URL.';
+
+create trigger booking_attachments_note_attachment before insert on public.booking_attachments
+  for each row when (current_user = 'authenticated') execute function sync.note_attachment();
+
+-- Before: who decided and when. After: what follows for the list.
+create function sync.note_resolution() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if old.status <> 'pending' and new.status <> old.status then
+    raise exception 'Cannot change packing change request %: it is already %', old.id, old.status
+      using errcode = '23514';
+  end if;
+  if new.status <> 'pending' and old.status = 'pending' then
+    new.resolved_at := now();
+    new.resolved_by := coalesce((select auth.uid())::text, new.resolved_by);
+  end if;
+  return new;
+end;
+$$;
+
+comment on function sync.note_resolution() is 'Trigger: a request is decided once, and says by whom.';
+
+create function sync.apply_resolution() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if old.status = 'pending' and new.status = 'accepted' then
+    insert into public.packing_items as i (organization_id, packing_project_id, booking_product_id, quantity_to_pack)
+    select new.organization_id, new.packing_project_id, new.booking_product_id, new.new_quantity
+    where new.change_type <> 'item_removed'
+    on conflict on constraint packing_items_project_product_key
+    do update set quantity_to_pack = excluded.quantity_to_pack, active = true, updated_at = now();
+    update public.packing_items i set active = false, updated_at = now()
+    where new.change_type = 'item_removed'
+      and i.packing_project_id = new.packing_project_id and i.booking_product_id = new.booking_product_id;
+  end if;
+  if new.status <> old.status then
+    perform sync.review_packing(array[new.packing_project_id]);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the list; the project then says what still waits.';
+
+create trigger packing_change_requests_note_resolution before update of status on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.note_resolution();
+
+create trigger packing_change_requests_apply_resolution after update of status on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.apply_resolution();
+
+create function sync.record_planner_change() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+declare
+  row_now constant jsonb := to_jsonb(new);
+  booking bigint := (row_now ->> 'booking_id')::bigint;
+  name text := tg_table_name || '[' || new.id || '].';
+  fields jsonb;
+begin
+  if tg_table_name = 'bookings' then
+    booking := new.id;
+    name := 'bookings.';
+  elsif row_now ? 'packing_project_id' then
+    select p.booking_id into booking from public.packing_projects p
+    where p.id = (row_now ->> 'packing_project_id')::bigint;
+  end if;
+  fields := case when tg_op = 'INSERT' then jsonb_build_object('*', jsonb_build_array(null, row_now - array['id', 'organization_id', 'created_at', 'updated_at']))
+    else sync.changed_fields(to_jsonb(old), row_now) end;
+  if booking is not null and fields <> '{}' then
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict, changes)
+    select new.organization_id, booking, 'planner', (select auth.uid())::text, 'updated',
+      jsonb_object_agg(name || f.key, f.value)
+    from jsonb_each(fields) f;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function sync.record_planner_change() is 'Trigger: what a person changed goes into the booking''s history, under their user id.';
+
+do $$
+declare
+  table_name text;
+begin
+  foreach table_name in array array['bookings', 'calendar_events', 'warehouse_events',
+    'packing_projects', 'packing_tasks', 'packing_items', 'packing_change_requests'] loop
+    execute format('create trigger %I after update on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
+      table_name || '_record_planner_change', table_name);
+  end loop;
+  foreach table_name in array array['packing_items', 'booking_attachments'] loop
+    execute format('create trigger %I after insert on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
+      table_name || '_record_planner_insert', table_name);
+  end loop;
+end;
+$$;

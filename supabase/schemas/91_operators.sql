@@ -1,0 +1,304 @@
+-- Purpose: what an operator does by hand: replay, release or dismiss, pause and resume.
+
+create function public.replay_deliveries(
+  delivery_ids uuid[] default null,
+  organization_id uuid default null,
+  source public.booking_source default null,
+  external_id text default null,
+  status text default null,
+  received_from timestamptz default null,
+  received_to timestamptz default null,
+  count_only boolean default true
+) returns table (matched bigint, replayed bigint, without_booking bigint)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  chosen uuid[];
+  nameless bigint;
+  written bigint := 0;
+begin
+  if num_nonnulls(replay_deliveries.delivery_ids, replay_deliveries.external_id,
+      replay_deliveries.status, replay_deliveries.received_from, replay_deliveries.received_to) = 0 then
+    raise exception 'Cannot replay: name deliveries, a booking, a status or a time window'
+      using errcode = '22023';
+  end if;
+
+  if replay_deliveries.status not in ('pending', 'processing', 'succeeded', 'duplicate', 'stale', 'held', 'invalid', 'dead') then
+    raise exception 'Cannot replay: % is not a status of deliveries', replay_deliveries.status using errcode = '22023';
+  end if;
+
+  select array_agg(d.id) filter (where d.connection_id is not null and d.external_id is not null),
+    count(*) filter (where d.connection_id is null or d.external_id is null)
+  into chosen, nameless
+  from sync.deliveries d
+  left join sync.connections c on c.id = d.connection_id
+  where (replay_deliveries.delivery_ids is null or d.id = any (replay_deliveries.delivery_ids))
+    and (replay_deliveries.organization_id is null or c.organization_id = replay_deliveries.organization_id)
+    and (replay_deliveries.source is null or c.source = replay_deliveries.source)
+    and (replay_deliveries.external_id is null or d.external_id = replay_deliveries.external_id)
+    and (replay_deliveries.status is null or d.status = replay_deliveries.status)
+    -- A window or a status means what was sent to us, once, and of what was given up only what no
+    -- replay has brought to an end; a replay itself is named by its id.
+    and (replay_deliveries.delivery_ids is not null or d.replay_of is null
+      and (d.status <> 'dead' or sync.is_given_up(d.id)))
+    and (replay_deliveries.received_from is null or d.received_at >= replay_deliveries.received_from)
+    and (replay_deliveries.received_to is null or d.received_at < replay_deliveries.received_to);
+
+  if not replay_deliveries.count_only and chosen is not null then
+    with lanes as (
+      select distinct c.organization_id, c.source, d.external_id
+      from sync.deliveries d join sync.connections c on c.id = d.connection_id
+      where d.id = any (chosen)
+      order by 1, 2, 3
+    ), requested as (
+      insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
+      select l.organization_id, l.source, l.external_id, 1 from lanes l
+      on conflict on constraint source_states_pkey
+      do update set requested_seq = s.requested_seq + 1, updated_at = now()
+      returning s.organization_id, s.source, s.external_id, s.requested_seq
+    ), replays as (
+      -- A nonce of its own, so that dedupe never swallows it (invariant 2).
+      insert into sync.deliveries (connection_id, function, dedupe_key, replay_of, event_type,
+        external_id, event_timestamp, headers, body, seq, next_attempt_at)
+      select d.connection_id, d.function, 'replay:' || gen_random_uuid(), coalesce(d.replay_of, d.id), d.event_type,
+        d.external_id, d.event_timestamp, d.headers, d.body, r.requested_seq, now()
+      from sync.deliveries d
+      join sync.connections c on c.id = d.connection_id
+      join requested r on r.organization_id = c.organization_id and r.source = c.source and r.external_id = d.external_id
+      where d.id = any (chosen)
+      returning 1
+    )
+    select count(*) into written from replays;
+  end if;
+
+  return query select coalesce(cardinality(chosen), 0) + nameless, written, nameless;
+end;
+$$;
+
+comment on function public.replay_deliveries(uuid[], uuid, public.booking_source, text, text, timestamptz, timestamptz, boolean) is
+  'Has kept deliveries processed again, by id, by booking, by status and time window; replays themselves by id only, dead ones until a replay has ended well. Counts only, unless count_only is false. Deliveries that name no booking cannot be replayed and are counted apart.';
+
+create function public.release_held_changes(
+  held_change_ids bigint[],
+  by text,
+  dismiss boolean default false
+) returns table (held_change_id bigint, booking_id bigint, outcome text)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  if coalesce(release_held_changes.by, '') = '' then
+    raise exception 'Cannot release held changes: by must say who decides' using errcode = '22023';
+  end if;
+
+  -- The bookings first and in one order, as whoever applies a page does.
+  perform from sync.held_changes h
+  join public.bookings b on b.id = h.booking_id
+  join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source
+    and s.external_id = b.external_id
+  where h.id = any (release_held_changes.held_change_ids)
+  order by s.organization_id, s.source, s.external_id
+  for update of s;
+
+  return query
+  with decided as (
+    update sync.held_changes h set
+      released_at = case when not release_held_changes.dismiss then now() end,
+      dismissed_at = case when release_held_changes.dismiss then now() end,
+      by = release_held_changes.by
+    where h.id = any (release_held_changes.held_change_ids)
+      and h.released_at is null and h.dismissed_at is null
+    returning h.id, h.organization_id, h.booking_id, h.snapshot
+  ), noted as (
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict)
+    select d.organization_id, d.booking_id, 'operator', release_held_changes.by,
+      case when release_held_changes.dismiss then 'dismissed' else 'released' end
+    from decided d
+  ), bookings as (
+    select d.*, b.source, b.external_id, c.id as connection_id
+    from decided d
+    join public.bookings b on b.id = d.booking_id
+    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+  ), states as (
+    -- Released: what is true now is read afresh and passes the brake. Dismissed: the same statement
+    -- is known from now on and is not held again; another one is.
+    insert into sync.source_states as s (organization_id, source, external_id, requested_seq)
+    select b.organization_id, b.source, b.external_id, 1 from bookings b
+    order by b.external_id
+    on conflict on constraint source_states_pkey do update set
+      requested_seq = s.requested_seq + case when release_held_changes.dismiss then 0 else 1 end,
+      content_hash = case when release_held_changes.dismiss
+        then (select k.snapshot ->> 'content_hash' from bookings k where k.external_id = s.external_id and k.source = s.source and k.organization_id = s.organization_id)
+        end,
+      updated_at = now()
+    returning s.organization_id, s.source, s.external_id, s.requested_seq
+  ), queued as (
+    insert into sync.deliveries (connection_id, function, dedupe_key, event_type, external_id, seq, next_attempt_at)
+    select b.connection_id, 'import-bookings', 'release:' || b.id, 'release', b.external_id, s.requested_seq, now()
+    from bookings b
+    join states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+    where not release_held_changes.dismiss
+    on conflict (dedupe_key) where status <> 'duplicate' do nothing
+  )
+  select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
+  from decided d
+  union all
+  select n.id, h.booking_id, case when h.id is null then 'unknown' else 'decided_before' end
+  from unnest(release_held_changes.held_change_ids) n (id)
+  left join sync.held_changes h on h.id = n.id
+  where not exists (select from decided d where d.id = n.id);
+end;
+$$;
+
+comment on function public.release_held_changes(bigint[], text, boolean) is
+  'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake. With dismiss the held statement is dropped instead.';
+
+create function public.pause_connection(organization_id uuid, source public.booking_source, reason text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update sync.connections c set paused_at = coalesce(c.paused_at, now()), pause_reason = pause_connection.reason, updated_at = now()
+  where c.organization_id = pause_connection.organization_id and c.source = pause_connection.source;
+  if not found then
+    raise exception 'Cannot pause: organization % has no connection to %', pause_connection.organization_id, pause_connection.source
+      using errcode = 'P0002';
+  end if;
+end;
+$$;
+
+comment on function public.pause_connection(uuid, public.booking_source, text) is
+  'Stops claiming for a connection; deliveries go on being kept, no attempt is used up (invariant 14).';
+
+create function public.resume_connection(organization_id uuid, source public.booking_source)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update sync.connections c set paused_at = null, pause_reason = null, updated_at = now()
+  where c.organization_id = resume_connection.organization_id and c.source = resume_connection.source;
+  if not found then
+    raise exception 'Cannot resume: organization % has no connection to %', resume_connection.organization_id, resume_connection.source
+      using errcode = 'P0002';
+  end if;
+end;
+$$;
+
+comment on function public.resume_connection(uuid, public.booking_source) is 'Lets a paused connection work again.';
+
+create function public.sync_status()
+returns table (
+  organization_id uuid, organization_name text, source public.booking_source, enabled boolean,
+  paused_at timestamptz, pause_reason text, cursor timestamptz, cursor_lag interval,
+  oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
+  last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
+  usual_deliveries_in_this_hour numeric, runs jsonb
+)
+language sql stable
+set search_path = ''
+as $$
+  select c.organization_id, o.name, c.source, c.enabled, c.paused_at, c.pause_reason, c.cursor,
+    now() - c.cursor, q.oldest, q.due, q.processing, q.dead,
+    (select count(*) from sync.held_changes h join public.bookings b on b.id = h.booking_id
+     where h.organization_id = c.organization_id and b.source = c.source
+       and h.released_at is null and h.dismissed_at is null),
+    -- The column is to within seconds, and events that change nothing do not touch it.
+    greatest(c.last_delivery_at, (select d.received_at from sync.deliveries d
+       where d.connection_id = c.id and d.replay_of is null and d.function <> 'import-bookings'
+       order by d.received_at desc limit 1)),
+    -- What changed nothing is a success too.
+    greatest(c.last_success_at,
+      (select d.finished_at from sync.deliveries d where d.connection_id = c.id and d.status = 'succeeded'
+       order by d.received_at desc limit 1),
+      (select max(r.finished_at) from sync.runs r
+       where r.organization_id = c.organization_id and r.source = c.source and r.status = 'completed')),
+    (select count(*) from sync.deliveries d
+     where d.connection_id = c.id and d.received_at > now() - interval '1 hour'
+       and d.replay_of is null and d.function <> 'import-bookings'),
+    -- The same hour of the last four weeks: silence shows.
+    (select round(count(*) / 4.0, 1) from generate_series(1, 4) w (weeks_ago)
+     join sync.deliveries d on d.connection_id = c.id
+       and d.received_at > now() - interval '1 hour' - w.weeks_ago * interval '7 days'
+       and d.received_at <= now() - w.weeks_ago * interval '7 days'
+       and d.replay_of is null and d.function <> 'import-bookings'),
+    (select jsonb_agg(jsonb_build_object('run_id', r.id, 'mode', r.mode, 'status', r.status,
+        'started_at', r.started_at, 'heartbeat_at', r.heartbeat_at, 'counters', r.counters) order by r.started_at)
+     from sync.runs r
+     where r.organization_id = c.organization_id and r.source = c.source and r.status in ('running', 'stopped'))
+  from sync.connections c
+  join public.organizations o on o.id = c.organization_id
+  cross join lateral (
+    select min(d.received_at) filter (where d.status in ('pending', 'processing')) as oldest,
+      count(*) filter (where d.status = 'pending' and d.next_attempt_at <= now()) as due,
+      count(*) filter (where d.status = 'processing') as processing,
+      count(*) filter (where d.status = 'dead' and d.replay_of is null and sync.is_given_up(d.id)) as dead
+    from sync.deliveries d
+    where d.connection_id = c.id and d.status in ('pending', 'processing', 'dead')
+  ) q
+  order by o.name, c.source
+$$;
+
+comment on function public.sync_status() is
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs.';
+
+create function public.prune_deliveries(max_rows integer default 10000)
+returns table (bodies bigint, deliveries bigint, runs bigint)
+language sql
+set search_path = ''
+as $$
+  with bodies as (
+    update sync.deliveries d set body = null, headers = '{}',
+      body_hash = encode(sha256(convert_to(d.body::text, 'UTF8')), 'hex')
+    where d.id in (
+      select o.id from sync.deliveries o
+      where o.body is not null and o.finished_at is not null
+        and o.received_at < now() - interval '90 days'
+        -- What goes altogether needs no hash first.
+        and o.received_at >= now() - interval '1 year'
+      order by o.received_at
+      limit $1
+      for update skip locked)
+    returning 1
+  ), old as (
+    select o.id
+    from sync.connections c
+    cross join lateral (
+      select e.id from sync.deliveries e
+      where e.connection_id = c.id and e.finished_at is not null and e.received_at < now() - interval '1 year'
+      order by e.received_at
+      limit $1
+      for update skip locked
+    ) o
+    limit $1
+  ), homeless as (
+    select e.id from sync.deliveries e
+    where e.connection_id is null and e.finished_at is not null and e.received_at < now() - interval '1 year'
+    order by e.received_at
+    limit $1
+    for update skip locked
+  ), deleted as (
+    delete from sync.deliveries d
+    where d.id in (select o.id from old o union all select h.id from homeless h)
+    returning 1
+  ), deleted_runs as (
+    delete from sync.runs r
+    where r.id in (
+      select o.id from sync.runs o
+      where o.status in ('completed', 'failed') and o.finished_at < now() - interval '1 year'
+      order by o.finished_at
+      limit $1 / 100 + 1
+      for update skip locked)
+    returning 1
+  )
+  select (select count(*) from bodies), (select count(*) from deleted), (select count(*) from deleted_runs)
+$$;
+
+comment on function public.prune_deliveries(integer) is
+  'One batch of retention: bodies and headers of deliveries finished over 90 days ago (their hash stays), rows over a year old, runs over a year old. Call it again until it returns zeros.';
