@@ -7,7 +7,7 @@ const document = await Deno.readTextFile(`${root}/docs/rules.md`);
 const rules = readRules(document);
 const sources = (await readSources(root, ["bench", "local", "supabase", "tests"]))
   .filter(({ path }) => !/^local\/rules(_test)?\.ts$/.test(path));
-// Until the tests are named by topic and the schema files are there.
+// Until the tests are named by topic.
 const ignore = sources.some(({ path }) => path.includes("/invariants_1_to_5_test.ts"));
 
 Deno.test("findGuards() takes the tests whose names begin with the rule", () => {
@@ -69,7 +69,7 @@ Deno.test({
     const cited = sources.flatMap((file) =>
       readCitations(file).map((citation) => ({ ...citation, path: file.path }))
     );
-    assert.ok(cited.length > 100, "the walk found no citations");
+    assert.ok(cited.length > 50, "the walk found no citations");
     const unknown = cited.filter(({ kind, cited }) =>
       !rules.some((rule) => rule.kind === kind && cited.replaceAll("''", "'").startsWith(rule.name))
     );
