@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { projectPaths } from "./paths.ts";
+import { isTest, readSources } from "./rules.ts";
 
 const { root } = projectPaths();
 const documents = await readDocuments();
@@ -29,6 +30,19 @@ Deno.test("every relative link of a document leads to a file and to a heading of
     if (!exists || !known) broken.push(`${at}: ${target}${heading ? `#${heading}` : ""}`);
   }
   assert.deepEqual(broken, []);
+});
+
+Deno.test("docs/api.md lists every error that the functions answer with", async () => {
+  const sources = (await readSources(root, ["supabase/functions"])).filter((file) => !isTest(file));
+  const thrown = new Set(
+    sources.flatMap(({ text }) =>
+      [...text.matchAll(/(?:AnswerError|super)\(\s*(\d{3}),\s*"([a-z_]+)"/g)]
+        .map(([, status, code]) => `${status} \`${code}\``)
+    ),
+  );
+  assert.ok(thrown.size > 10, "the walk found no errors");
+  const api = documents.get("docs/api.md") ?? "";
+  assert.deepEqual([...thrown].filter((error) => !api.includes(`| ${error}`)), []);
 });
 
 /** The documents by their path below the root. */
