@@ -4,8 +4,8 @@ const sink = new AsyncLocalStorage<(line: string) => void>();
 let installed = false;
 
 /**
- * Runs work of `@supabase/lite`, which prints every database error with all parameters: keys and
- * personal data of a booking among them. What it prints becomes one line with the message alone.
+ * Runs work of `@supabase/lite`, which prints database errors with all their parameters, and those
+ * contain keys and personal data. Reports one line with the message instead.
  */
 export function withApiErrors<T>(report: (line: string) => void, work: () => T): T {
   if (!installed) {

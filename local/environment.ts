@@ -1,6 +1,6 @@
 import type { LocalKeys } from "./keys.ts";
 
-/** What the functions read (design §8); only these are taken from the caller for them by name. */
+/** The variables of the functions: `start` passes these on from its environment, and no others. */
 export const functionVariables = [
   "SUPABASE_URL",
   "SUPABASE_SERVICE_ROLE_KEY",
@@ -28,11 +28,11 @@ export const functionVariables = [
   "LOG_LEVEL",
 ] as const;
 
-/** What Deno itself needs in a process that starts with an empty environment. */
+/** What Deno itself needs, since a function's process starts with an empty environment. */
 const processVariables =
   /^(PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|XDG_\w+|DENO_\w+|NPM_CONFIG_\w+|npm_config_\w+|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy|SSL_CERT_\w+|NODE_EXTRA_CA_CERTS|SystemRoot|LOCALAPPDATA|APPDATA|USERPROFILE)$/;
 
-/** Reads a `.env` file: `NAME=value`, comments, optional quotes and `export`. Absent is empty. */
+/** Reads a `.env` file: `NAME=value`, comments, optional quotes and `export`. Empty without one. */
 export async function readEnvFile(file: string): Promise<Readonly<Record<string, string>>> {
   try {
     return parseEnv(await Deno.readTextFile(file));
@@ -42,7 +42,7 @@ export async function readEnvFile(file: string): Promise<Readonly<Record<string,
   }
 }
 
-/** The variables of a `.env` text. An empty value is as good as none, and is left out. */
+/** The variables of a `.env` text, without those whose value is empty. */
 export function parseEnv(text: string): Readonly<Record<string, string>> {
   const variables: Record<string, string> = {};
   for (const line of text.split(/\r?\n/)) {
@@ -59,7 +59,7 @@ export function parseEnv(text: string): Readonly<Record<string, string>> {
   return variables;
 }
 
-/** What a function's process starts with: the stack's own values, then the caller's over them. */
+/** The environment of a function's process: the stack's values, which `overrides` replace. */
 export function functionEnvironment(
   url: string,
   keys: LocalKeys,
@@ -80,13 +80,13 @@ export function functionEnvironment(
     HEADOUT_API_URL: `${url}/simulators/headout`,
     HEADOUT_API_KEY: keys.headoutApiKey,
     HEADOUT_WEBHOOK_KEY: keys.headoutWebhookKey,
-    // Nobody counts the CPU here.
+    // Nothing limits CPU time here.
     IMPORT_CPU_MS: "0",
     ...overrides,
   };
 }
 
-/** The function variables that are set in an environment, for handing them to the functions. */
+/** Those variables of an environment that are meant for the functions and not empty. */
 export function chosenVariables(
   environment: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {

@@ -1,6 +1,6 @@
 /**
- * Takes a simulated booking through hold, release, reschedule and replay, and writes what
- * `explain_booking` then says into docs/operations.md, between its two markers:
+ * Takes a simulated booking through hold, release, reschedule and replay, and writes the result of
+ * `explain_booking` between the two markers of docs/operations.md:
  * `deno run -A --config local/deno.json local/explain_example.ts`.
  */
 import { projectPaths } from "./paths.ts";
@@ -72,7 +72,7 @@ async function live(stack: Stack): Promise<void> {
   await untilDone(stack);
 }
 
-/** Drains until every delivery has come to its end. */
+/** Drains until no delivery is open. */
 async function untilDone(stack: Stack): Promise<void> {
   for (;;) {
     await fetch(`${stack.url}/functions/v1/import-bookings`, {

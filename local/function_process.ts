@@ -10,25 +10,25 @@ export interface FunctionProcessOptions {
   readonly port: number;
   /** One line of the function's output, as it wrote it. */
   readonly log: (line: string) => void;
-  /** What the keeper itself has to say: died, starting again. */
+  /** One line about the process itself: it ended, it is being restarted. */
   readonly notice: (line: string) => void;
 }
 
-/** A function in a process of its own, started again whenever it dies. */
+/** A function in a separate process, restarted whenever it dies. */
 export interface FunctionProcess {
   readonly name: string;
   readonly port: number;
-  /** Where it answers. */
+  /** The URL that it answers. */
   readonly url: string;
   /** The process id, undefined while there is none. */
   pid(): number | undefined;
-  /** Whether it answers requests: false from its death until its successor listens. */
+  /** Whether it answers requests: false from its end until the next process listens. */
   ready(): boolean;
-  /** Sends a signal to the present process, which is then started again like after any death. */
+  /** Sends a signal to the current process. If that ends it, it is restarted as always. */
   kill(signal?: Deno.Signal): void;
-  /** Ends the present process and waits until its successor answers. */
+  /** Ends the current process and waits until the next one answers. */
   restart(): Promise<void>;
-  /** SIGTERM, SIGKILL after 3 s, and no successor. */
+  /** SIGTERM, then SIGKILL after 3 s; it is not restarted. */
   stop(): Promise<void>;
 }
 
@@ -37,9 +37,9 @@ const stopLimit = 3_000;
 const longestPause = 5_000;
 
 /**
- * Starts a function and waits until it answers. If it ends before that, the error carries its
- * last words, since a malformed configuration is reported so. Later deaths are followed by a
- * new start: at once, then after pauses that double up to 5 s while it keeps dying early.
+ * Starts a function and waits until it answers. If it ends before that, the error has its last
+ * output, which names a malformed variable. After that it is restarted whenever it ends: at once,
+ * then after pauses that double up to 5 s as long as it keeps ending early.
  */
 export async function startFunctionProcess(
   options: FunctionProcessOptions,
@@ -82,7 +82,7 @@ export async function startFunctionProcess(
     return false;
   }
 
-  /** Ends early when the keeper is told to stop. */
+  /** Ends early when the function is to be stopped. */
   function pauseFor(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
@@ -96,12 +96,12 @@ export async function startFunctionProcess(
       const since = Date.now();
       const status = await child?.status;
       ready = false;
-      // Ctrl+C reaches the whole terminal group; ours is on its way, and then this is no death.
+      // Ctrl+C reaches the whole terminal group: we are about to be stopped, so do not restart.
       if (status?.signal === "SIGINT") await pauseFor(300);
       if (stopping) return;
       if (Date.now() - since > 10_000) pause = 0;
       options.notice(
-        `${options.name} has ended; starting it again${pause ? ` in ${pause} ms` : ""}`,
+        `${options.name} has ended; restarting it${pause ? ` in ${pause} ms` : ""}`,
       );
       await pauseFor(pause);
       if (stopping) return;
@@ -158,11 +158,11 @@ function signalProcess(child: Deno.ChildProcess | undefined, signal: Deno.Signal
   try {
     child?.kill(signal);
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }
 
-/** Whether a server listens there; any answer will do. */
+/** Whether a server listens there, whatever it answers. */
 async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { method: "OPTIONS", signal: AbortSignal.timeout(2_000) });

@@ -11,7 +11,7 @@ export type FunctionName = typeof functionNames[number];
 /** How to run all functions. */
 export interface FunctionsOptions {
   readonly paths: ProjectPaths;
-  /** What the functions read; also says which hosts they may call. */
+  /** The functions' variables; their URLs are the hosts that the functions may call. */
   readonly environment: Readonly<Record<string, string>>;
   readonly log: (name: string, line: string) => void;
 }
@@ -23,7 +23,7 @@ export interface Functions {
   stop(): Promise<void>;
 }
 
-/** Starts every function and waits until all of them answer; if one cannot start, none is left. */
+/** Starts all functions and waits until they answer. If one cannot start, the rest is stopped. */
 export async function startFunctions(options: FunctionsOptions): Promise<Functions> {
   const frozen = await Deno.stat(`${options.paths.root}/deno.lock`).then(() => true, () => false);
   const starts = await Promise.allSettled(functionNames.map((name) =>
@@ -50,8 +50,8 @@ export async function startFunctions(options: FunctionsOptions): Promise<Functio
 }
 
 /**
- * The command line of one function: the network of this machine and of the configured sources,
- * the environment, nothing else, and the heap of the hosted platform (256 MB).
+ * The command line of one function. It may use the environment and the network of this machine and
+ * of the configured sources, and has the heap of the hosted platform (256 MB).
  */
 export function functionArguments(
   paths: ProjectPaths,

@@ -5,10 +5,10 @@ import { proxy } from "./proxy.ts";
 import { serveStudio } from "./studio.ts";
 import type { SupabaseApi } from "./supabase_api.ts";
 
-/** Answers a request, or a part of one. */
+/** Answers a request. */
 export type Handler = (request: Request) => Promise<Response>;
 
-/** What stands behind the one port. */
+/** What the one port leads to. */
 export interface GatewayOptions {
   readonly database: Database;
   readonly api: SupabaseApi;
@@ -17,7 +17,7 @@ export interface GatewayOptions {
   readonly studio: boolean;
 }
 
-/** Routes what arrives at the stack's port to the API, the functions and the simulators. */
+/** Routes the requests of the stack's port to the API, the functions and the simulators. */
 export function createGateway(
   options: GatewayOptions,
 ): (request: Request, peerAddress: string) => Promise<Response> {
@@ -52,7 +52,7 @@ export function createGateway(
   };
 }
 
-/** 200 when the database and every function answer, else 503 that says which does not. */
+/** 200 if the database and every function answer; otherwise 503, saying which does not. */
 async function health(options: GatewayOptions): Promise<Response> {
   const functions = options.functions().all;
   const checks = await Promise.all([

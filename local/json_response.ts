@@ -1,4 +1,4 @@
-/** A JSON answer; everything the stack itself says is one of these. */
+/** A JSON response of the stack itself; it ends with a line feed. */
 export function jsonResponse(
   body: unknown,
   status = 200,

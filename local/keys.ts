@@ -1,6 +1,6 @@
 import { SignJWT } from "jose";
 
-/** The keys of a stack on this machine. They are the same everywhere and open nothing else. */
+/** The keys of a local stack. They are the same on every machine and work nowhere else. */
 export interface LocalKeys {
   /** Signs the two JWTs below; the same as in every local Supabase project. */
   readonly jwtSecret: string;
@@ -16,7 +16,7 @@ export interface LocalKeys {
 
 const jwtSecret = "super-secret-jwt-token-with-at-least-32-characters-long";
 
-/** The development keys, computed from constants: the same on every machine and at every start. */
+/** The development keys, computed from constants. */
 export async function localKeys(): Promise<LocalKeys> {
   return {
     jwtSecret,
@@ -31,7 +31,7 @@ export async function localKeys(): Promise<LocalKeys> {
   };
 }
 
-/** A user's access token as the auth service would issue it: `sub` is what `auth.uid()` returns. */
+/** A user's access token as the auth service issues it; `auth.uid()` returns its `sub`. */
 export function signUserToken(userId: string, lifetime = "1h"): Promise<string> {
   return new SignJWT({ role: "authenticated", aud: "authenticated" })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })

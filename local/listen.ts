@@ -2,8 +2,8 @@ import { messageOf, OperatorError } from "./errors.ts";
 import { jsonResponse } from "./json_response.ts";
 
 /**
- * Listens on 127.0.0.1, never beyond this machine; 0 is any free port. A taken port is an
- * `OperatorError` that names the variable to change. What the handler throws is logged and is 500.
+ * Listens on 127.0.0.1 only; port 0 is any free port. Throws an `OperatorError` that names PORT if
+ * the port is taken. What the handler throws is logged and answered with 500.
  */
 export function listen(
   port: number,

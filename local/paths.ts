@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 
-/** Where the project lies and where the stack keeps its own files; all absolute. */
+/** Absolute paths of the project and of the stack's files. */
 export interface ProjectPaths {
   readonly root: string;
   /** The functions' import map. */
@@ -11,7 +11,7 @@ export interface ProjectPaths {
   readonly state: string;
 }
 
-/** The paths of the project at `root`, by default the one that this file belongs to. */
+/** The paths of the project at `root`; the default is the project of this file. */
 export function projectPaths(
   root: string = fileURLToPath(new URL("..", import.meta.url)).replace(/[/\\]$/, ""),
 ): ProjectPaths {

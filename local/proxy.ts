@@ -1,6 +1,6 @@
 import { jsonResponse } from "./json_response.ts";
 
-/** Headers that belong to one connection (RFC 9110 section 7.6.1) and are not handed on. */
+/** Headers of a single connection, which are not forwarded (RFC 9110 section 7.6.1). */
 const hopByHop = [
   "connection",
   "keep-alive",
@@ -13,7 +13,7 @@ const hopByHop = [
   "upgrade",
 ];
 
-/** Where a request goes on to. */
+/** Where to forward a request. */
 export interface ProxyTarget {
   readonly name: string;
   readonly url: string;
@@ -22,8 +22,8 @@ export interface ProxyTarget {
 }
 
 /**
- * Hands a request on as it is: method, query, headers and a body that streams both ways. The
- * caller's going away reaches the target. 503 with `Retry-After: 1` while the target restarts.
+ * Forwards a request unchanged: method, query, headers, and a body that streams both ways. If the
+ * caller disconnects, so do we. Answers 503 with `Retry-After: 1` while the target restarts.
  */
 export async function proxy(
   request: Request,
@@ -39,7 +39,7 @@ export async function proxy(
   headers.set("x-forwarded-for", forwarded === null ? peerAddress : `${forwarded}, ${peerAddress}`);
   headers.set("x-forwarded-host", incoming.host);
   headers.set("x-forwarded-proto", incoming.protocol.replace(":", ""));
-  // A compressed answer would be unpacked on the way, and no longer be what the function sent.
+  // fetch would unpack a compressed answer, and the caller would get other bytes than were sent.
   headers.set("accept-encoding", "identity");
   headers.delete("host");
   try {

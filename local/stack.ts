@@ -13,22 +13,22 @@ import { createSimulators, type SimulatorsOptions } from "./simulators/create_si
 import { createSupabaseApi, type SupabaseApi } from "./supabase_api.ts";
 import { startTicker } from "./ticker.ts";
 
-/** What a stack is made of; every part has a default that suits a test. */
+/** The parts of a stack; the defaults suit a test. */
 export interface StackOptions {
   readonly paths?: ProjectPaths;
   /** 0, the default, is any free port. */
   readonly port?: number;
   /** A real Postgres instead of PGlite. */
   readonly databaseUrl?: string;
-  /** An open database to use; the stack then leaves it open. */
+  /** An open database to use; `stop` leaves it open. */
   readonly database?: Database;
   /** PGlite: forget the data at the end (default), or keep it under `.local/`. */
   readonly inMemory?: boolean;
-  /** Variables of the functions that differ from the stack's own. */
+  /** Variables of the functions, in place of the stack's own. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Runs on the open database before anything answers for it: seeds. */
+  /** Runs on the open database before anything is served, to seed it. */
   readonly seed?: (database: Database) => Promise<void>;
-  /** `false` starts no functions: database, API and simulators alone. */
+  /** `false` starts database, API and simulators only. */
   readonly functions?: boolean;
   readonly studio?: boolean;
   /** The ticker's pauses in ms, or false (default) for no ticker. */
@@ -40,7 +40,7 @@ export interface StackOptions {
   readonly headout?: NonNullable<SimulatorsOptions["headout"]>;
   /** The simulators' clock. */
   readonly now?: () => number;
-  /** Lines of the functions and of the stack itself, `name` saying whose. */
+  /** Receives each line of the functions and of the stack; `name` says whose it is. */
   readonly log?: (name: string, line: string) => void;
 }
 
@@ -62,7 +62,7 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
-/** Brings up database, API, simulators and functions, and answers once all of them do. */
+/** Starts database, API, simulators and functions, and returns once all of them answer. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const paths = options.paths ?? projectPaths();
   const keys = await localKeys();
@@ -74,7 +74,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     options.log?.(name, line);
   }
 
-  // The port first: it is the one thing that often fails, and everything else needs the URL.
+  // The port comes first: it is what fails most often, and everything else needs the URL.
   let route: ((request: Request, peer: string) => Promise<Response>) | undefined;
   const server = listen(
     options.port ?? 0,
@@ -163,7 +163,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-/** Lets open requests end, for two seconds at most. */
+/** Gives open requests at most two seconds to end. */
 async function shutDown(server: Deno.HttpServer): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => timer = setTimeout(resolve, 2_000));

@@ -2,14 +2,14 @@ import { sampleEvent } from "./simulators/headout/seed.ts";
 import { seedId } from "./simulators/eventflow/seed.ts";
 import type { Stack } from "./stack.ts";
 
-/** What `start` says once the stack is ready: URLs, keys, and commands to copy. */
+/** What `start` prints once the stack is ready: URLs, keys, and commands to copy. */
 export function startBanner(stack: Stack, details: {
   readonly organizationId?: string;
   readonly psqlUrl?: string;
   readonly seconds: number;
 }): string {
   const { url, keys, environment } = stack;
-  // Only the keys of this machine are shown; one that the caller has set stays unsaid.
+  // Only the development keys are printed. One that you have set appears as the variable's name.
   const shown = (name: string, local: string) => environment[name] === local ? local : `$${name}`;
   const webhookSecret = shown("WEBHOOK_SECRET", keys.webhookSecret);
   const headoutKey = shown("HEADOUT_WEBHOOK_KEY", keys.headoutWebhookKey);
@@ -30,27 +30,27 @@ export function startBanner(stack: Stack, details: {
   Simulators   ${url}/simulators/{eventflow,headout}/_control/bookings
   Database     ${stack.database.label}
 ${details.organizationId === undefined ? "" : `  Organization ${organization}\n`}
-  Keys of this machine only:
+  Development keys, for this machine only:
   SUPABASE_SERVICE_ROLE_KEY  ${serviceRoleKey}
   SUPABASE_ANON_KEY          ${keys.anonKey}
   WEBHOOK_SECRET             ${webhookSecret}
   HEADOUT_WEBHOOK_KEY        ${headoutKey}
 
-  An EventFlow webhook:
+  Send an EventFlow webhook:
   curl -s ${url}/functions/v1/receive-booking \\
     -H "x-api-key: ${webhookSecret}" -H 'content-type: application/json' \\
     -d '${booking}'
 
-  A Headout event:
+  Send a Headout event:
   curl -s "${url}/functions/v1/headout-webhook?key=${headoutKey}" \\
     -H 'content-type: application/json' \\
     -d '${sampleEvent}'
 
-  An import of one booking:
+  Import one booking:
   curl -s ${url}/functions/v1/import-bookings \\
     -H "authorization: Bearer ${serviceRoleKey}" -H 'content-type: application/json' \\
     -d '{"syncMode":"single","booking_id":"${seedId(3)}","organization_id":"${organization}"}'
-${details.psqlUrl === undefined ? "" : `\n  SQL:\n  psql '${details.psqlUrl}'\n`}
+${details.psqlUrl === undefined ? "" : `\n  Query the database:\n  psql '${details.psqlUrl}'\n`}
 ready in ${details.seconds.toFixed(1)} s
 `;
 }

@@ -1,17 +1,17 @@
 import { chosenVariables } from "./environment.ts";
 import { OperatorError } from "./errors.ts";
 
-/** What `start` takes from the environment (design §8). */
+/** What `start` reads from the environment. */
 export interface StartSettings {
   readonly port: number;
   readonly databaseUrl?: string;
   readonly seedDemo: boolean;
   readonly tick: boolean;
-  /** Variables for the functions, over the stack's own. */
+  /** Variables of the functions, in place of the stack's own. */
   readonly functions: Readonly<Record<string, string>>;
 }
 
-/** Reads the settings; a malformed one is an `OperatorError` that names its variable. */
+/** Reads the settings. Throws an `OperatorError` that names a malformed variable. */
 export function startSettings(environment: Readonly<Record<string, string>>): StartSettings {
   const databaseUrl = environment.DATABASE_URL?.trim() ?? "";
   if (databaseUrl !== "" && !/^postgres(ql)?:\/\//.test(databaseUrl)) {

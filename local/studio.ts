@@ -12,8 +12,8 @@ const contentTypes: Readonly<Record<string, string>> = {
 };
 
 /**
- * The studio that comes with the API: its assets from the package, its one page for whatever a
- * browser asks for. Undefined for everything else, such as a client's mistyped path.
+ * Serves the studio that comes with the API: its assets, and its one page for whatever else a
+ * browser asks for. Undefined for other requests, such as a client's mistyped path.
  */
 export async function serveStudio(
   request: Request,

@@ -14,14 +14,14 @@ export interface SupabaseApiOptions {
   readonly database: Database;
   readonly keys: LocalKeys;
   readonly url: string;
-  /** Serves the studio, which works on this machine without a key. */
+  /** Serves the studio, which needs no key. */
   readonly studio: boolean;
   readonly log: (line: string) => void;
 }
 
 /**
- * Serves the API. It takes the local publishable and anon keys as `anon`, the secret key and the
- * service role JWT as `service_role`, and any JWT of the local secret in `Authorization` on top.
+ * Serves the API. The local publishable and anon keys are `anon`; the secret key and the service
+ * role JWT are `service_role`. A JWT of the local secret in `Authorization` overrides the key.
  */
 export function createSupabaseApi(options: SupabaseApiOptions): SupabaseApi {
   const { database, keys } = options;
@@ -55,7 +55,7 @@ export function createSupabaseApi(options: SupabaseApiOptions): SupabaseApi {
   });
   let warmedUp: Promise<void> | undefined;
 
-  /** The schema is read at the first request; many first requests would each read it, for minutes. */
+  /** The first request reads the schema; many at once would each read it and take minutes. */
   async function warmUp(): Promise<void> {
     const request = new Request(`${options.url}/rest/v1/organizations?limit=0`, {
       headers: { apikey: keys.secretKey },
@@ -69,7 +69,7 @@ export function createSupabaseApi(options: SupabaseApiOptions): SupabaseApi {
   return {
     async fetch(request, peerAddress): Promise<Response> {
       await (warmedUp ??= warmUp().catch((error) => options.log(messageOf(error))));
-      // The whole body first: an embedded database has one session, which must not wait for it.
+      // The whole body first: the embedded database has one session, which must not wait for it.
       const body = request.body === null ? null : await request.arrayBuffer();
       const whole = new Request(request.url, {
         method: request.method,

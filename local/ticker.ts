@@ -5,15 +5,15 @@ export interface TickerOptions {
   /** The stack's base URL. */
   readonly url: string;
   readonly serviceRoleKey: string;
-  /** Pause between two drains, in ms. */
+  /** Pause between two drains, in ms. Default 10 s. */
   readonly drainEvery?: number;
-  /** Pause between two incremental runs, in ms; false for none. */
+  /** Pause between two incremental runs, in ms; false for none. Default 5 min. */
   readonly incrementalEvery?: number | false;
-  /** Time of day (UTC, in ms since midnight) at which reconcile and pruning run; false for none. */
+  /** When reconcile and pruning run, in ms since midnight UTC; false for never. */
   readonly nightlyAt?: number | false;
-  /** Keeps the database small; without it nothing does. */
+  /** Keeps the embedded database small, which has no autovacuum. */
   readonly vacuum?: () => Promise<void>;
-  /** Pause between two of those, in ms. */
+  /** Pause between two vacuums, in ms. Default 10 min. */
   readonly vacuumEvery?: number;
   readonly now?: () => number;
   readonly log: (line: string) => void;
@@ -22,9 +22,9 @@ export interface TickerOptions {
 }
 
 /**
- * Stands in for pg_cron until the signal: drains the inbox, runs the incremental sync at their pace,
- * reconciles and prunes at night; and for autovacuum, if it is given one. One call of a kind at a
- * time. A mode that the function does not have is not asked for again.
+ * Replaces pg_cron until the signal: drains the inbox, runs the incremental sync, and at night
+ * reconciles and prunes. With `vacuum` it replaces autovacuum too. Calls of one kind never overlap.
+ * A mode that the function does not support is not asked for again.
  */
 export function startTicker(options: TickerOptions): Promise<void> {
   const { drainEvery = 10_000, incrementalEvery = 300_000, nightlyAt = NIGHTLY_AT } = options;
@@ -47,11 +47,11 @@ export function startTicker(options: TickerOptions): Promise<void> {
   })).then(() => {});
 }
 
-/** 01:15 UTC, as the scheduled job. */
+/** 01:15 UTC, like the scheduled job. */
 const NIGHTLY_AT = 75 * 60_000;
 const DAY = 86_400_000;
 
-/** Milliseconds until it is that time of day (UTC) the next time; never none. */
+/** Milliseconds until the next such time of day (UTC); always more than 0. */
 export function untilTimeOfDay(timeOfDay: number, now: number): number {
   return DAY - (now - timeOfDay) % DAY;
 }
@@ -67,7 +67,7 @@ async function sweep(vacuum: () => Promise<void>, { log }: TickerOptions): Promi
   return true;
 }
 
-/** Calls once; false when the function does not know the mode. Failures are said and survived. */
+/** Calls once; false if the function does not support the mode. A failure is logged, not thrown. */
 export function tick(syncMode: string, options: TickerOptions): Promise<boolean> {
   return call(`${options.url}/functions/v1/import-bookings`, { syncMode }, syncMode, options);
 }
@@ -102,7 +102,7 @@ async function call(
   return true;
 }
 
-/** Waits; false when the signal came first. */
+/** Waits; false if the signal came first. */
 function pauseUntil(milliseconds: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(false);

@@ -5,7 +5,7 @@ import { seedId } from "../simulators/eventflow/seed.ts";
 import { sampleBookingId, sampleEvent } from "../simulators/headout/seed.ts";
 import { type Stack, startStack } from "../stack.ts";
 
-/** `demo`: one webhook of each source on a fresh stack, the rows, and whether they are right. */
+/** `demo`: sends a webhook of each source to a fresh stack, shows the rows and checks them. */
 export async function run(): Promise<number> {
   const stack = await startStack({ seed: seedDemo });
   try {
@@ -47,7 +47,7 @@ async function act(stack: Stack): Promise<readonly Expectation[]> {
   console.log(show(event));
   await untilFetched(stack);
 
-  console.log("\nBoth say it again");
+  console.log("\nBoth send it again");
   const again = await stack.eventflow.sendWebhook(seedId(0), webhook);
   console.log(show(again));
   const repeated = await postHeadout(stack);
@@ -56,7 +56,7 @@ async function act(stack: Stack): Promise<readonly Expectation[]> {
   return [
     compare("the EventFlow webhook created the booking", outcomeOf(first), [200, "created"]),
     compare("the same webhook again changed nothing", outcomeOf(again), [200, "unchanged"]),
-    compare("Headout's documented event was answered as agreed", pick(event.body), {
+    compare("Headout's documented event got the documented answer", pick(event.body), {
       success: true,
       bookingId: "123456789",
       oldStatus: null,
@@ -64,7 +64,7 @@ async function act(stack: Stack): Promise<readonly Expectation[]> {
       headoutStatus: "COMPLETED",
     }),
     compare("the same event again got the same answer", pick(repeated.body), pick(event.body)),
-    compare("and was known for a duplicate", field(repeated.body, "outcome"), "duplicate"),
+    compare("and was recognised as a duplicate", field(repeated.body, "outcome"), "duplicate"),
   ];
 }
 
@@ -73,7 +73,7 @@ interface Answer {
   readonly body: unknown;
 }
 
-/** Headout's sample word for word, to the URL that Headout would be configured with. */
+/** Headout's sample, word for word, to the URL that one configures at Headout. */
 async function postHeadout(stack: Stack): Promise<Answer> {
   const key = encodeURIComponent(stack.keys.headoutWebhookKey);
   const answer = await fetch(`${stack.url}/functions/v1/headout-webhook?key=${key}`, {
@@ -84,7 +84,7 @@ async function postHeadout(stack: Stack): Promise<Answer> {
   return { status: answer.status, body: await answer.json() };
 }
 
-/** The re-fetch begins after the answer: waits for it, 10 s at most. */
+/** Waits at most 10 s for the fetch that follows the answer. */
 async function untilFetched(stack: Stack): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (Date.now() < deadline) {

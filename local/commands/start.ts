@@ -8,7 +8,7 @@ import { startStack } from "../stack.ts";
 import { startBanner } from "../start_banner.ts";
 import { startSettings } from "../start_settings.ts";
 
-/** `start`: the whole stack, until SIGINT or SIGTERM; then 0. */
+/** `start`: runs the whole stack until SIGINT or SIGTERM, then returns 0. */
 export async function run(): Promise<number> {
   const paths = projectPaths();
   const settings = startSettings({
@@ -50,7 +50,7 @@ export async function run(): Promise<number> {
   return 0;
 }
 
-/** Ends with the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
 function untilStopped(): Promise<void> {
   let asked = false;
   return new Promise((resolve) => {

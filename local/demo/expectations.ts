@@ -9,14 +9,14 @@ export interface Expectation {
   readonly found?: string;
 }
 
-/** What the simulators stated, for comparison with the rows. */
+/** What the simulators say, to compare the rows with. */
 export interface Statement {
   readonly organizationId: string;
   readonly eventflow: Readonly<Record<string, unknown>>;
   readonly headoutId: string;
 }
 
-/** Compares the rows with what the sources stated. */
+/** Compares the rows with what the sources say. */
 export async function checkRows(
   database: Database,
   statement: Statement,
@@ -45,7 +45,7 @@ export async function checkRows(
       ],
     ),
     compare(
-      "the EventFlow booking says what EventFlow says",
+      "the EventFlow booking has EventFlow's values",
       await rows(`select booking_number, title, client_name, delivery_city, source_notes
                   from public.bookings where organization_id = $1 and source = 'eventflow'`),
       [{
@@ -57,7 +57,7 @@ export async function checkRows(
       }],
     ),
     compare(
-      "the Headout booking was completed from Headout's API after the event",
+      "the Headout booking was filled in from Headout's API after the event",
       await rows(`select is_stub from public.bookings
                   where organization_id = $1 and source = 'headout'`),
       [{ is_stub: false }],
@@ -80,14 +80,14 @@ export async function checkRows(
       [{ files: files.length, with_token: 0 }],
     ),
     compare(
-      "no delivery is left undone",
+      "every delivery is done",
       await rows(`select count(*)::int as undone
                   from sync.deliveries d join sync.connections c on c.id = d.connection_id
                   where c.organization_id = $1 and d.status not in ('succeeded', 'duplicate')`),
       [{ undone: 0 }],
     ),
     compare(
-      "the history can say where each booking comes from",
+      "the history says where each booking comes from",
       await rows(`select count(distinct h.booking_id)::int as bookings
                   from public.booking_history h join public.bookings b on b.id = h.booking_id
                   where b.organization_id = $1`),

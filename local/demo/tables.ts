@@ -81,7 +81,7 @@ const tables: readonly (readonly [table: string, sql: string])[] = [
   ],
 ];
 
-/** Every table with the organization's rows, ready to print; tables that do not exist are left out. */
+/** The organization's rows of every table, ready to print, without tables that do not exist. */
 export async function showTables(database: Database, organizationId: string): Promise<string> {
   const parts: string[] = [];
   for (const [table, sql] of tables) {

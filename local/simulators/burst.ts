@@ -1,17 +1,16 @@
 import { pause } from "./faults.ts";
 
-/** What a burst of webhooks was answered. */
+/** The answers to a burst of webhooks. */
 export interface BurstReport {
   readonly webhooks: number;
   readonly seconds: number;
-  /** Answers by status; 0 is none. */
+  /** How many answers by status; 0 means no answer. */
   readonly statuses: Readonly<Record<string, number>>;
 }
 
 /**
- * Sends `webhooks` webhooks evenly within `seconds`, one booking after the other and from the front
- * again; returns when all have been answered. Does not wait for an answer before the next, but has
- * at most `at_once` (500) unanswered.
+ * Sends `webhooks` webhooks evenly within `seconds`, going round the bookings, and returns when all
+ * have been answered. At most `at_once` (500) are unanswered at a time.
  */
 export async function sendBurst(
   request: Record<string, unknown>,

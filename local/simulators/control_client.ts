@@ -2,14 +2,14 @@ import type { BurstReport } from "./burst.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Simulator } from "./simulator.ts";
 
-/** Steers a simulator from the same process, through the requests that its control API takes. */
+/** Controls a simulator from the same process, through its control API. */
 export interface ControlClient {
-  /** Sends a control request and returns its JSON; an error status is thrown. */
+  /** Sends a control request and returns its JSON. Throws for an error status. */
   request<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   list<T = Record<string, unknown>>(query?: string): Promise<readonly T[]>;
   get<T = Record<string, unknown>>(id: string): Promise<T>;
   create<T = Record<string, unknown>>(booking: Record<string, unknown>): Promise<T>;
-  /** Merges fields and bumps the revision; `bump: false` leaves it, `remove` takes keys away. */
+  /** Merges fields and raises the revision, unless `bump` is false; `remove` deletes keys. */
   patch<T = Record<string, unknown>>(
     id: string,
     fields: Record<string, unknown>,
@@ -18,7 +18,7 @@ export interface ControlClient {
   put<T = Record<string, unknown>>(id: string, booking: Record<string, unknown>): Promise<T>;
   cancel(id: string): Promise<unknown>;
   delete(id: string): Promise<unknown>;
-  /** Has the simulator send its webhook and returns what the receiver answered. */
+  /** Makes the simulator send its webhook and returns the receiver's answer. */
   sendWebhook(
     id: string,
     options?: Record<string, unknown>,
@@ -27,7 +27,7 @@ export interface ControlClient {
   burst(options: Record<string, unknown>): Promise<BurstReport>;
   /** What was sent after webhook number `after`, and how many are still to come. */
   webhooks(after?: number): Promise<ReturnType<Outbox["report"]>>;
-  /** Sends now what `reorder` holds back. */
+  /** Sends what `reorder` holds back. */
   flush(): Promise<unknown>;
   setFault(fault: Record<string, unknown>): Promise<unknown>;
   clearFaults(): Promise<unknown>;

@@ -5,7 +5,7 @@ import type { Outbox } from "./outbox.ts";
 import type { RequestLog } from "./request_log.ts";
 import { readControlBody } from "./simulator.ts";
 
-/** What every control API steers. */
+/** What every control API can change. */
 export interface CommonControl {
   readonly faults: Faults;
   readonly log: RequestLog;
@@ -13,7 +13,7 @@ export interface CommonControl {
   readonly store: { reset(): void };
 }
 
-/** The control requests that all simulators share: logs, faults, reset. Undefined for any other. */
+/** Answers the control requests that all simulators share; undefined for any other. */
 export async function commonControl(
   request: Request,
   path: string,
@@ -45,7 +45,7 @@ export async function commonControl(
   }
 }
 
-/** `POST burst`: `{ webhooks?, seconds?, at_once?, booking_ids? }` and what every webhook is to say. */
+/** `POST burst`: `{ webhooks?, seconds?, at_once?, booking_ids? }` and each webhook's fields. */
 export async function burst(
   request: Request,
   options: {
@@ -63,13 +63,13 @@ export async function burst(
   return jsonResponse(report);
 }
 
-/** Does it, and says so. */
+/** Runs the work and answers `{ ok: true }`. */
 export function done(work: () => void): Response {
   work();
   return jsonResponse({ ok: true });
 }
 
-/** What the control API takes; also what an unknown request is answered with. */
+/** The requests of the control API; an unknown one gets this with 404. */
 export function controlHelp(
   path: string,
   modes: readonly string[],

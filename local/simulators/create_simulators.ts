@@ -5,11 +5,11 @@ import type { HeadoutSeed } from "./headout/seed.ts";
 import { createHeadoutSimulator } from "./headout/simulator.ts";
 import type { Simulator } from "./simulator.ts";
 
-/** What the simulators of a stack begin with. */
+/** How the simulators of a stack begin. */
 export interface SimulatorsOptions {
   /** The stack's base URL. */
   readonly url: string;
-  /** What the functions were started with: both sides must agree on the credentials. */
+  /** The functions' variables: both sides must use the same credentials. */
   readonly environment: Readonly<Record<string, string>>;
   readonly eventflow?: Partial<EventflowSeed>;
   readonly headout?: Partial<HeadoutSeed> & { readonly retryScale?: number };
@@ -17,14 +17,14 @@ export interface SimulatorsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Both simulators, and how to steer them from this process. */
+/** Both simulators, and clients that control them from this process. */
 export interface Simulators {
   readonly handlers: Readonly<Record<"eventflow" | "headout", Simulator>>;
   readonly eventflow: ControlClient;
   readonly headout: ControlClient;
 }
 
-/** EventFlow and Headout below `/simulators/`, sending their webhooks to the stack's functions. */
+/** EventFlow and Headout under `/simulators/`; they send webhooks to the stack's functions. */
 export function createSimulators(options: SimulatorsOptions): Simulators {
   const { url, environment, signal } = options;
   const mounts = { eventflow: "/simulators/eventflow", headout: "/simulators/headout" } as const;

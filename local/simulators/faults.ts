@@ -1,9 +1,9 @@
 import { jsonResponse } from "../json_response.ts";
 
-/** One way of misbehaving, for the next `count` requests that it fits. */
+/** One fault, for the next `count` requests that match it. */
 export interface Fault {
   readonly mode: string;
-  /** Only requests for this booking; else any. */
+  /** Only requests for this booking; any, if absent. */
   readonly booking_id?: string;
   readonly status?: number;
   readonly seconds?: number;
@@ -17,16 +17,16 @@ export interface Fault {
 /** The faults that are set now. */
 export interface Faults {
   add(input: unknown): Fault;
-  /** Takes one use of the first fault among `modes` that fits the booking. */
+  /** Uses the first fault among `modes` that matches the booking, once. */
   take(modes: readonly string[], bookingId: string | undefined): Fault | undefined;
   list(): readonly Fault[];
   reset(): void;
 }
 
-/** Faults that any HTTP server can have; each simulator adds its own. */
+/** Faults of any HTTP server; each simulator adds its own. */
 export const commonModes = ["status", "html", "truncated", "hang", "rate_limit", "drip"] as const;
 
-/** An empty set of faults that knows the given modes; another mode is a `TypeError`. */
+/** An empty set of faults of these modes; adding another mode throws a `TypeError`. */
 export function createFaults(modes: readonly string[]): Faults {
   let faults: { readonly fault: Fault; left: number }[] = [];
   return {
@@ -56,7 +56,7 @@ export function createFaults(modes: readonly string[]): Faults {
   };
 }
 
-/** Spoils an answer in one of the common ways. `signal` is the caller's going away. */
+/** Applies a common fault to an answer. `signal` aborts when the caller disconnects. */
 export async function spoil(
   fault: Fault,
   answer: Response,
@@ -88,7 +88,7 @@ export async function spoil(
   }
 }
 
-/** Waits, at most until the signal; never rejects. */
+/** Waits, but no longer than until the signal; never rejects. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

@@ -1,10 +1,10 @@
 import { type Faults, pause } from "./faults.ts";
 import type { WebhookAnswer } from "./simulator.ts";
 
-/** How a webhook can go astray: lost, sent twice, sent late, sent after the one that follows it. */
+/** What can go wrong with a webhook: lost, sent twice, sent late, sent after the next one. */
 export const webhookModes = ["drop", "duplicate", "delay", "reorder"] as const;
 
-/** One webhook that was sent, and what its receiver answered. */
+/** One webhook that was sent, and the receiver's answer. */
 export interface SentWebhook {
   /** Counts from 1. */
   readonly number: number;
@@ -13,15 +13,15 @@ export interface SentWebhook {
   readonly booking_id: string;
   /** 0: no answer. */
   readonly status: number;
-  /** As the receiver named it; null if it named none. */
+  /** From the receiver's answer; null if it has none. */
   readonly delivery_id: string | null;
 }
 
-/** What leaves a simulator by itself. */
+/** Where a simulator sends its webhooks. */
 export interface Outbox {
-  /** Sends, unless a fault has it go astray; returns what its caller is to be told. */
+  /** Sends a webhook, or applies a fault to it; returns the answer of the control request. */
   send(bookingId: string, deliver: () => Promise<WebhookAnswer>): Promise<unknown>;
-  /** Sends now what `reorder` holds back. */
+  /** Sends what `reorder` holds back. */
   flush(): Promise<void>;
   /** What was sent after webhook number `after`, and how many are still under way or held back. */
   report(after: number): { readonly pending: number; readonly webhooks: readonly SentWebhook[] };
@@ -31,7 +31,7 @@ export interface Outbox {
 /** How many sent webhooks are remembered. */
 const remembered = 10_000;
 
-/** An empty outbox whose webhooks go astray as the faults say. */
+/** An empty outbox that applies the faults to its webhooks. */
 export function createOutbox(
   options: { readonly faults: Faults; readonly signal: AbortSignal; readonly now: () => number },
 ): Outbox {

@@ -2,12 +2,12 @@
 export interface Random {
   /** An integer from `from` to `to`, both included. */
   integer(from: number, to: number): number;
-  /** One of the values, of which there must be some. */
+  /** One of the values, which must not be empty. */
   pick<T>(values: readonly T[]): T;
   chance(probability: number): boolean;
 }
 
-/** Choices that depend on the seed and the index alone: booking 70,000 needs none before it. */
+/** Choices that depend only on seed and index, so booking 70,000 needs no booking before it. */
 export function createRandom(seed: number, index: number): Random {
   let state = (Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(index + 1, 0xc2b2ae35)) >>> 0;
   function next(): number {
@@ -33,7 +33,7 @@ export function addDays(day: string, days: number): string {
   return new Date(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
 }
 
-/** The first day of the month after an instant (ms since 1970): demo bookings lie ahead. */
+/** The first day of the month after an instant (ms since 1970), so demo bookings are upcoming. */
 export function firstDayOfNextMonth(now: number): string {
   const date = new Date(now);
   return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1))

@@ -1,4 +1,4 @@
-/** One request that a simulator answered. Credentials are not in it. */
+/** One request that a simulator answered, without its credentials. */
 export interface LoggedRequest {
   readonly at: string;
   readonly kind: string;
@@ -9,7 +9,7 @@ export interface LoggedRequest {
   readonly fault?: string;
 }
 
-/** What a simulator was asked, newest last. */
+/** The requests to a simulator, newest last. */
 export interface RequestLog {
   add(request: LoggedRequest): void;
   report(): {

@@ -1,9 +1,9 @@
-/** A simulated system: an HTTP server without the server. */
+/** A simulated system: takes a request, returns the response. */
 export type Simulator = (request: Request) => Promise<Response>;
 
 /** What every simulator needs from outside. */
 export interface SimulatorOptions {
-  /** The path that it is mounted at, without a slash at the end. */
+  /** The path under which it is served, without a slash at the end. */
   readonly mount: string;
   /** The credential that its callers must send. */
   readonly apiKey: string;
@@ -12,17 +12,17 @@ export interface SimulatorOptions {
   readonly webhookKey: string;
   readonly now?: () => number;
   readonly fetch?: typeof fetch;
-  /** Ends hanging answers and delayed webhooks. */
+  /** Ends answers that hang and webhooks that wait. */
   readonly signal?: AbortSignal;
 }
 
-/** What the receiver of a webhook answered. */
+/** The receiver's answer to a webhook. */
 export interface WebhookAnswer {
   readonly status: number;
   readonly body: unknown;
 }
 
-/** Sends one webhook and reads the answer, as JSON where it is JSON. */
+/** Sends one webhook and reads the answer, parsed if it is JSON. */
 export async function sendWebhook(
   fetchReceiver: typeof fetch,
   url: string,
@@ -54,7 +54,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** The JSON object that a control request carries; nothing is an empty one. */
+/** The JSON object in a control request; no body is an empty object. */
 export async function readControlBody(request: Request): Promise<Record<string, unknown>> {
   const text = await request.text();
   if (text.trim() === "") return {};

@@ -1,4 +1,4 @@
-/** A booking as EventFlow states it; only what the simulator itself looks at is named. */
+/** A booking in EventFlow's form; only the fields that the simulator itself reads are named. */
 export interface EventflowBooking {
   readonly id: string;
   readonly status?: unknown;

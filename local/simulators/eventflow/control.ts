@@ -4,13 +4,13 @@ import { readControlBody, sendWebhook, type SimulatorOptions } from "../simulato
 import type { EventflowBooking } from "./booking.ts";
 import type { EventflowStore } from "./store.ts";
 
-/** What the control API steers. */
+/** What the control API can change. */
 export interface EventflowControlOptions extends SimulatorOptions, CommonControl {
   readonly store: EventflowStore;
   readonly modes: readonly string[];
 }
 
-/** The control API under `_control`: changes EventFlow's data and its manners. */
+/** The control API under `_control`: changes EventFlow's data and behaviour. */
 export async function controlEventflow(
   request: Request,
   path: string,
@@ -81,7 +81,7 @@ export async function controlEventflow(
   return notFound();
 }
 
-/** The next revision: one version up, changed now; what the caller set itself stays. */
+/** The next revision: one version up, changed now. What the caller has set stays. */
 function bump(
   booking: EventflowBooking,
   before: EventflowBooking | undefined,

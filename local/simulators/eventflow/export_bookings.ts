@@ -43,7 +43,7 @@ export async function exportBookings(
   };
 }
 
-/** What is answered before the common faults spoil it. */
+/** The answer before the common faults change it. */
 export interface ExportContent {
   readonly body: unknown;
   readonly status?: number;

@@ -1,7 +1,7 @@
 import type { EventflowBooking } from "./booking.ts";
 import { fileHost } from "./seed.ts";
 
-/** As it leaves the house: with the organization, and with file URLs that are good once. */
+/** A booking as it is sent: with the organization, and with a new token in every file URL. */
 export function exported(
   booking: EventflowBooking,
   organizationId: string | undefined,
@@ -14,7 +14,7 @@ export function exported(
   )) as EventflowBooking;
 }
 
-/** Whether EventFlow has cancelled the booking, in any of its words. */
+/** Whether EventFlow has cancelled the booking, whichever word it uses. */
 export function isCancelled(booking: EventflowBooking): boolean {
   return /^\s*(avbokad|cancell?ed)\W*$/i.test(String(booking.status ?? ""));
 }

@@ -30,7 +30,7 @@ export function listAnswer(
     : { body: { data }, ...(fault === undefined ? {} : { fault: fault.mode }) };
 }
 
-/** "Modified since", and known to leave out cancelled bookings. */
+/** "Modified since", which leaves out cancelled bookings, as the real one does. */
 function changedSince(listed: ListedBooking, since: string): boolean {
   const changed = Date.parse(String(listed.updatedAt));
   return !(changed < Date.parse(since)) && !isCancelled(listed.load());

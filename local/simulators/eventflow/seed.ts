@@ -12,7 +12,7 @@ import {
   streets,
 } from "./seed_words.ts";
 
-/** What the seeded bookings depend on, and nothing else. */
+/** All that the seeded bookings depend on. */
 export interface EventflowSeed {
   readonly seed: number;
   readonly count: number;
@@ -22,7 +22,7 @@ export interface EventflowSeed {
   readonly productsPerBooking?: number;
 }
 
-/** The id of seeded booking `index`; the index can be read back from it. */
+/** The id of seeded booking `index`, from which `seedIndex` reads it back. */
 export function seedId(index: number): string {
   return `e7f10000-5eed-4000-8000-${index.toString(16).padStart(12, "0")}`;
 }
@@ -39,7 +39,7 @@ export function seedUpdatedAt(seed: EventflowSeed, index: number): string {
   return new Date(base + (index % 20_000) * 60_000).toISOString().replace(".000", "");
 }
 
-/** Seeded booking `index`, computed from the seed alone: the same at every call. */
+/** Seeded booking `index`, computed from the seed: the same at every call. */
 export function seedBooking(seed: EventflowSeed, index: number): EventflowBooking {
   const random = createRandom(seed.seed, index);
   const id = seedId(index);
@@ -102,7 +102,7 @@ export function seedBooking(seed: EventflowSeed, index: number): EventflowBookin
   };
 }
 
-/** Where the simulated files lie; the name resolves nowhere. */
+/** The host of the simulated files; the name does not resolve. */
 export const fileHost = "https://files.eventflow.example";
 
 function phaseDays(

@@ -1,4 +1,4 @@
-/** How EventFlow words its statuses; more confirmed than not. */
+/** EventFlow's words for its statuses; most are confirmed. */
 export const statuses = [
   "CONFIRMED",
   "Confirmed",
@@ -23,7 +23,7 @@ export const clients = [
   "Gävle Hamn AB",
   "Västerås Teater",
 ] as const;
-/** What is celebrated. */
+/** Kinds of event. */
 export const occasions = [
   "Sommarfest",
   "Bröllop",

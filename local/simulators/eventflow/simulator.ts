@@ -16,7 +16,7 @@ export interface EventflowSimulatorOptions extends SimulatorOptions {
 
 /**
  * A simulated EventFlow: `GET export_bookings` as `EVENTFLOW_API_URL` serves it, webhooks to
- * receive-booking, and a control API under `_control` that changes its data and its manners.
+ * receive-booking, and a control API under `_control` that changes its data and behaviour.
  */
 export function createEventflowSimulator(options: EventflowSimulatorOptions): Simulator {
   const now = options.now ?? Date.now;
@@ -80,7 +80,7 @@ export function createEventflowSimulator(options: EventflowSimulatorOptions): Si
   };
 }
 
-/** Both headers must carry the key: the bearer alone has been refused. */
+/** Both headers must carry the key: the real one has refused the bearer alone. */
 function authorized(request: Request, apiKey: string): boolean {
   return request.headers.get("x-api-key") === apiKey &&
     request.headers.get("authorization") === `Bearer ${apiKey}`;

@@ -1,21 +1,21 @@
 import type { EventflowBooking } from "./booking.ts";
 import { type EventflowSeed, seedBooking, seedId, seedIndex, seedUpdatedAt } from "./seed.ts";
 
-/** What EventFlow knows of a booking: it, or what is left of it after its deletion. */
+/** What EventFlow knows of a booking: it exists, or it was deleted. */
 export type StoredBooking =
   | { readonly state: "present"; readonly booking: EventflowBooking }
   | { readonly state: "deleted"; readonly booking: EventflowBooking };
 
-/** A booking in a list; both members are computed when asked for, so that skipping one is cheap. */
+/** A booking in a list. Its members are computed on demand, so that skipping one is cheap. */
 export interface ListedBooking {
   readonly updatedAt: unknown;
   load(): EventflowBooking;
 }
 
-/** The bookings of the simulated EventFlow: the seed, and what has been done to it. */
+/** The bookings of the simulated EventFlow: the seed and the changes to it. */
 export interface EventflowStore {
   get(id: string): StoredBooking | undefined;
-  /** The bookings that an organization sees, in a steady order, one after the other. */
+  /** The bookings that an organization sees, one after the other and always in the same order. */
   visible(organizationId: string | undefined): Generator<ListedBooking>;
   put(booking: EventflowBooking): void;
   delete(id: string): void;
@@ -23,9 +23,9 @@ export interface EventflowStore {
 }
 
 /**
- * Holds only what differs from the seed, so that a hundred thousand bookings cost nothing. A
- * booking made with an `organization_id` is seen by that organization alone, and such an
- * organization sees nothing of the seed: tests do not meet each other.
+ * Holds only what differs from the seed, so that a hundred thousand bookings cost nothing. If a
+ * booking was made with an `organization_id`, only that organization sees it, and it sees nothing of
+ * the seed, so that tests do not share bookings.
  */
 export function createEventflowStore(seed: EventflowSeed): EventflowStore {
   const changed = new Map<string, StoredBooking>();

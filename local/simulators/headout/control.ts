@@ -6,7 +6,7 @@ import type { HeadoutBooking } from "./seed.ts";
 import { localTime, sendEvent } from "./send_event.ts";
 import type { HeadoutStore } from "./store.ts";
 
-/** What the control API steers. */
+/** What the control API can change. */
 export interface HeadoutControlOptions extends SimulatorOptions, CommonControl {
   readonly store: HeadoutStore;
   readonly modes: readonly string[];
@@ -15,7 +15,7 @@ export interface HeadoutControlOptions extends SimulatorOptions, CommonControl {
   readonly retryScale?: number;
 }
 
-/** The control API under `_control`: changes Headout's data and its manners. */
+/** The control API under `_control`: changes Headout's data and behaviour. */
 export async function controlHeadout(
   request: Request,
   path: string,
@@ -70,7 +70,7 @@ export async function controlHeadout(
   }
 }
 
-/** A new start, told as Headout tells it: CANCELLED, PENDING, COMPLETED on the same id. */
+/** A new start, announced as Headout does it: CANCELLED, PENDING, COMPLETED with the same id. */
 async function reschedule(
   booking: HeadoutBooking,
   body: Record<string, unknown>,

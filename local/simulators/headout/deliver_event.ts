@@ -1,10 +1,10 @@
 import { pause } from "../faults.ts";
 import { sendWebhook, type WebhookAnswer } from "../simulator.ts";
 
-/** What became of an event: the last answer, and the status of each attempt (0 is no answer). */
+/** The result of an event: the last answer, and the status of each attempt (0 is no answer). */
 export interface EventDelivery extends WebhookAnswer {
   readonly attempts: readonly number[];
-  /** Whether Headout has given up; after a 4xx at once, else after the fourth retry. */
+  /** Whether Headout gave up: after a 4xx at once, otherwise after the fourth retry. */
   readonly lost: boolean;
 }
 

@@ -2,7 +2,7 @@ import { jsonResponse } from "../../json_response.ts";
 import type { Fault } from "../faults.ts";
 import type { HeadoutStore } from "./store.ts";
 
-/** The webhook configuration of a partner key: nothing but these two can be set. */
+/** The webhook configuration of a partner key; Headout lets one set these two and nothing else. */
 export interface WebhookConfiguration {
   url: string;
   enabled: boolean;
@@ -10,7 +10,7 @@ export interface WebhookConfiguration {
 
 const pageSize = 20;
 
-/** The partner API v2 below `/api/public/v2/`, for a caller whose key is right. */
+/** The partner API v2 under `/api/public/v2/`, for a caller with the right key. */
 export async function partnerApi(
   request: Request,
   path: string,
@@ -32,7 +32,7 @@ export async function partnerApi(
   );
 }
 
-/** An error as Headout words it. */
+/** An error in Headout's form. */
 export function failure(status: number, code: string, message: string): Response {
   return jsonResponse({ code, message, success: false }, status);
 }
@@ -59,7 +59,7 @@ async function configure(request: Request, webhook: WebhookConfiguration): Promi
   }
   const body = await request.json().catch(() => ({})) as Partial<WebhookConfiguration>;
   const url = body.url ?? webhook.url;
-  // Headout takes https only; this machine has none, so its own address passes as well.
+  // Headout accepts https only. The local stack has none, so its address is accepted too.
   const allowed = /^https:\/\/|^http:\/\/(127\.0\.0\.1|localhost)[:/]/.test(url);
   if (!allowed || url.length > 2048) {
     return failure(400, "CAL_1400", "url must be https and at most 2048 characters");

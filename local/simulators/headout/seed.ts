@@ -1,6 +1,6 @@
 import { addDays, createRandom, type Random } from "../random.ts";
 
-/** A booking as Headout states it; only what the simulator itself looks at is named. */
+/** A booking in Headout's form; only the fields that the simulator itself reads are named. */
 export interface HeadoutBooking {
   readonly bookingId: string;
   readonly status: string;
@@ -8,7 +8,7 @@ export interface HeadoutBooking {
   readonly [field: string]: unknown;
 }
 
-/** What the seeded bookings depend on. */
+/** All that the seeded bookings depend on. */
 export interface HeadoutSeed {
   readonly seed: number;
   readonly count: number;
@@ -28,7 +28,7 @@ export function headoutSeedId(index: number): string {
   return index === 0 ? sampleBookingId : String(200_000_000 + index);
 }
 
-/** Seeded booking `index`, computed from the seed alone. */
+/** Seeded booking `index`, computed from the seed: the same at every call. */
 export function seedHeadoutBooking(seed: HeadoutSeed, index: number): HeadoutBooking {
   const random = createRandom(seed.seed + 77, index);
   const bookingId = headoutSeedId(index);

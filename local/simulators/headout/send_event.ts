@@ -1,7 +1,7 @@
 import type { HeadoutControlOptions } from "./control.ts";
 import { deliverEvent } from "./deliver_event.ts";
 
-/** Sends a booking's status event as the control request says, and returns what became of it. */
+/** Sends a booking's status event as the control request says, and returns the result. */
 export async function sendEvent(
   id: string,
   request: Record<string, unknown>,

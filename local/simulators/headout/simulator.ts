@@ -9,7 +9,7 @@ import { failure, partnerApi, type WebhookConfiguration } from "./partner_api.ts
 import type { HeadoutSeed } from "./seed.ts";
 import { createHeadoutStore } from "./store.ts";
 
-/** Which bookings the simulator begins with, and how patient its webhooks are. */
+/** Which bookings the simulator begins with, and how long its webhooks wait before a retry. */
 export interface HeadoutSimulatorOptions extends SimulatorOptions {
   readonly seed?: Partial<HeadoutSeed>;
   /** Factor on the retry pauses of 5, 10, 20 and 20 s. */

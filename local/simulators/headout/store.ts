@@ -5,7 +5,7 @@ import {
   seedHeadoutBooking,
 } from "./seed.ts";
 
-/** The bookings of the simulated Headout: the seed, and what has been done to it. */
+/** The bookings of the simulated Headout: the seed and the changes to it. */
 export interface HeadoutStore {
   get(id: string): HeadoutBooking | undefined;
   all(): readonly string[];
