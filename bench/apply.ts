@@ -4,11 +4,10 @@ import { benchPage, type PageKind } from "./bench_page.ts";
 import type { Benchmark, BenchmarkContext } from "./benchmark.ts";
 import { databaseCpuMs } from "./database_cpu.ts";
 import { withFreshDatabase } from "./fresh_database.ts";
-import { median } from "./statistics.ts";
 
 /** Bookings per page, as the importer asks for them. */
 const PAGE = 500;
-/** Pages per measurement; the median counts. */
+/** Pages per measurement. */
 const PAGES = 5;
 
 interface Measurement {
@@ -51,7 +50,7 @@ export const applyBenchmark: Benchmark = {
       // One page that counts for nothing: functions are compiled, catalogues are read.
       await (await db.tenant()).apply(benchPage(0, 20, "first"));
       const tenant = await db.tenant();
-      const values: Record<string, number> = {};
+      const values: Record<string, readonly number[]> = {};
       for (const measurement of measurements) {
         Object.assign(values, await measure(db, tenant, measurement, context));
       }
@@ -63,39 +62,42 @@ async function measure(
   db: BookingDatabase,
   tenant: Tenant,
   { name, kind, verdict: wanted }: Measurement,
-  { signal }: BenchmarkContext,
-): Promise<Record<string, number>> {
-  const inside: number[] = [];
+  { signal, turn }: BenchmarkContext,
+): Promise<Record<string, readonly number[]>> {
+  const rates: number[] = [];
   const roundTrips: number[] = [];
-  let written = 0;
-  let cpu = 0;
+  const cpu: number[] = [];
+  const rows: number[] = [];
   for (let number = 0; number < PAGES; number++) {
     signal.throwIfAborted();
-    const snapshots = JSON.stringify(benchPage(number, PAGE, kind));
-    const mark = await db.mark();
-    const cpuBefore = await databaseCpuMs(db);
-    const began = performance.now();
-    const verdicts = await applyTimed(db, tenant, snapshots);
-    roundTrips.push(performance.now() - began);
-    cpu += await databaseCpuMs(db) - cpuBefore;
-    inside.push(Math.max(...verdicts.map(({ milliseconds }) => Number(milliseconds))));
-    const wrong = verdicts.find(({ verdict }) => verdict !== wanted);
-    if (wrong !== undefined || verdicts.length !== PAGE) {
-      throw new Error(
-        `${name}: expected ${PAGE} times "${wanted}", got ${JSON.stringify(wrong ?? verdicts)}`,
-      );
-    }
-    const counts = await db.writtenSince(mark);
-    written += Object.values(counts).reduce((sum, count) => sum + count, 0);
-  }
-  if (wanted === "unchanged" && written !== 0) {
-    throw new Error(`${name}: expected no row to be written, but ${written} were`);
+    await turn(async () => {
+      const snapshots = JSON.stringify(benchPage(number, PAGE, kind));
+      const mark = await db.mark();
+      const cpuBefore = await databaseCpuMs(db);
+      const began = performance.now();
+      const verdicts = await applyTimed(db, tenant, snapshots);
+      roundTrips.push(performance.now() - began);
+      cpu.push((await databaseCpuMs(db) - cpuBefore) / PAGE);
+      const inside = Math.max(...verdicts.map(({ milliseconds }) => Number(milliseconds)));
+      rates.push((1000 * PAGE) / inside);
+      const wrong = verdicts.find(({ verdict }) => verdict !== wanted);
+      if (wrong !== undefined || verdicts.length !== PAGE) {
+        const got = wrong === undefined ? `${verdicts.length} verdicts` : JSON.stringify(wrong);
+        throw new Error(`${name}: expected ${PAGE} times "${wanted}", got ${got}`);
+      }
+      const counts = await db.writtenSince(mark);
+      const written = Object.values(counts).reduce((sum, count) => sum + count, 0);
+      if (wanted === "unchanged" && written !== 0) {
+        throw new Error(`${name}: expected no row to be written, but ${written} were`);
+      }
+      rows.push(written / PAGE);
+    });
   }
   return {
-    [name]: (1000 * PAGE) / median(inside),
-    [`${name}: page with sending`]: median(roundTrips),
-    [`${name}: database CPU`]: cpu / (PAGE * PAGES),
-    [`${name}: rows written`]: written / (PAGE * PAGES),
+    [name]: rates,
+    [`${name}: page with sending`]: roundTrips,
+    [`${name}: database CPU`]: cpu,
+    [`${name}: rows written`]: rows,
   };
 }
 

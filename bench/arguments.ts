@@ -9,6 +9,8 @@ export interface BenchArguments {
   readonly help: boolean;
   /** A figure that misses its bar fails the run. */
   readonly strict: boolean;
+  /** One of two that are compared: waits for its turn before each step. */
+  readonly inTurns: boolean;
   readonly rounds?: number;
   readonly count?: number;
   /** Another checkout to compare with. */
@@ -45,6 +47,7 @@ export function parseArguments(
     json: values.json ?? false,
     help: values.help ?? false,
     strict: values.strict ?? false,
+    inTurns: values["in-turns"] ?? false,
     ...(rounds === undefined ? {} : { rounds }),
     ...(count === undefined ? {} : { count }),
     ...(values.against === undefined ? {} : { against: values.against }),
@@ -61,6 +64,7 @@ function parse(args: readonly string[]) {
         json: { type: "boolean" },
         strict: { type: "boolean" },
         help: { type: "boolean", short: "h" },
+        "in-turns": { type: "boolean" },
         rounds: { type: "string" },
         count: { type: "string" },
         against: { type: "string" },

@@ -6,7 +6,15 @@ const known = ["apply", "import"];
 Deno.test("parseArguments() reads names and options in any order", () => {
   assert.deepEqual(
     parseArguments(["--rounds", "5", "apply", "--json", "--against", "../base", "apply"], known),
-    { names: ["apply"], json: true, help: false, strict: false, rounds: 5, against: "../base" },
+    {
+      names: ["apply"],
+      json: true,
+      help: false,
+      strict: false,
+      inTurns: false,
+      rounds: 5,
+      against: "../base",
+    },
   );
 });
 

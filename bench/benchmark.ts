@@ -18,6 +18,11 @@ export interface BenchmarkContext {
   readonly paths: ProjectPaths;
   /** Bookings, for a benchmark that has `defaultCount`; else 0. */
   readonly count: number;
+  /**
+   * Runs one step: all that takes time, its checks included. Two checkouts that are compared take
+   * turns step by step, so that nothing else of ours runs meanwhile. A second or so is a good length.
+   */
+  readonly turn: <T>(step: () => Promise<T>) => Promise<T>;
   /** Aborted when the run is interrupted: the round then ends soon, by an error. */
   readonly signal: AbortSignal;
 }
@@ -35,8 +40,9 @@ export interface Benchmark {
   readonly defaultCount?: number;
   readonly figures: readonly Figure[];
   /**
-   * One round: a value for each figure by its name. One that this system cannot measure is NaN. A wrong
-   * result, such as an unexpected verdict, is an error, however fast it came.
+   * One round: the values of each figure by its name, one per step that measures it, in order. What
+   * this system cannot measure is NaN. A wrong result, such as an unexpected verdict, is an error,
+   * however fast it came.
    */
-  run(context: BenchmarkContext): Promise<Readonly<Record<string, number>>>;
+  run(context: BenchmarkContext): Promise<Readonly<Record<string, readonly number[]>>>;
 }

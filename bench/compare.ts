@@ -4,10 +4,11 @@ import type { Benchmark } from "./benchmark.ts";
 import { type MeasureOptions, sizeOf } from "./measure.ts";
 import type { ComparedBenchmark, Comparison, Report } from "./report.ts";
 import { pairRatios, summarize } from "./statistics.ts";
+import { readMessages, type RunnerMessage } from "./turns.ts";
 
 /**
- * Runs the same benchmarks on this checkout and another one in turns, each round in a process of its
- * own. The order alternates from pair to pair, so that the second place favours neither.
+ * Runs the same benchmarks on this checkout and another one, each in a process of its own. The two take
+ * turns step by step, and the order alternates, so that the second place favours neither.
  *
  * Both run this checkout's benchmarks, stack and simulators; what differs is `supabase/`. So the work
  * is the same, and the other checkout needs no benchmarks that this one understands.
@@ -24,15 +25,10 @@ export async function compare(
     const ours: Report[] = [];
     const theirs: Report[] = [];
     for (let round = 1; round <= rounds; round++) {
-      const turns = [
-        { name: "this", paths: options.paths, reports: ours },
-        { name: "other", paths: other, reports: theirs },
-      ];
-      if (round % 2 === 0) turns.reverse();
-      for (const { name, paths, reports } of turns) {
-        options.progress(`${benchmark.name}: pair ${round} of ${rounds}, ${name} checkout`);
-        reports.push(await runRound(benchmark, paths, options));
-      }
+      options.progress(`${benchmark.name}: round ${round} of ${rounds}, both in turns`);
+      const [mine, yours] = await runPair(benchmark, other, options);
+      ours.push(mine);
+      theirs.push(yours);
     }
     about ??= ours[0];
     compared.push({
@@ -43,7 +39,7 @@ export async function compare(
       figures: benchmark.figures.flatMap((figure) => {
         const [mine, yours] = [valuesOf(ours, figure.name), valuesOf(theirs, figure.name)];
         // Not every system can measure every figure.
-        if (mine.length !== rounds || yours.length !== rounds) return [];
+        if (mine.length === 0 || yours.length === 0) return [];
         return [{
           ...figure,
           ours: summarize(mine),
@@ -62,35 +58,86 @@ export async function compare(
   };
 }
 
-async function runRound(
+async function runPair(
+  benchmark: Benchmark,
+  other: ProjectPaths,
+  options: MeasureOptions,
+): Promise<readonly [Report, Report]> {
+  const { signal } = options;
+  const ours = startRunner(benchmark, options.paths, options);
+  const theirs = startRunner(benchmark, other, options);
+  const stop = () => [ours, theirs].forEach((runner) => runner.stop());
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    for (let step = 0;; step++) {
+      const [mine, yours] = await Promise.all([ours.ready(), theirs.ready()]);
+      if (mine !== undefined && yours !== undefined) return [mine, yours];
+      if (mine !== yours) throw new Error(`${benchmark.name}: one checkout has more steps`);
+      for (const runner of step % 2 === 0 ? [ours, theirs] : [theirs, ours]) await runner.go();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
+    await Promise.all([ours.ended, theirs.ended]);
+  }
+}
+
+/** A process that runs one round and waits for its turn before each step. */
+interface Runner {
+  /** Resolves when it waits for a turn, or with its report when there are no more steps. */
+  ready(): Promise<Report | undefined>;
+  /** Lets it do one step and waits for the end of that. */
+  go(): Promise<void>;
+  /** Has it clean up and end, if it has not. */
+  stop(): void;
+  readonly ended: Promise<unknown>;
+}
+
+function startRunner(
   { name }: Benchmark,
   { root }: ProjectPaths,
-  { paths, count, signal }: MeasureOptions,
-): Promise<Report> {
-  signal.throwIfAborted();
+  { paths, count }: MeasureOptions,
+): Runner {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "-A", "--config", `${paths.root}/local/deno.json`],
-      ...[`${paths.root}/bench/main.ts`, name, "--json", "--rounds", "1", "--project", root],
+      ...[`${paths.root}/bench/main.ts`, name, "--in-turns", "--rounds", "1", "--project", root],
       ...(count === undefined ? [] : ["--count", String(count)]),
     ],
     cwd: paths.root,
-    stdin: "null",
+    stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  // It removes its cluster and its functions before it ends.
-  const kill = () => child.kill("SIGTERM");
-  signal.addEventListener("abort", kill, { once: true });
-  try {
-    const { success, stdout, stderr } = await child.output();
-    signal.throwIfAborted();
-    if (success) return JSON.parse(new TextDecoder().decode(stdout));
-    const words = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-    throw new OperatorError(`${words} (in ${root})`);
-  } finally {
-    signal.removeEventListener("abort", kill);
+  const messages = readMessages(child.stdout);
+  const errors = new Response(child.stderr).text();
+  const input = child.stdin.getWriter();
+
+  async function next(): Promise<RunnerMessage> {
+    const { value } = await messages.next();
+    if (value !== undefined) return value;
+    const words = (await errors).trim().split("\n").at(-1);
+    throw new OperatorError(`${words?.replace(/^bench: /, "")} (measuring ${root})`);
   }
+  return {
+    async ready(): Promise<Report | undefined> {
+      return (await next()).report;
+    },
+    async go(): Promise<void> {
+      await input.write(new TextEncoder().encode("go\n"));
+      await next();
+    },
+    stop(): void {
+      try {
+        child.kill("SIGTERM");
+      } catch { /* it has ended by itself */ }
+      input.close().catch(() => {});
+    },
+    ended: child.status,
+  };
 }
 
 function valuesOf(reports: readonly Report[], figure: string): readonly number[] {

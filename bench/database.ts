@@ -6,10 +6,10 @@ import type { Benchmark, BenchmarkContext } from "./benchmark.ts";
 import { withFreshDatabase } from "./fresh_database.ts";
 import { median } from "./statistics.ts";
 
-/** Calls of each function; the median counts. */
-const CALLS = 200;
-/** Calls before them that count for nothing: plans are made, functions compiled. */
-const WARM_UP = 10;
+/** Blocks of a round. A value is the median of a block's calls. */
+const BLOCKS = 10;
+/** Calls of each function in a block. */
+const CALLS = 20;
 /** Bookings that are stored before: each call has one that no call has touched. */
 const STORED = 500;
 
@@ -61,8 +61,9 @@ type Row = Readonly<Record<string, string>>;
 async function time(
   client: postgres.Sql,
   organizationId: string,
-  { signal }: BenchmarkContext,
-): Promise<Record<string, number>> {
+  { signal, turn }: BenchmarkContext,
+): Promise<Record<string, readonly number[]>> {
+  /** Milliseconds of the present block's calls. */
   const times = new Map<string, number[]>();
   const pages = { first: benchPage(0, STORED, "first"), changed: benchPage(0, STORED, "changed") };
 
@@ -99,9 +100,7 @@ async function time(
       [externalId, type, at, organizationId, bodyOf(externalId)],
     );
 
-  for (let call = 0; call < WARM_UP + CALLS; call++) {
-    signal.throwIfAborted();
-    if (call === WARM_UP) times.clear();
+  async function callEach(call: number): Promise<void> {
     const externalId = pages.first[call]?.external_id ?? "";
 
     await timed("bare insert", () =>
@@ -162,12 +161,22 @@ async function time(
     });
   }
 
-  const insert = median(times.get("bare insert") ?? []);
-  const inserts = (name: string) => median(times.get(name) ?? []) / insert;
-  return {
-    "bare insert": insert,
-    ...Object.fromEntries(functions.map((name) => [name, inserts(name)])),
-  };
+  const blocks: Record<string, number[]> = {};
+  // The first block counts for nothing: plans are made, functions compiled.
+  for (let block = 0; block <= BLOCKS; block++) {
+    signal.throwIfAborted();
+    times.clear();
+    await turn(async () => {
+      for (let call = 0; call < CALLS; call++) await callEach(block * CALLS + call);
+    });
+    if (block === 0) continue;
+    const insert = median(times.get("bare insert") ?? []);
+    (blocks["bare insert"] ??= []).push(insert);
+    for (const name of functions) {
+      (blocks[name] ??= []).push(median(times.get(name) ?? []) / insert);
+    }
+  }
+  return blocks;
 }
 
 function bodyOf(externalId: string): string {

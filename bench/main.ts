@@ -5,6 +5,7 @@ import { benchmarks } from "./benchmarks.ts";
 import { compare } from "./compare.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 import { formatComparison, formatReport, reachesBar } from "./report.ts";
+import { sendMessage, waitForTurns } from "./turns.ts";
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -39,6 +40,10 @@ async function run(args: BenchArguments, signal: AbortSignal): Promise<number> {
   if (args.against !== undefined) {
     const comparison = await compare(chosen, await checkoutAt(args.against), options);
     console.log(args.json ? JSON.stringify(comparison, null, 2) : formatComparison(comparison));
+    return 0;
+  }
+  if (args.inTurns) {
+    sendMessage({ report: await measure(chosen, { ...options, turn: waitForTurns() }) });
     return 0;
   }
   const report = await measure(chosen, options);
@@ -83,7 +88,7 @@ ${lines.join("\n")}
 
 Options:
   --rounds N      rounds, or pairs of rounds with --against (default: 3, statements and import 1)
-  --count N       bookings, where the size can be chosen (default: import 10000)
+  --count N       bookings, where the size can be chosen (default: import 20000)
   --against DIR   compare with another checkout, in turns
   --project DIR   measure the checkout at DIR instead of this one
   --strict        exit 1 if a median misses its bar (the bars are for a quiet machine)

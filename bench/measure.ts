@@ -12,6 +12,7 @@ export interface MeasureOptions {
   readonly rounds?: number;
   /** Each benchmark's own if absent; ignored by one of a fixed size. */
   readonly count?: number;
+  readonly turn?: BenchmarkContext["turn"];
   readonly signal: AbortSignal;
   readonly progress: (line: string) => void;
 }
@@ -39,8 +40,13 @@ async function measureOn(
   for (const benchmark of benchmarks) {
     const rounds = options.rounds ?? benchmark.defaultRounds;
     const size = sizeOf(benchmark, options.count);
-    const context: BenchmarkContext = { ...options, serverUrl, count: size.count ?? 0 };
-    const results: Readonly<Record<string, number>>[] = [];
+    const context: BenchmarkContext = {
+      turn: (step) => step(),
+      ...options,
+      serverUrl,
+      count: size.count ?? 0,
+    };
+    const results: Awaited<ReturnType<Benchmark["run"]>>[] = [];
     for (let round = 1; round <= rounds; round++) {
       options.signal.throwIfAborted();
       options.progress(`${benchmark.name}: round ${round} of ${rounds}`);
@@ -55,7 +61,7 @@ async function measureOn(
       rounds,
       ...size,
       figures: benchmark.figures.flatMap((figure) => {
-        const values = results.map((result) => result[figure.name] ?? NaN);
+        const values = results.flatMap((result) => result[figure.name] ?? []);
         return values.every(Number.isFinite) ? [{ ...figure, ...summarize(values) }] : [];
       }),
     });

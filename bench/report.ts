@@ -77,7 +77,7 @@ export function formatComparison(comparison: Comparison): string {
           this: round(ours.median),
           other: round(theirs.median),
           ratio: round(ratio.median),
-          "min–max": spread(ratio),
+          "95 %": interval(ratio),
           unit,
         })),
         60,
@@ -87,7 +87,7 @@ export function formatComparison(comparison: Comparison): string {
   const header = `${machine(comparison)}
 this:  ${comparison.checkout}
 other: ${comparison.against}
-ratio: median and min–max over pairs of rounds; above 1, this checkout is better`;
+ratio: median of the pairs, and where it lies with 95 %; above 1, this checkout is better`;
   return [header, ...tables].join("\n\n");
 }
 
@@ -106,8 +106,12 @@ function formatBar(figure: MeasuredFigure): string {
   return `${sign} ${figure.bar}${reachesBar(figure) ? "" : " missed"}`;
 }
 
-function spread({ min, max }: Summary): string {
+function spread({ min, max }: Pick<Summary, "min" | "max">): string {
   return min === max ? "" : `${round(min)}–${round(max)}`;
+}
+
+function interval({ interval: [min, max] }: Summary): string {
+  return spread({ min, max });
 }
 
 /** Whole numbers from 100 on, three digits below. */

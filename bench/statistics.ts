@@ -6,7 +6,9 @@ export interface Summary {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-  /** One value per round, in the order of the rounds. */
+  /** Where the median of more such values lies with 95 %; fewer than 6 values: min and max. */
+  readonly interval: readonly [number, number];
+  /** In the order in which they were measured. */
   readonly values: readonly number[];
 }
 
@@ -27,8 +29,35 @@ export function summarize(values: readonly number[]): Summary {
     median: median(values),
     min: Math.min(...values),
     max: Math.max(...values),
+    interval: medianInterval(values),
     values: [...values],
   };
+}
+
+/**
+ * The 95 % confidence interval of the median by the sign test: it takes for granted only that the
+ * values are independent, not how they are distributed.
+ */
+function medianInterval(values: readonly number[]): readonly [number, number] {
+  const sorted = [...values].sort((a, b) => a - b);
+  const cut = outsideInterval(sorted.length);
+  return [sorted[cut] ?? NaN, sorted[sorted.length - 1 - cut] ?? NaN];
+}
+
+/** How many of the smallest values, and of the largest, lie outside the median's interval. */
+function outsideInterval(count: number): number {
+  // 0.5 ** count would be 0; the normal approximation is exact enough there.
+  if (count > 1000) return Math.floor((count - 1.96 * Math.sqrt(count)) / 2) - 1;
+  let probability = 0.5 ** count;
+  let tail = probability;
+  let cut = 0;
+  for (;;) {
+    // `tail` is how likely it is that at most `cut` values lie below the true median.
+    probability *= (count - cut) / (cut + 1);
+    tail += probability;
+    if (2 * tail > 0.05) return cut;
+    cut++;
+  }
 }
 
 /** How many times better `ours` is than `theirs`: above 1 is better, whichever way the figure goes. */
@@ -38,8 +67,8 @@ export function betterRatio(ours: number, theirs: number, better: Better): numbe
 }
 
 /**
- * The ratio of each pair of rounds, then their median and spread. Both rounds of a pair ran right
- * after each other, so a machine that slows down for a minute slows both, and the ratio stays.
+ * The ratio of each pair of values, then their median and spread. Both values of a pair were measured
+ * right after each other, so a machine that slows down slows both, and the ratio stays.
  */
 export function pairRatios(
   ours: readonly number[],
@@ -47,7 +76,7 @@ export function pairRatios(
   better: Better,
 ): Summary {
   if (ours.length !== theirs.length) {
-    throw new RangeError(`Cannot pair rounds: ${ours.length} here, ${theirs.length} there`);
+    throw new RangeError(`Cannot pair values: ${ours.length} here, ${theirs.length} there`);
   }
-  return summarize(ours.map((value, round) => betterRatio(value, theirs[round] ?? NaN, better)));
+  return summarize(ours.map((value, index) => betterRatio(value, theirs[index] ?? NaN, better)));
 }

@@ -14,8 +14,33 @@ Deno.test("median() of one value is that value, of none NaN", () => {
 });
 
 Deno.test("summarize() has median, spread and the values in the order of the rounds", () => {
-  assert.deepEqual(summarize([3, 1, 2]), { median: 2, min: 1, max: 3, values: [3, 1, 2] });
+  assert.deepEqual(summarize([3, 1, 2]), {
+    median: 2,
+    min: 1,
+    max: 3,
+    interval: [1, 3],
+    values: [3, 1, 2],
+  });
 });
+
+// The ranks stand in the usual tables of the sign test, such as Conover's.
+for (
+  const [count, low, high] of [
+    [1, 1, 1],
+    [5, 1, 5],
+    [6, 1, 6],
+    [8, 1, 8],
+    [9, 2, 8],
+    [15, 4, 12],
+    [30, 10, 21],
+    [2000, 956, 1045],
+  ] as const
+) {
+  Deno.test(`summarize() of ${count} values has the median between ranks ${low} and ${high}`, () => {
+    const values = Array.from({ length: count }, (_, index) => count - index);
+    assert.deepEqual(summarize(values).interval, [low, high]);
+  });
+}
 
 Deno.test("summarize() refuses no values", () => {
   assert.throws(() => summarize([]), RangeError);
