@@ -113,7 +113,10 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
 }
 
 function figuresOf(first: Measured, second: Measured, count: number): Record<string, number> {
-  const [early, late] = [first.pages.slice(2, 2 + PAGES), first.pages.slice(-PAGES - 1, -1)];
+  // The first two pages and the last one are special; a small import has no two ends to compare.
+  const apart = first.pages.length >= 2 * PAGES + 3;
+  const early = apart ? first.pages.slice(2, 2 + PAGES) : [];
+  const late = apart ? first.pages.slice(-PAGES - 1, -1) : [];
   return {
     "first import": count / first.seconds,
     "re-import": count / second.seconds,
