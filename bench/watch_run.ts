@@ -1,4 +1,5 @@
 import type { Database } from "../local/database/database.ts";
+import { cpuMsOf } from "./database_cpu.ts";
 
 /** A page of a run as seen from outside: how many bookings it brought, and in how many ms. */
 export interface PageSample {
@@ -9,8 +10,8 @@ export interface PageSample {
 }
 
 /**
- * Looks at the newest run of an organization ten times a second, shows it as a bar, and remembers
- * how long each page took by the run's own heartbeats.
+ * Looks at the newest run of an organization ten times a second and remembers how long each page took
+ * by the run's own heartbeats. On a terminal it shows a bar, on stderr: stdout is for the figures.
  */
 export function watchRun(
   database: Database,
@@ -19,7 +20,7 @@ export function watchRun(
   name: string,
 ): { stop(): Promise<readonly PageSample[]> } {
   const samples: PageSample[] = [];
-  const terminal = Deno.stdout.isTerminal();
+  const terminal = Deno.stderr.isTerminal();
   let last: { readonly pages: number; readonly bookings: number; readonly at: number } | undefined;
   let cpu = 0;
   let stopped = false;
@@ -29,7 +30,8 @@ export function watchRun(
     const [row] = await database.query<
       { pages: number; bookings: number; at: number; pids: readonly number[] }
     >(
-      `select (select json_agg(pid) from pg_stat_activity) as pids, coalesce((counters ->> 'pages')::int, 0) as pages,
+      `select (select json_agg(pid) from pg_stat_activity) as pids,
+         coalesce((counters ->> 'pages')::int, 0) as pages,
          coalesce((counters ->> 'bookings')::int, 0) as bookings,
          (extract(epoch from heartbeat_at) * 1000)::float8 as at
        from sync.runs where organization_id = $1 order by started_at desc limit 1`,
@@ -49,12 +51,12 @@ export function watchRun(
     show(row.bookings);
   }
   function show(bookings: number): void {
+    if (!terminal) return;
     const share = Math.min(bookings / total, 1);
     const bar = "█".repeat(Math.round(share * 30)).padEnd(30, "░");
     const rate = bookings / ((performance.now() - since) / 1000);
     const line = `${name.padEnd(13)} ${bar} ${bookings}/${total}  ${rate.toFixed(0)}/s`;
-    if (terminal) Deno.stdout.writeSync(new TextEncoder().encode(`\r${line}  `));
-    else if (samples.length % 20 === 1) console.log(line);
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r${line}  `));
   }
   const watching = (async () => {
     while (!stopped) {
@@ -67,22 +69,8 @@ export function watchRun(
       stopped = true;
       await watching;
       show(total);
-      if (terminal) console.log();
+      if (terminal) console.error();
       return samples;
     },
   };
-}
-
-/** User and system time of some processes by /proc, in ms; a hundredth of a second is its tick. */
-async function cpuMsOf(pids: readonly number[]): Promise<number> {
-  const times = await Promise.all(pids.map(async (pid) => {
-    try {
-      const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return (Number(fields[11]) + Number(fields[12])) * 10;
-    } catch {
-      return NaN;
-    }
-  }));
-  return times.reduce((sum, time) => sum + time, 0);
 }
