@@ -13,7 +13,7 @@ import {
   redactByField,
   redactByPattern,
 } from "@logtape/redaction";
-import { monotonicNow } from "./monotonic.ts";
+import { monotonicNow } from "./clock.ts";
 
 /** What a log line carries beside its message; plain JSON values only. */
 export type LogProperties = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HEADOUT_STATUSES } from "../_shared/booking/status.ts";
+import { HEADOUT_STATUSES } from "../_shared/headout/status.ts";
 import { AnswerError, InvalidBody } from "../_shared/errors.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import {
@@ -21,13 +21,13 @@ import type { Importer, ImportOrder } from "../_shared/inbox/importer.ts";
 import type { HeadoutOutcome, Inbox } from "../_shared/inbox/inbox.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
-import { normalizeEventTimestamp } from "../_shared/inbox/normalize_event_timestamp.ts";
+import { normalizeEventTimestamp } from "../_shared/headout/event_timestamp.ts";
 import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import { returnUntried, runInlineImport } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots } from "../_shared/inbox/slots.ts";
 import type { Log } from "../_shared/log.ts";
-import { monotonicNow } from "../_shared/monotonic.ts";
+import { monotonicNow } from "../_shared/clock.ts";
 import { createHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 
 /** What {@linkcode createHandler} composes; at least one credential must be given. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SourceError } from "../_shared/booking/source_error.ts";
+import { SourceError } from "../_shared/source/source_error.ts";
 import { DatabaseError } from "../_shared/errors.ts";
 import type { LogProperties } from "../_shared/log.ts";
 import type { DrainDeps } from "../_shared/sync/drain.ts";

@@ -15,7 +15,7 @@ import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import type { Log } from "../_shared/log.ts";
-import { monotonicNow } from "../_shared/monotonic.ts";
+import { monotonicNow } from "../_shared/clock.ts";
 import type { DeliveryQueue } from "../_shared/sync/delivery_queue.ts";
 import { createHoldAlarm, withHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 import { resumeRuns } from "../_shared/sync/resume_runs.ts";

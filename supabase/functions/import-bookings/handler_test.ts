@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SignJWT } from "jose";
-import type { SingleAnswer } from "../_shared/booking/source.ts";
-import { SourceError } from "../_shared/booking/source_error.ts";
+import type { SingleAnswer } from "../_shared/source/booking_source.ts";
+import { SourceError } from "../_shared/source/source_error.ts";
 import { InboxUnavailable } from "../_shared/errors.ts";
 import { createJwtVerifier } from "../_shared/http/jwt.ts";
 import type { SnapshotBatch, Verdict } from "../_shared/sync/booking_store.ts";

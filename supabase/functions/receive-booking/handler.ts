@@ -18,18 +18,17 @@ import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import { INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
 import type { Importer } from "../_shared/inbox/importer.ts";
 import type { Inbox } from "../_shared/inbox/inbox.ts";
-import { cutText } from "../_shared/inbox/cut_text.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
-import { normalizeEventType } from "../_shared/inbox/normalize_event_type.ts";
+import { cutText, normalizeEventType } from "../_shared/eventflow/event_type.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { readDedupeKey } from "../_shared/inbox/read_dedupe_key.ts";
 import { receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
-import type { SyncAnswer } from "../_shared/inbox/run_inline_import.ts";
+import type { SyncAnswer } from "../_shared/inbox/read_kept_answer.ts";
 import { createSlots, type Slots } from "../_shared/inbox/slots.ts";
 import type { Log } from "../_shared/log.ts";
-import { monotonicNow } from "../_shared/monotonic.ts";
+import { monotonicNow } from "../_shared/clock.ts";
 
 /** What {@linkcode createHandler} composes; the rest has defaults. */
 export interface ReceiveBookingDeps {

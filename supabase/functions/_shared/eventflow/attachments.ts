@@ -5,7 +5,7 @@ import {
   readText,
   setStated,
   warn,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import {
   isJsonObject,
   type Snapshot,

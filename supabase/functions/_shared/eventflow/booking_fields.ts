@@ -8,14 +8,14 @@ import {
   type Statement,
   valueAt,
   warn,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import {
   isJsonObject,
   type JsonObject,
   SNAPSHOT_LIMITS,
   type SnapshotBooking,
 } from "../booking/snapshot.ts";
-import { mapEventFlowStatus } from "../booking/status.ts";
+import { mapEventFlowStatus } from "./status.ts";
 import { isHttpUrl } from "../booking/url_key.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { type Reading, warn } from "../booking/reading.ts";
+import { type Reading, warn } from "../source/reading.ts";
 import type { SnapshotProduct } from "../booking/snapshot.ts";
 
 /**

@@ -1,20 +1,22 @@
-import ky from "ky";
-import { askSource, measured, type SourceReply } from "../booking/ask_source.ts";
+import {
+  askSource,
+  type AskSourceOptions,
+  measured,
+  type MeasuredPage,
+  type SourceReply,
+} from "../source/ask_source.ts";
 import type {
   BookingSource,
   Page,
   ReadPageArgs,
   ReadSingleArgs,
   SingleAnswer,
-} from "../booking/source.ts";
-import { retryPolicy } from "../booking/retry_policy.ts";
-import { withoutBody } from "../booking/without_body.ts";
-import { SourceError } from "../booking/source_error.ts";
-import { addOverlap, type MeasuredPage } from "./add_overlap.ts";
+} from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import { decodeList } from "./decode_list.ts";
 import { decodeSingle } from "./decode_single.ts";
 
-/** Bookings per page; EventFlow's own limit (domain/eventflow.md). */
+/** Bookings per page; EventFlow's own limit. */
 export const EVENTFLOW_PAGE_LIMIT = 500;
 
 /** Rows before a page that are read once more with it; a divisor of the page's size. */
@@ -44,14 +46,6 @@ export interface EventFlowClientOptions {
   readonly pageLimit?: number;
 }
 
-interface Ask {
-  readonly query: Record<string, string>;
-  readonly timeoutMs: number;
-  readonly retries: number;
-  readonly maxBytes: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 /**
  * EventFlow as a source of bookings. Sends the key in both headers, since the bearer alone has been
  * refused, and follows no redirect with it. Throws `SourceError` only.
@@ -77,30 +71,21 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
   const headers = {
     authorization: `Bearer ${apiKey}`,
     "x-api-key": apiKey,
-    accept: "application/json",
   };
 
-  function ask({ query, timeoutMs, retries, maxBytes, signal }: Ask): Promise<SourceReply> {
+  function ask(
+    read: Pick<AskSourceOptions, "query" | "timeoutMs" | "retries" | "maxBytes" | "signal">,
+  ): Promise<SourceReply> {
+    const credential = "EVENTFLOW_API_KEY";
     return askSource({
       source: "EventFlow",
-      credential: "EVENTFLOW_API_KEY",
-      maxBytes,
-      timeoutMs,
-      signal,
+      credential,
+      url,
+      headers,
+      maxRetryDelayMs,
       now,
-      send: (signal, begin) =>
-        ky.get(url, {
-          searchParams: query,
-          headers,
-          signal,
-          redirect: "manual",
-          timeout: timeoutMs,
-          retry: retryPolicy({ limit: retries, maxDelayMs: maxRetryDelayMs, now }),
-          fetch: async (input, init) => {
-            begin();
-            return withoutBody(await fetch(input, init));
-          },
-        }),
+      fetch,
+      ...read,
     });
   }
 
@@ -147,8 +132,8 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
   }
 
   /**
-   * The last rows before a page, read after it: what a row that left the list has moved up from
-   * this page into the last one is among them. They are asked for as a page of a smaller size.
+   * The last rows before a page, read after it. When a row leaves the list, those behind it move up,
+   * from this page into the last one; here they are seen. They are asked for as a smaller page.
    */
   async function readBefore(args: ReadPageArgs, page: number) {
     try {
@@ -157,11 +142,32 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
       obeysLimit = rows.ids.length <= EVENTFLOW_OVERLAP;
       return obeysLimit ? rows : undefined;
     } catch (error) {
-      // A safeguard, not the page itself; but whoever asks us to wait is heard.
+      // It safeguards the page and is not the page itself, but a source that asks us to wait is heard.
       if (!(error instanceof SourceError) || error.retryAfterMs !== undefined) throw error;
       return undefined;
     }
   }
 
   return { name: "eventflow", readSingle, readPage };
+}
+
+/** The page with the rows right before it: their ids in `overlap`, and what the page lacks of them. */
+function addOverlap(page: MeasuredPage, before: MeasuredPage): Page {
+  const ids = new Set(page.ids);
+  return {
+    ...page,
+    snapshots: [
+      ...before.snapshots.filter(({ external_id }) => !ids.has(external_id)),
+      ...page.snapshots,
+    ],
+    invalid: [
+      ...before.invalid.filter(({ external_id }) =>
+        external_id !== undefined && !ids.has(external_id)
+      ),
+      ...page.invalid,
+    ],
+    overlap: before.ids,
+    bytes: page.bytes + before.bytes,
+    busyMs: page.busyMs + before.busyMs,
+  };
 }

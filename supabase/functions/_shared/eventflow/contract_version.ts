@@ -1,4 +1,4 @@
-import { SourceError } from "../booking/source_error.ts";
+import { SourceError } from "../source/source_error.ts";
 import type { JsonObject } from "../booking/snapshot.ts";
 
 const MAJOR = "1";

@@ -5,7 +5,7 @@ import {
   remainder,
   setOwn,
   setStated,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import {
@@ -15,10 +15,9 @@ import {
   SNAPSHOT_LIMITS,
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
-import type { InvalidBooking } from "../booking/source.ts";
+import type { InvalidBooking } from "../source/booking_source.ts";
 import { assertStorable, isStorable } from "../booking/storable.ts";
 import { readAttachments } from "./attachments.ts";
-import { isComplete } from "./completeness.ts";
 import { readDates } from "./dates.ts";
 import { isSameUuid } from "./identity.ts";
 import { readProducts } from "./products.ts";
@@ -112,4 +111,22 @@ function assertOrganization(reading: Reading, asked: string): void {
     "organization_id",
     "The booking belongs to another organization than the one asked for",
   );
+}
+
+/**
+ * Whether the source says in words that a collection is whole: one of `names` is `true` in the
+ * booking, its `meta`, the answer's root or the root's `meta`, and none is `false`. Only a
+ * real boolean counts (rule: absence is not a statement).
+ */
+function isComplete(
+  reading: Reading,
+  frame: JsonObject,
+  names: readonly string[],
+): boolean {
+  const { source, used } = reading;
+  for (const name of names) used.add(name).add(`meta.${name}`);
+  const flags = [source, source["meta"], frame, frame["meta"]]
+    .filter(isJsonObject)
+    .flatMap((place) => names.map((name) => place[name]));
+  return flags.includes(true) && !flags.includes(false);
 }

@@ -1,20 +1,10 @@
 import { isJsonObject, type JsonObject } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { SingleAnswer } from "../booking/source.ts";
-import { assertNamed } from "./assert_named.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
 import { assertContractVersion, assertSuccess } from "./contract_version.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 import { decodeTombstone } from "./decode_tombstone.ts";
-import { isSameId } from "./identity.ts";
-import { contradiction } from "./contradiction.ts";
-
-/** What was asked for. */
-export interface SingleQuestion {
-  readonly externalId: string;
-  readonly organizationId: string;
-  /** When the read began, ISO (invariant 4). */
-  readonly fetchedAt: string;
-}
+import { assertNamed, contradiction, isSameId, type SingleQuestion } from "./identity.ts";
 
 /**
  * EventFlow's answer about one booking: contract major 1, or the legacy `{ data }` and

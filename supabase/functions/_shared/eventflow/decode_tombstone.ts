@@ -1,15 +1,14 @@
-import { createReading } from "../booking/reading.ts";
+import { createReading } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { SingleAnswer } from "../booking/source.ts";
-import { mapEventFlowStatus, normalizeStatusWord } from "../booking/status.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
+import { normalizeStatusWord } from "../booking/status.ts";
 import { isStorable } from "../booking/storable.ts";
-import { assertNamed } from "./assert_named.ts";
-import { contradiction } from "./contradiction.ts";
-import type { SingleQuestion } from "./decode_single.ts";
+import { assertNamed, contradiction, type SingleQuestion } from "./identity.ts";
 import { readRevision } from "./revision.ts";
+import { mapEventFlowStatus } from "./status.ts";
 
 /**
  * An answer with `found: false`. `cancelled` and `deleted` are statements if the tombstone names

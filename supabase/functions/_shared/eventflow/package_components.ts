@@ -1,8 +1,7 @@
-import { warn } from "../booking/reading.ts";
+import { warn } from "../source/reading.ts";
 import { shortKey } from "../booking/short_key.ts";
 import { isJsonObject } from "../booking/snapshot.ts";
-import { type ProductRow, readProductRow } from "./product_row.ts";
-import type { SettledRow } from "./products.ts";
+import { type ProductRow, readProductRow, type SettledRow } from "./product_row.ts";
 
 /**
  * The rows of all `package_components[]`, each with the external id `{parent}#{item type, else sku,

@@ -10,7 +10,7 @@ import {
   setStated,
   type Statement,
   warn,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import type { JsonObject, SnapshotProduct } from "../booking/snapshot.ts";
 
 /** One entry of `products[]`, before its id and its parent are settled. */
@@ -29,6 +29,12 @@ export interface ProductRow {
   readonly parts: readonly unknown[];
   readonly unmapped: JsonObject | undefined;
   readonly reading: Reading;
+}
+
+/** A row whose id and parent are settled. */
+export interface SettledRow extends ProductRow {
+  readonly externalId: string;
+  readonly parentId: string | null | undefined;
 }
 
 const COSTS = [

@@ -1,4 +1,4 @@
-import { type Reading, readList, setOwn, setStated, warn } from "../booking/reading.ts";
+import { type Reading, readList, setOwn, setStated, warn } from "../source/reading.ts";
 import { shortKey } from "../booking/short_key.ts";
 import {
   isJsonObject,
@@ -7,7 +7,7 @@ import {
   type SnapshotProduct,
 } from "../booking/snapshot.ts";
 import { readComponents } from "./package_components.ts";
-import { type ProductRow, readProductRow } from "./product_row.ts";
+import { type ProductRow, readProductRow, type SettledRow } from "./product_row.ts";
 import { breakCycles } from "./break_cycles.ts";
 
 /** The product tree of a booking and what of it has no column. */
@@ -15,12 +15,6 @@ export interface Products {
   readonly collection: NonNullable<Snapshot["products"]>;
   /** Unmapped fields by external id; absent if there are none. */
   readonly unmapped: JsonObject | undefined;
-}
-
-/** A row whose id is settled. */
-export interface SettledRow extends ProductRow {
-  readonly externalId: string;
-  readonly parentId: string | null | undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { pick, type Reading, valueAt, warn } from "../booking/reading.ts";
+import { pick, type Reading, valueAt, warn } from "../source/reading.ts";
 import type { JsonObject, Snapshot } from "../booking/snapshot.ts";
 import { parseInstant } from "./instants.ts";
 

@@ -1,5 +1,5 @@
 import { parseTime, parseTimeRange } from "../booking/time_of_day.ts";
-import { pick, type Reading, type Statement, warn } from "../booking/reading.ts";
+import { pick, type Reading, type Statement, warn } from "../source/reading.ts";
 
 /** The wall-clock times of a phase, `HH:MM:SS`; the same for every day of the phase. */
 export interface PhaseTimes {

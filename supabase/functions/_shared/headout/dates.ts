@@ -1,5 +1,5 @@
 import { parseDay } from "../booking/day.ts";
-import { pick, type Reading, setStated, warn } from "../booking/reading.ts";
+import { pick, type Reading, setStated, warn } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import type { Snapshot, SnapshotDate } from "../booking/snapshot.ts";
 import { parseTime } from "../booking/time_of_day.ts";

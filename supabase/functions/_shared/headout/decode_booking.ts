@@ -7,7 +7,7 @@ import {
   remainder,
   setOwn,
   setStated,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import {
@@ -18,9 +18,9 @@ import {
   type SnapshotBooking,
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
-import type { InvalidBooking } from "../booking/source.ts";
+import type { InvalidBooking } from "../source/booking_source.ts";
 import { assertStorable, isStorable } from "../booking/storable.ts";
-import { mapHeadoutStatus } from "../booking/status.ts";
+import { mapHeadoutStatus } from "./status.ts";
 import { readDates } from "./dates.ts";
 import { readGuests } from "./guests.ts";
 import { readTickets } from "./tickets.ts";

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { InvalidBooking, Page } from "../booking/source.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { InvalidBooking, Page } from "../source/booking_source.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 
 /**

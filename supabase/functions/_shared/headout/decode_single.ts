@@ -1,6 +1,6 @@
 import { isJsonObject } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { SingleAnswer } from "../booking/source.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 
 /**

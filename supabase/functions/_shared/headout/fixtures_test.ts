@@ -1,4 +1,4 @@
-import { FIXTURE_NOW, testFixtures } from "../booking/testing_fixtures.ts";
+import { FIXTURE_NOW, testFixtures } from "../source/testing_fixtures.ts";
 import { createHeadoutClient } from "./client.ts";
 
 testFixtures("headout", (fetch) =>

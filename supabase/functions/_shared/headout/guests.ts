@@ -1,4 +1,4 @@
-import { pick, type Reading, readText, valueAt, warn } from "../booking/reading.ts";
+import { pick, type Reading, readText, valueAt, warn } from "../source/reading.ts";
 import { shortKey } from "../booking/short_key.ts";
 import {
   isJsonObject,

@@ -1,7 +1,4 @@
-import { monotonicNow } from "../monotonic.ts";
-
-/** Waits for `ms` milliseconds; rejects with the signal's reason if it is aborted. */
-export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
+import { monotonicNow, type Sleep, sleepFor } from "../clock.ts";
 
 /** How a pacer paces; all times in milliseconds. */
 export interface PacerOptions {
@@ -18,7 +15,7 @@ export interface PacerOptions {
  * together rely on 429.
  */
 export function createPacer(options: PacerOptions): (signal?: AbortSignal) => Promise<void> {
-  const { minIntervalMs, now = monotonicNow, sleep = abortableSleep } = options;
+  const { minIntervalMs, now = monotonicNow, sleep = sleepFor } = options;
   let free = -Infinity;
   let queue: Promise<void> = Promise.resolve();
   return (signal) => {
@@ -40,20 +37,5 @@ function orAborted(turn: Promise<void>, signal: AbortSignal): Promise<void> {
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort, { once: true });
     turn.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}
-
-function abortableSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", abort, { once: true });
   });
 }

@@ -1,4 +1,4 @@
-import { pick, type Reading, warn } from "../booking/reading.ts";
+import { pick, type Reading, warn } from "../source/reading.ts";
 import {
   isJsonObject,
   type Snapshot,

@@ -8,6 +8,7 @@ import {
   type JWTVerifyGetKey,
   type JWTVerifyOptions,
 } from "jose";
+import type { Sleep } from "../clock.ts";
 import { AnswerError } from "../errors.ts";
 import { createKeySet } from "./key_set.ts";
 
@@ -40,8 +41,7 @@ export interface JwtOptions {
   readonly fetch?: typeof fetch;
   /** Milliseconds. Default `Date.now`. */
   readonly now?: () => number;
-  /** Waits for milliseconds. Default `setTimeout`. */
-  readonly sleep?: (ms: number) => Promise<void>;
+  readonly sleep?: Sleep;
 }
 
 /** The claims of a token that verifies, undefined for any other. */

@@ -1,4 +1,5 @@
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
+import { type Sleep, sleepFor } from "../clock.ts";
 
 /** How long the key set is not asked for again, since anybody can send a token with an unknown key. */
 const COOL_DOWN_MS = 1_000;
@@ -7,8 +8,7 @@ const COOL_DOWN_STEP_MS = 50;
 /** How a published key set is read. */
 export interface KeySetOptions {
   readonly fetch?: typeof fetch;
-  /** Waits for milliseconds. Default `setTimeout`. */
-  readonly sleep?: (ms: number) => Promise<void>;
+  readonly sleep?: Sleep;
 }
 
 /** A published key set. */
@@ -24,7 +24,7 @@ export interface KeySet {
  * after the question came: a key may have been published just now, within the cool-down.
  */
 export function createKeySet(url: URL, options: KeySetOptions = {}): KeySet {
-  const { fetch: get = fetch, sleep = wait } = options;
+  const { fetch: get = fetch, sleep = sleepFor } = options;
   let fetches = 0;
   const keys = createRemoteJWKSet(url, {
     timeoutDuration: 5_000,
@@ -53,8 +53,4 @@ export function createKeySet(url: URL, options: KeySetOptions = {}): KeySet {
     }
   };
   return { keys, find };
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

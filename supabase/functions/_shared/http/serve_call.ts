@@ -1,6 +1,6 @@
 import { AnswerError, DatabaseError } from "../errors.ts";
 import type { Log, LogProperties } from "../log.ts";
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow } from "../clock.ts";
 import { takeRequestId } from "./request_id.ts";
 import { CORS_HEADERS, respondError } from "./respond.ts";
 

@@ -1,4 +1,4 @@
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow, type Sleep, sleepFor } from "../clock.ts";
 import type { Importer } from "./importer.ts";
 
 /** What {@linkcode createDrainKick} works with; all times in milliseconds. */
@@ -8,7 +8,7 @@ export interface DrainKickOptions {
   readonly background: { readonly run: (task: () => Promise<void>) => void };
   /** Default `monotonicNow`. */
   readonly now?: () => number;
-  readonly sleep?: (ms: number) => Promise<void>;
+  readonly sleep?: Sleep;
   /** How long nothing must have been deferred. Default 2 s. */
   readonly quietMs?: number;
   /** How long a burst can put it off. Default 15 s. */
@@ -22,8 +22,8 @@ export interface DrainKickOptions {
  * a failure is left to the scheduled drain.
  */
 export function createDrainKick(options: DrainKickOptions): () => void {
-  const { importer, background, now = monotonicNow, quietMs = 2_000, longestMs = 15_000 } = options;
-  const sleep = options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  const { importer, background, now = monotonicNow, sleep = sleepFor } = options;
+  const { quietMs = 2_000, longestMs = 15_000 } = options;
   let busy = false;
   let kicked = false;
   let last = 0;

@@ -1,5 +1,20 @@
 import type { DeliveryStatus, StoredJson } from "./inbox.ts";
-import type { SyncAnswer } from "./run_inline_import.ts";
+
+/** How processing a delivery at once went: over for good, or to be tried again by us. */
+export type SyncAnswer =
+  | {
+    readonly kind: "ended";
+    readonly outcome: string;
+    readonly changes?: unknown;
+    /** `{ code, message, status, details }` of the import. */
+    readonly error?: unknown;
+  }
+  | {
+    readonly kind: "deferred";
+    readonly reason: string;
+    /** ISO instant; null if only the end of the lease says when. */
+    readonly nextAttemptAt: string | null;
+  };
 
 /** A delivery as the inbox keeps it. */
 export interface KeptDelivery {

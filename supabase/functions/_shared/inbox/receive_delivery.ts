@@ -1,8 +1,8 @@
 import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
 import type { Inbox, NewDelivery } from "./inbox.ts";
 import { notConfigured } from "./not_configured.ts";
-import { readKeptAnswer } from "./read_kept_answer.ts";
-import { type InlineImportDeps, runInlineImport, type SyncAnswer } from "./run_inline_import.ts";
+import { readKeptAnswer, type SyncAnswer } from "./read_kept_answer.ts";
+import { type InlineImportDeps, runInlineImport } from "./run_inline_import.ts";
 import type { Slots } from "./slots.ts";
 
 /** What {@linkcode receiveDelivery} works with. */

@@ -8,7 +8,7 @@ import {
   ImporterUnavailable,
   type ImportOrder,
 } from "./importer.ts";
-import { readKeptAnswer } from "./read_kept_answer.ts";
+import { readKeptAnswer, type SyncAnswer } from "./read_kept_answer.ts";
 
 /** What {@linkcode runInlineImport} works with. */
 export interface InlineImportDeps {
@@ -20,22 +20,6 @@ export interface InlineImportDeps {
   /** How long a delivery may take in all, in milliseconds. */
   readonly budgetMs: number;
 }
-
-/** How processing a delivery at once went: over for good, or to be tried again by us. */
-export type SyncAnswer =
-  | {
-    readonly kind: "ended";
-    readonly outcome: string;
-    readonly changes?: unknown;
-    /** `{ code, message, status, details }` of the import. */
-    readonly error?: unknown;
-  }
-  | {
-    readonly kind: "deferred";
-    readonly reason: string;
-    /** ISO instant; null if only the end of the lease says when. */
-    readonly nextAttemptAt: string | null;
-  };
 
 /** How long after the deadline a delivery may still be given back, in milliseconds. */
 const GRACE_MS = 800;

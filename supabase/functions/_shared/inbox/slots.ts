@@ -1,4 +1,4 @@
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow } from "../clock.ts";
 
 /** A bounded number of places; taking one never waits. */
 export interface Slots {

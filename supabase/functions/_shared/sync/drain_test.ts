@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { SingleAnswer } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { DatabaseError, InboxUnavailable } from "../errors.ts";
 import type { DeliveryEnd, FinishedDelivery } from "../inbox/inbox.ts";

@@ -1,4 +1,5 @@
-import type { BookingSource } from "../booking/source.ts";
+import { type Sleep, sleepFor } from "../clock.ts";
+import type { BookingSource } from "../source/booking_source.ts";
 import { InboxUnavailable } from "../errors.ts";
 import { TimeUp, within } from "../within.ts";
 import type { HoldAlarm } from "./hold_alarm.ts";
@@ -7,7 +8,6 @@ import type { RunCheckpoint } from "./run_checkpoint.ts";
 import type { RunCounters } from "./run_counters.ts";
 import { readFault, type RunFault } from "./run_faults.ts";
 import { createPageReader, type PageReader, type PageTurn } from "./run_pages.ts";
-import { type Sleep, sleepFor } from "./run_patience.ts";
 import { createRunProgress, type RunProgress } from "./run_progress.ts";
 import { type OpenRun, RunLost, RunPaused, type RunStore } from "./run_store.ts";
 

@@ -1,4 +1,4 @@
-import type { SourceError } from "../booking/source_error.ts";
+import type { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { AnswerError, type ErrorDetail } from "../errors.ts";
 import type { DeliveryEnd } from "../inbox/inbox.ts";

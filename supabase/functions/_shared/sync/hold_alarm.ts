@@ -1,6 +1,6 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import type { Log } from "../log.ts";
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow } from "../clock.ts";
 import type { BookingStore } from "./booking_store.ts";
 
 /** Changes that the brake stopped (invariant 7). */

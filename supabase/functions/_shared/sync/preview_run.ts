@@ -1,4 +1,5 @@
-import type { BookingSource } from "../booking/source.ts";
+import { sleepFor } from "../clock.ts";
+import type { BookingSource } from "../source/booking_source.ts";
 import { callInbox } from "../inbox/call_inbox.ts";
 import { TimeUp, within } from "../within.ts";
 import type { BookingStore } from "./booking_store.ts";
@@ -6,7 +7,6 @@ import type { RunDeps } from "./execute_run.ts";
 import { NO_CHECKPOINT, passPage } from "./run_checkpoint.ts";
 import { countPage, countVerdicts, NO_COUNTERS, type RunCounters } from "./run_counters.ts";
 import { createPageReader } from "./run_pages.ts";
-import { sleepFor } from "./run_patience.ts";
 import type { ListedConnection } from "./run_store.ts";
 import { splitPage } from "./split_page.ts";
 import type { RunOrder } from "./start_runs.ts";

@@ -1,5 +1,5 @@
-import type { BookingSource, SingleAnswer } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { BookingSource, SingleAnswer } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { TimeUp, within } from "../within.ts";
 import {

@@ -1,4 +1,4 @@
-import type { InvalidBooking, Page } from "../booking/source.ts";
+import type { InvalidBooking, Page } from "../source/booking_source.ts";
 import type { Verdict } from "./booking_store.ts";
 
 /** A booking that the run could not take; it blocks nothing (invariant 12). */

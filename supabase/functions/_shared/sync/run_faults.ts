@@ -1,4 +1,4 @@
-import { SourceError } from "../booking/source_error.ts";
+import { SourceError } from "../source/source_error.ts";
 import { AnswerError } from "../errors.ts";
 import { TimeUp } from "../within.ts";
 import { sourceFailed, sourceTooSlow } from "./failures.ts";

@@ -1,9 +1,9 @@
-import { guardPage, type PageVerdict } from "../booking/page_guard.ts";
-import type { BookingSource, Page } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { Sleep } from "../clock.ts";
+import { guardPage, type PageVerdict } from "../source/page_guard.ts";
+import type { BookingSource, Page } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import { fingerprint, type PassedPage, type RunCheckpoint } from "./run_checkpoint.ts";
 import type { Connection, RunMode, RunParameters } from "./run_store.ts";
-import { readPatiently, type Sleep } from "./run_patience.ts";
 
 /** A page to apply, and where the run goes on from it. */
 export interface PageTurn extends PassedPage {
@@ -28,6 +28,8 @@ export type PageReader = (checkpoint: RunCheckpoint) => Promise<PageTurn>;
 
 /** Reads of a page that looks like an end and is none. */
 const DOUBTS = 3;
+/** Times that one page is waited for. */
+const WAITS = 5;
 
 /**
  * The pages of a run, none skipped and without an endless loop, whatever the source does with
@@ -132,4 +134,21 @@ function ignoresPage(source: BookingSource): SourceError {
   return new SourceError("source_invalid", message, {
     details: [{ code: "page_ignored", message }],
   });
+}
+
+/**
+ * A read that waits as long as the source asks for (`Retry-After`), if that fits the time, and then
+ * tries again. Any other failure is thrown: the client has tried again already.
+ */
+async function readPatiently<T>(options: PageReaderOptions, read: () => Promise<T>): Promise<T> {
+  for (let waits = 0;; waits++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof SourceError) || error.retryAfterMs === undefined) throw error;
+      const wait = Math.max(error.retryAfterMs, 100);
+      if (waits === WAITS || options.now() + wait >= options.deadline) throw error;
+      await options.sleep(wait, options.signal);
+    }
+  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Page } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { Page } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import { NOW, ORGANIZATION } from "../testing.ts";
 import { NO_CHECKPOINT, passPage, type RunCheckpoint } from "./run_checkpoint.ts";
 import { createPageReader } from "./run_pages.ts";

@@ -1,4 +1,5 @@
-import type { Page } from "../booking/source.ts";
+import type { Page } from "../source/booking_source.ts";
+import { type Sleep, sleepFor } from "../clock.ts";
 import type { Snapshot } from "../booking/snapshot.ts";
 import { InboxUnavailable } from "../errors.ts";
 import type { HoldAlarm } from "./hold_alarm.ts";
@@ -6,7 +7,6 @@ import { passPage, readCheckpoint, type RunCheckpoint } from "./run_checkpoint.t
 import { countPage, countVerdicts, readCounters, type RunCounters } from "./run_counters.ts";
 import { startMeter } from "./run_meter.ts";
 import type { PageTurn } from "./run_pages.ts";
-import { type Sleep, sleepFor } from "./run_patience.ts";
 import { type OpenRun, type RunEnd, RunLost, type RunStore } from "./run_store.ts";
 import { splitPage } from "./split_page.ts";
 
@@ -54,7 +54,6 @@ export function createRunProgress(
   const { runs, now } = deps;
   const { runId, leaseToken, organizationId, source } = run;
   const meter = startMeter();
-  const never = new AbortController().signal;
   let checkpoint = begin(run);
   let counters: RunCounters = readCounters(run.counters);
   counters = { ...counters, calls: counters.calls + 1 };
@@ -83,7 +82,7 @@ export function createRunProgress(
         const pause = AGAIN_AFTER[attempt];
         const again = error instanceof InboxUnavailable && now() - began < AGAIN_WITHIN;
         if (!again || pause === undefined) throw error;
-        await (deps.sleep ?? sleepFor)(pause, never);
+        await (deps.sleep ?? sleepFor)(pause);
       }
     }
   }

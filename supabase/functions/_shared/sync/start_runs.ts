@@ -1,4 +1,4 @@
-import type { BookingSource } from "../booking/source.ts";
+import type { BookingSource } from "../source/booking_source.ts";
 import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
 import { AnswerError, InvalidBody } from "../errors.ts";
 import { executeRun, type RunDeps, type RunResult } from "./execute_run.ts";

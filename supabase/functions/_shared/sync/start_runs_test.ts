@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { BookingSource } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { BookingSource } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import { AnswerError, InboxUnavailable } from "../errors.ts";
 import { NOW } from "../testing.ts";
 import type { RunDeps } from "./execute_run.ts";

@@ -1,6 +1,6 @@
 /** A source in memory for unit tests; nothing deployed imports this file. */
 import type { Snapshot } from "../booking/snapshot.ts";
-import type { BookingSource, Page } from "../booking/source.ts";
+import type { BookingSource, Page } from "../source/booking_source.ts";
 
 /** How a page is answered wrongly. */
 export interface WrongPage {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { normalizeEventType } from "./normalize_event_type.ts";
+import { cutText, normalizeEventType } from "./event_type.ts";
 
 for (
   const [given, eventType, known] of [
@@ -20,5 +20,20 @@ for (
 ) {
   Deno.test(`normalizeEventType() takes ${JSON.stringify(given).slice(0, 30)} as it should`, () => {
     assert.deepEqual(normalizeEventType(given), { eventType, known });
+  });
+}
+
+for (
+  const [text, cut] of [
+    ["abcd", "abc"],
+    ["ab", "ab"],
+    ["", ""],
+    ["a😀b😀", "a😀b"],
+    ["😀😀😀😀", "😀😀😀"],
+    ["ab😀😀", "ab😀"],
+  ] as const
+) {
+  Deno.test(`cutText() cuts "${text}" to "${cut}"`, () => {
+    assert.equal(cutText(text, 3), cut);
   });
 }

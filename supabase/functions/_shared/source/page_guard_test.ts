@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { guardPage } from "./page_guard.ts";
-import type { Page } from "./source.ts";
+import type { Page } from "./booking_source.ts";
 
 Deno.test("guardPage() goes on after a full page with new ids", () => {
   const verdict = guardPage(new Set(["a"]), page());

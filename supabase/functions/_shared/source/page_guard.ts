@@ -1,4 +1,4 @@
-import type { Page } from "./source.ts";
+import type { Page } from "./booking_source.ts";
 
 /** Whether a run reads on after a page, and if not, why; `fresh` are the ids not seen before. */
 export type PageVerdict =

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { withoutBody } from "./without_body.ts";
+import { withoutBody } from "./ask_source.ts";
 
 Deno.test("withoutBody() keeps the status and headers of a refusal and closes its body", async () => {
   let cancelled = false;

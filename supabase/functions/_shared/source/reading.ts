@@ -1,10 +1,10 @@
-import { BookingRefusal } from "./refusal.ts";
+import { BookingRefusal } from "../booking/refusal.ts";
 import {
   isJsonObject,
   type JsonObject,
   SNAPSHOT_LIMITS,
   type SnapshotWarning,
-} from "./snapshot.ts";
+} from "../booking/snapshot.ts";
 
 /**
  * One object of a source while it is being decoded: which of its fields have been taken, and what

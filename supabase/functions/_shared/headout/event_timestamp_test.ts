@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { normalizeEventTimestamp } from "./normalize_event_timestamp.ts";
+import { normalizeEventTimestamp } from "./event_timestamp.ts";
 
 for (
   const [given, taken] of [

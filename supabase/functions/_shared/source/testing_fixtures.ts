@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { type JsonObject, snapshotSchema } from "./snapshot.ts";
+import { type JsonObject, snapshotSchema } from "../booking/snapshot.ts";
 import { SourceError } from "./source_error.ts";
-import type { BookingSource, Page, SingleAnswer } from "./source.ts";
+import type { BookingSource, Page, SingleAnswer } from "./booking_source.ts";
 
 /** A recorded payload and what it must become; see `tests/fixtures/`. */
 export interface Fixture {

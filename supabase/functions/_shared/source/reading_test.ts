@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { JsonObject, SnapshotWarning } from "./snapshot.ts";
+import type { JsonObject, SnapshotWarning } from "../booking/snapshot.ts";
 import {
   createReading,
   pick,

@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  type BookingStatus,
-  HEADOUT_STATUSES,
-  mapEventFlowStatus,
-  mapHeadoutStatus,
-} from "./status.ts";
+import type { BookingStatus } from "../booking/status.ts";
+import { mapEventFlowStatus } from "./status.ts";
 
 const EVENTFLOW: Record<BookingStatus, readonly string[]> = {
   CONFIRMED: ["BEKRÄFTAD", "CONFIRMED", " Bekräftad!", "bekra\u0308ftad", "confirmed."],
@@ -34,16 +30,4 @@ Deno.test("mapEventFlowStatus() guesses nothing about an unknown word", () => {
   ) {
     assert.equal(mapEventFlowStatus(word), undefined, word);
   }
-});
-
-Deno.test("mapHeadoutStatus() follows the table of design §4.2", () => {
-  assert.deepEqual(HEADOUT_STATUSES.map(mapHeadoutStatus), [
-    "PENDING",
-    "PENDING",
-    "CONFIRMED",
-    "CANCELLED",
-    "REJECTED",
-    "REJECTED",
-  ]);
-  assert.equal(mapHeadoutStatus("CONFIRMED"), undefined);
 });

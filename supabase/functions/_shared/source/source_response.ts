@@ -1,3 +1,4 @@
+import { readText, TooLarge } from "../read_stream.ts";
 import { SourceError } from "./source_error.ts";
 
 /** How to read a source's answer. */
@@ -14,14 +15,14 @@ export interface ReadSourceJsonOptions {
 
 /**
  * The JSON of a source's answer, read at most `maxBytes` long while it streams. Throws a retryable
- * `source_unavailable` for an empty, truncated or HTML body and for invalid JSON, since answers
- * like these pass (domain/eventflow.md), and a permanent `source_invalid` for one that is too large.
+ * `source_unavailable` for an empty, truncated or HTML body and for invalid JSON, since a source
+ * recovers from these, and a permanent `source_invalid` for one that is too large.
  */
 export async function readSourceJson(
   response: Response,
   options: ReadSourceJsonOptions,
 ): Promise<unknown> {
-  const { text, bytes } = await readBounded(response, options);
+  const { text, bytes } = await readAnswer(response, options);
   if (text.trim() === "") {
     throw unavailable(options.source, "empty_body", "answered with an empty body");
   }
@@ -78,41 +79,21 @@ export function parseRetryAfter(value: string | null, now: number): number | und
   return ms > 0 ? Math.min(ms, 3_600_000) : undefined;
 }
 
-async function readBounded(
+async function readAnswer(
   response: Response,
-  options: ReadSourceJsonOptions,
+  { source, maxBytes, signal }: ReadSourceJsonOptions,
 ): Promise<{ readonly text: string; readonly bytes: number }> {
-  const { source, maxBytes } = options;
-  const tooLarge = (): SourceError =>
-    new SourceError("source_invalid", `${source} answered with more than ${maxBytes} bytes`, {
+  try {
+    if (Number(response.headers.get("content-length") ?? 0) > maxBytes) {
+      await response.body?.cancel();
+      throw new TooLarge("The announced length is over the limit.");
+    }
+    return await readText(response.body, { maxBytes, signal });
+  } catch (error) {
+    if (!(error instanceof TooLarge)) throw error;
+    throw new SourceError("source_invalid", `${source} answered with more than ${maxBytes} bytes`, {
       details: [{ code: "answer_too_large", message: `The answer exceeds ${maxBytes} bytes` }],
     });
-  if (Number(response.headers.get("content-length") ?? 0) > maxBytes) {
-    await response.body?.cancel();
-    throw tooLarge();
-  }
-  if (response.body === null) return { text: "", bytes: 0 };
-  const reader = response.body.getReader();
-  const stop = (): void => void reader.cancel().catch(() => undefined);
-  options.signal?.addEventListener("abort", stop, { once: true });
-  const decoder = new TextDecoder();
-  let bytes = 0;
-  let text = "";
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      // A cancelled reader says done: half an answer must not pass for a whole one.
-      options.signal?.throwIfAborted();
-      if (done) return { text: text + decoder.decode(), bytes };
-      bytes += value.byteLength;
-      if (bytes > maxBytes) {
-        stop();
-        throw tooLarge();
-      }
-      text += decoder.decode(value, { stream: true });
-    }
-  } finally {
-    options.signal?.removeEventListener("abort", stop);
   }
 }
 

@@ -1,5 +1,5 @@
-import type { JsonObject, Snapshot, SnapshotWarning } from "./snapshot.ts";
-import type { BookingSourceName } from "./status.ts";
+import type { JsonObject, Snapshot, SnapshotWarning } from "../booking/snapshot.ts";
+import type { BookingSourceName } from "../booking/status.ts";
 
 /** Which booking to read. */
 export interface ReadSingleArgs {

@@ -1,6 +1,4 @@
-import { cutText } from "./cut_text.ts";
-
-/** The events that EventFlow is known to send (design §4.1). */
+/** The events that EventFlow is known to send. */
 const KNOWN = new Set(["created", "updated", "cancelled", "confirmed", "offer"]);
 const MAX_LENGTH = 200;
 
@@ -28,4 +26,12 @@ export function normalizeEventType(value: unknown): EventType {
   return KNOWN.has(word)
     ? { eventType: word, known: true }
     : { eventType: cutText(value, MAX_LENGTH), known: false };
+}
+
+/**
+ * The first `length` characters of a text. It counts code points, since half of an emoji is a lone
+ * surrogate, which Postgres cannot store.
+ */
+export function cutText(text: string, length: number): string {
+  return [...text.slice(0, 2 * length)].slice(0, length).join("");
 }
