@@ -12,15 +12,17 @@ export interface ErrorDetail {
 /** What an {@linkcode AnswerError} carries beside its code and message. */
 export interface AnswerErrorOptions extends ErrorOptions {
   readonly details?: readonly ErrorDetail[];
-  /** Whole seconds for the `Retry-After` header. */
-  readonly retryAfterSeconds?: number;
+  /** Seconds for the `Retry-After` header. */
+  readonly retryAfterSeconds?: number | undefined;
   /** Further response headers, such as `Allow`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Further members of the answer beside `error`, such as `delivery`. */
+  readonly members?: Readonly<Record<string, unknown>>;
 }
 
 /**
  * An error that the caller may read word for word: the one funnel (`http/respond.ts`) turns it into
- * `{ success: false, error: { code, message, status, details }, request_id }` (design §4).
+ * `{ success: false, error: { code, message, status, details }, request_id }`.
  */
 export class AnswerError extends Error {
   override readonly name: string = "AnswerError";
@@ -29,6 +31,7 @@ export class AnswerError extends Error {
   readonly details: readonly ErrorDetail[];
   readonly retryAfterSeconds: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, unknown>>;
 
   constructor(status: number, code: string, message: string, options: AnswerErrorOptions = {}) {
     super(message, options);
@@ -37,6 +40,7 @@ export class AnswerError extends Error {
     this.details = options.details ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.headers = options.headers ?? {};
+    this.members = options.members ?? {};
   }
 }
 

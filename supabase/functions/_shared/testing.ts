@@ -117,7 +117,7 @@ export function fakeInbox(answers: FakeInboxAnswers = {}) {
 /** An importer that keeps its orders and answers `updated` unless told otherwise. */
 export function fakeImporter(
   answer: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer> = () =>
-    Promise.resolve({ kind: "imported", outcome: "updated", changes: {} }),
+    Promise.resolve({ success: true, outcome: "updated", changes: {} }),
 ) {
   const orders: ImportOrder[] = [];
   const drains: number[] = [];

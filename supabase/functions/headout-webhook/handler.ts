@@ -26,6 +26,7 @@ import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import { returnUntried, runInlineImport } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots } from "../_shared/inbox/slots.ts";
+import { isDeferred } from "../_shared/inbox/sync_result.ts";
 import type { Log } from "../_shared/log.ts";
 import { monotonicNow } from "../_shared/clock.ts";
 import { createHoldAlarm } from "../_shared/sync/hold_alarm.ts";
@@ -133,7 +134,7 @@ export function createHandler({
       log.debug("re-fetch", {
         request_id: order.requestId,
         delivery_id: order.deliveryId,
-        outcome: sync.kind === "ended" ? sync.outcome : sync.reason,
+        outcome: isDeferred(sync) ? sync.reason : sync.outcome,
       });
     });
   }

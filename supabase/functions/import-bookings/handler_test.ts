@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SignJWT } from "jose";
-import type { SingleAnswer } from "../_shared/source/booking_source.ts";
+import type { SingleAnswer, StatedBooking } from "../_shared/source/booking_source.ts";
 import { SourceError } from "../_shared/source/source_error.ts";
 import { InboxUnavailable } from "../_shared/errors.ts";
 import { createJwtVerifier } from "../_shared/http/jwt.ts";
@@ -30,15 +30,15 @@ const BODY = { booking_id: "b-1", syncMode: "single" };
 const CLAIMED = { ...BODY, delivery_id: DELIVERY, lease_token: LEASE };
 const CHANGES = { bookings: { created: 0, updated: 1, marked_missing: 0 } };
 
-const FOUND: SingleAnswer = {
-  kind: "found",
+const STATED: StatedBooking = {
+  kind: "stated",
   snapshot: {
     external_id: "b-1",
     fetched_at: "2026-08-04T17:11:00.000Z",
     content_hash: "0".repeat(64),
     booking: { title: "Tält" },
+    warnings: [{ field: "status", code: "unknown_status", message: "Parked is no known status." }],
   },
-  warnings: [{ field: "status", code: "unknown_status", message: "Parked is no known status." }],
 };
 
 /** A handler in its good case; a test breaks one thing. */
@@ -46,7 +46,7 @@ function build(changes: Partial<ImportBookingsDeps> & {
   readonly answer?: () => Promise<SingleAnswer>;
   readonly verdict?: Partial<Verdict>;
 } = {}) {
-  const { answer = () => Promise.resolve(FOUND), verdict, ...deps } = changes;
+  const { answer = () => Promise.resolve(STATED), verdict, ...deps } = changes;
   const reads: { externalId: string; organizationId: string }[] = [];
   const batches: SnapshotBatch[] = [];
   const inbox = fakeInbox();
@@ -98,7 +98,8 @@ Deno.test("createHandler() reads one booking, applies it and answers 200", async
       organization_id: OTHER_ORGANIZATION,
       outcome: "updated",
       changes: CHANGES,
-      warnings: "warnings" in FOUND ? FOUND.warnings : [],
+      warnings: STATED.snapshot.warnings,
+      delivery: { status: "succeeded", next_attempt_at: null },
     },
   });
   assert.deepEqual(reads, [{ externalId: "b-1", organizationId: OTHER_ORGANIZATION }]);
@@ -258,6 +259,7 @@ Deno.test("createHandler() answers 404 with the source's reason and ends the del
   assert.equal(inbox.ends[0]?.status, "succeeded");
   assert.equal(inbox.ends[0]?.leaseToken, LEASE);
   assert.equal(inbox.ends[0]?.result?.["outcome"], "not_found");
+  assert.deepEqual(body.delivery, { status: "succeeded", next_attempt_at: null });
 });
 
 const FAILURES: readonly (readonly [SourceError, number, string])[] = [
@@ -276,19 +278,36 @@ for (const [error, expected, end] of FAILURES) {
     assert.equal(inbox.ends[0]?.status, end);
     assert.equal(inbox.ends[0]?.lastError?.["code"], error.code);
     assert.equal(inbox.ends[0]?.retryAfterMs ?? undefined, error.retryAfterMs);
-    const told = body.error.details.at(-1);
-    assert.deepEqual([told.field, told.next_attempt_at], [
-      "delivery_id",
-      "2026-08-04T17:11:10.000Z",
-    ]);
+    assert.deepEqual(body.delivery, {
+      status: "pending",
+      next_attempt_at: "2026-08-04T17:11:10.000Z",
+    });
+    assert.equal(body.error.details.length, 0);
     assert.equal(batches.length, 0);
   });
 }
 
-Deno.test("createHandler() finishes no delivery when it was given none", async () => {
+for (
+  const [source, verdict, status] of [
+    ["eventflow", "created", "succeeded"],
+    ["eventflow", "skipped", "succeeded"],
+    ["eventflow", "stale", "stale"],
+    ["eventflow", "held", "held"],
+    ["headout", "stale", "succeeded"],
+  ] as const
+) {
+  Deno.test(`createHandler() says that a delivery of ${source} is ${status} after ${verdict}`, async () => {
+    const { handler } = build({ verdict: { verdict } });
+    const { body } = await read(await handler(post({ ...CLAIMED, source }, { headers: RIGHT })));
+    assert.deepEqual(body.delivery, { status, next_attempt_at: null });
+  });
+}
+
+Deno.test("createHandler() finishes no delivery and tells of none when it was given none", async () => {
   const answer = () => Promise.reject(new SourceError("source_unavailable", "m"));
   const { handler, inbox } = build({ answer });
-  assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 502);
+  const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
+  assert.deepEqual([status, Object.hasOwn(body, "delivery")], [502, false]);
   assert.equal(inbox.ends.length, 0);
 });
 
@@ -352,7 +371,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
       sources: {
         eventflow: {
           name: "eventflow",
-          readSingle: () => Promise.resolve(FOUND),
+          readSingle: () => Promise.resolve(STATED),
           readPage: () => never<never>(),
         },
       },

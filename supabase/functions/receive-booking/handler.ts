@@ -25,8 +25,8 @@ import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { readDedupeKey } from "../_shared/inbox/read_dedupe_key.ts";
 import { receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
-import type { SyncAnswer } from "../_shared/inbox/read_kept_answer.ts";
 import { createSlots, type Slots } from "../_shared/inbox/slots.ts";
+import { isDeferred } from "../_shared/inbox/sync_result.ts";
 import type { Log } from "../_shared/log.ts";
 import { monotonicNow } from "../_shared/clock.ts";
 
@@ -168,17 +168,17 @@ export function createHandler({
     if (stored.kind === "unknown_organization") {
       throw organizationId === undefined ? unknownOrganization() : notConfigured("unknown");
     }
-    const sync = describeSync(stored.sync);
-    note({ outcome: sync["outcome"], reason: sync["reason"], duplicate: stored.duplicate });
-    const accepted = stored.sync.kind === "deferred";
-    if (stored.sync.kind === "deferred" && MOMENTARY.has(stored.sync.reason)) kickDrain();
+    const { sync, duplicate } = stored;
+    const accepted = isDeferred(sync);
+    note({ outcome: sync.outcome, reason: accepted ? sync.reason : undefined, duplicate });
+    if (accepted && MOMENTARY.has(sync.reason)) kickDrain();
     return respondJson(accepted ? 202 : 200, {
       success: true,
       ...(accepted ? { accepted: true } : {}),
       delivery_id: stored.deliveryId,
       booking_id: order.externalId,
       event_type: order.eventType,
-      sync,
+      sync: accepted ? sync : { changes: {}, ...sync },
     });
   }
 
@@ -235,14 +235,6 @@ function readNamed(body: JsonBody): string | null {
 function describeEventType(order: Order): Readonly<Record<string, unknown>> {
   if (order.known) return { event_type: order.eventType };
   return { event_type: cutText(order.eventType ?? "", 50), event_type_unknown: true };
-}
-
-function describeSync(sync: SyncAnswer): Readonly<Record<string, unknown>> {
-  if (sync.kind === "deferred") {
-    return { outcome: "deferred", reason: sync.reason, next_attempt_at: sync.nextAttemptAt };
-  }
-  const { outcome, changes, error } = sync;
-  return { outcome, changes: changes ?? {}, ...(error === undefined ? {} : { error }) };
 }
 
 function organizationMismatch(): AnswerError {

@@ -46,7 +46,7 @@ function build(changes: Partial<ReceiveBookingDeps> = {}) {
 Deno.test("createHandler() stores the delivery, imports it and answers 200", async () => {
   const changes = { bookings: { created: 1, updated: 0, marked_missing: 0 } };
   const importer = fakeImporter(() =>
-    Promise.resolve({ kind: "imported", outcome: "created", changes })
+    Promise.resolve({ success: true, outcome: "created", changes })
   );
   const { handler, inbox, log } = build({ importer });
   const response = await handler(
@@ -368,8 +368,8 @@ for (
 ) {
   Deno.test(`createHandler() answers 200 ${outcome} when the import ended with ${code}`, async () => {
     const error = { code, message: "m", status, details: [] };
-    const delivery = { status: end, nextAttemptAt: null };
-    const importer = fakeImporter(() => Promise.resolve({ kind: "failed", error, delivery }));
+    const delivery = { status: end, next_attempt_at: null };
+    const importer = fakeImporter(() => Promise.resolve({ success: false, error, delivery }));
     const { handler, inbox } = build({ importer });
     const answer = await read(await handler(post(BODY, { headers: RIGHT })));
     assert.equal(answer.status, 200);
@@ -380,13 +380,13 @@ for (
 
 Deno.test("createHandler() answers 202 when the source is down and the import gave it back", async () => {
   const error = { code: "source_unavailable", message: "m", status: 502, details: [] };
-  const delivery = { status: "pending", nextAttemptAt: "2026-08-04T17:11:10.000Z" } as const;
-  const importer = fakeImporter(() => Promise.resolve({ kind: "failed", error, delivery }));
+  const delivery = { status: "pending", next_attempt_at: "2026-08-04T17:11:10.000Z" } as const;
+  const importer = fakeImporter(() => Promise.resolve({ success: false, error, delivery }));
   const { handler, inbox } = build({ importer });
   const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
   assert.equal(status, 202);
   assert.equal(body.sync.reason, "source_unavailable");
-  assert.equal(body.sync.next_attempt_at, delivery.nextAttemptAt);
+  assert.equal(body.sync.next_attempt_at, delivery.next_attempt_at);
   assert.equal(inbox.ends.length, 0);
 });
 
@@ -458,7 +458,7 @@ Deno.test("createHandler() leaves a burst to drain until its own imports have ha
   let release = () => {};
   const importer = fakeImporter(() =>
     new Promise((resolve) => {
-      release = () => resolve({ kind: "imported", outcome: "updated", changes: {} });
+      release = () => resolve({ success: true, outcome: "updated", changes: {} });
     })
   );
   const background = { run: () => {}, settled: () => Promise.resolve() };
@@ -539,7 +539,7 @@ Deno.test("createHandler() gives the place of a signed body to the next one once
   let release = () => {};
   const importer = fakeImporter(() =>
     new Promise((resolve) => {
-      release = () => resolve({ kind: "imported", outcome: "updated", changes: {} });
+      release = () => resolve({ success: true, outcome: "updated", changes: {} });
     })
   );
   const { handler } = build({

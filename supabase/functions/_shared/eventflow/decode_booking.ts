@@ -36,11 +36,7 @@ export interface BookingContext {
 
 /** A decoded booking, or the name of the field for which it was refused. */
 export type DecodedBooking =
-  | {
-    readonly ok: true;
-    readonly snapshot: Snapshot;
-    readonly warnings: readonly SnapshotWarning[];
-  }
+  | { readonly ok: true; readonly snapshot: Snapshot }
   | { readonly ok: false; readonly invalid: InvalidBooking };
 
 /**
@@ -52,8 +48,7 @@ export function decodeBooking(raw: unknown, context: BookingContext): DecodedBoo
   const externalId = readBookingId(raw);
   try {
     if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is no object");
-    const snapshot = decode(raw, externalId, context);
-    return { ok: true, snapshot, warnings: snapshot.warnings ?? [] };
+    return { ok: true, snapshot: decode(raw, externalId, context) };
   } catch (error) {
     if (!(error instanceof BookingRefusal)) throw error;
     const { code, field, message } = error;

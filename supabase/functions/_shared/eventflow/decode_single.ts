@@ -67,7 +67,7 @@ function decodeFound(
   }
   const { organizationId, fetchedAt } = question;
   const decoded = decodeBooking(booking, { organizationId, fetchedAt, frame });
-  if (decoded.ok) return { kind: "found", snapshot: decoded.snapshot, warnings: decoded.warnings };
+  if (decoded.ok) return { kind: "stated", snapshot: decoded.snapshot };
   const { code, field, message } = decoded.invalid;
   if (code === "organization_mismatch") throw contradiction("other_organization", field, message);
   throw new SourceError("source_invalid", `EventFlow's booking cannot be taken: ${message}`, {

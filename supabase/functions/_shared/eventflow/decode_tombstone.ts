@@ -5,7 +5,6 @@ import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapsho
 import { SourceError } from "../source/source_error.ts";
 import type { SingleAnswer } from "../source/booking_source.ts";
 import { normalizeStatusWord } from "../booking/status.ts";
-import { isStorable } from "../booking/storable.ts";
 import { assertNamed, contradiction, type SingleQuestion } from "./identity.ts";
 import { readRevision } from "./revision.ts";
 import { mapEventFlowStatus } from "./status.ts";
@@ -23,7 +22,6 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
     return {
       kind: "absent",
       reason: reason.replace(/[^a-z0-9_ .-]/g, "").slice(0, 100) || "unknown",
-      ...(tombstone !== undefined && isStorable(tombstone) ? { tombstone } : {}),
     };
   }
   if (tombstone === undefined) {
@@ -48,7 +46,7 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
     ...(reason === "deleted" ? { deleted: true as const } : {}),
     booking,
   });
-  return reason === "cancelled" ? { kind: "cancelled", snapshot } : { kind: "deleted", snapshot };
+  return { kind: "stated", snapshot };
 }
 
 function says(word: string, reason: "cancelled" | "deleted"): boolean {

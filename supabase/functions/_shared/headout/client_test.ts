@@ -9,7 +9,7 @@ const single = { externalId: "123", organizationId: ORGANIZATION };
 Deno.test("readSingle() asks for the booking with Headout's own header", async () => {
   const { client, requests } = setUp([() => Response.json({ bookingId: "123" })]);
   const answer = await client.readSingle(single);
-  assert.deepEqual([answer.kind, answer.bytes], ["found", '{"bookingId":"123"}'.length]);
+  assert.deepEqual([answer.kind, answer.bytes], ["stated", '{"bookingId":"123"}'.length]);
   const [request] = requests;
   assert.equal(request?.url, "https://headout.test/api/public/v2/bookings/123/");
   assert.equal(request?.headers.get("headout-auth"), "pk_key");

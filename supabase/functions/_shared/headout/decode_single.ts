@@ -26,7 +26,7 @@ export function decodeSingle(
     });
   }
   const decoded = decodeBooking(body, question);
-  if (decoded.ok) return { kind: "found", snapshot: decoded.snapshot, warnings: decoded.warnings };
+  if (decoded.ok) return { kind: "stated", snapshot: decoded.snapshot };
   const { code, field, message } = decoded.invalid;
   throw new SourceError("source_invalid", `Headout's booking cannot be taken: ${message}`, {
     retryable: code === "missing_id" || code === "invalid_booking",

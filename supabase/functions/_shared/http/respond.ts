@@ -23,7 +23,7 @@ export function respondJson(
 }
 
 /**
- * The one funnel from error to response (design §4). What is not an {@linkcode AnswerError}
+ * The one funnel from error to response. What is not an {@linkcode AnswerError}
  * answers 500 `internal_error` without a word of why; the log has it under the request id.
  */
 export function respondError(error: unknown, requestId: string): Response {
@@ -32,10 +32,15 @@ export function respondError(error: unknown, requestId: string): Response {
     "internal_error",
     "Cannot answer: something failed on our side.",
   );
-  const { code, message, status, details } = known;
+  const { code, message, status, details, members } = known;
   return respondJson(
     status,
-    { success: false, error: { code, message, status, details }, request_id: requestId },
+    {
+      success: false,
+      error: { code, message, status, details },
+      ...members,
+      request_id: requestId,
+    },
     {
       ...known.headers,
       ...(known.retryAfterSeconds === undefined

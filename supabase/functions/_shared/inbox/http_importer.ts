@@ -13,28 +13,24 @@ export interface HttpImporterOptions {
   readonly drainTimeoutMs?: number;
 }
 
-const importedSchema = z.object({
-  success: z.literal(true),
-  outcome: z.string(),
-  changes: z.unknown().optional(),
-});
-
-const failedSchema = z.object({
-  success: z.literal(false),
-  error: z.object({
-    code: z.string(),
-    message: z.string(),
-    status: z.int(),
-    details: z.array(z.unknown()),
+/** An answer of the mode `single`. */
+const answerSchema = z.discriminatedUnion("success", [
+  z.object({ success: z.literal(true), outcome: z.string(), changes: z.unknown().default({}) }),
+  z.object({
+    success: z.literal(false),
+    error: z.object({
+      code: z.string(),
+      message: z.string(),
+      status: z.int(),
+      details: z.array(z.unknown()),
+    }),
   }),
-});
-
-/** How import-bookings says in `details` what became of the delivery. */
-const deliveryDetailSchema = z.object({
-  field: z.literal("delivery_id"),
-  code: z.enum(DELIVERY_STATUSES),
-  next_attempt_at: z.string().nullable(),
-});
+]).and(z.object({
+  delivery: z.object({
+    status: z.enum(DELIVERY_STATUSES),
+    next_attempt_at: z.string().nullable(),
+  }).exactOptional(),
+}));
 
 /** The answer of a drain that would get on at once if it were asked again. */
 const drainedSchema = z.object({ success: z.literal(true), next: z.object({}) });
@@ -95,29 +91,9 @@ export function createHttpImporter(options: HttpImporterOptions): Importer {
 }
 
 function readAnswer(response: Response, text: string): ImportAnswer {
-  const body = parse(text);
-  const imported = importedSchema.safeParse(body);
-  if (response.ok && imported.success) {
-    return {
-      kind: "imported",
-      outcome: imported.data.outcome,
-      changes: imported.data.changes ?? {},
-    };
-  }
-  const failed = failedSchema.safeParse(body);
-  if (response.ok || !failed.success) {
-    throw new ImporterUnavailable(response.status, retryAfter(response));
-  }
-  const { error } = failed.data;
-  const delivery = error.details.map((detail) => deliveryDetailSchema.safeParse(detail).data)
-    .find((detail) => detail !== undefined);
-  // What is left is what the inbox keeps, so that a duplicate gets the first answer (invariant 2).
-  const details = error.details.filter((detail) => !deliveryDetailSchema.safeParse(detail).success);
-  return {
-    kind: "failed",
-    error: { ...error, details, status: response.status },
-    delivery: delivery && { status: delivery.code, nextAttemptAt: delivery.next_attempt_at },
-  };
+  const { data: answer } = answerSchema.safeParse(parse(text));
+  if (answer?.success === response.ok) return answer;
+  throw new ImporterUnavailable(response.status, retryAfter(response));
 }
 
 function parse(text: string): unknown {

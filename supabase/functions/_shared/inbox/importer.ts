@@ -1,5 +1,5 @@
 import type { BookingSourceName } from "../booking/status.ts";
-import type { DeliveryStatus } from "./inbox.ts";
+import type { AnsweredError, DeliveryState } from "./sync_result.ts";
 
 /** One booking that import-bookings is to fetch and apply. */
 export interface ImportOrder {
@@ -12,24 +12,13 @@ export interface ImportOrder {
   readonly requestId: string;
 }
 
-/** An error as import-bookings answers it. */
-export interface ImportError {
-  readonly code: string;
-  readonly message: string;
-  readonly status: number;
-  readonly details: readonly unknown[];
-}
-
-/** What import-bookings answered; `delivery` says what it made of the delivery, if it got that far. */
+/** What import-bookings answered: its JSON as it is; `delivery` if it got that far. */
 export type ImportAnswer =
-  | { readonly kind: "imported"; readonly outcome: string; readonly changes: unknown }
-  | {
-    readonly kind: "failed";
-    readonly error: ImportError;
-    readonly delivery:
-      | { readonly status: DeliveryStatus; readonly nextAttemptAt: string | null }
-      | undefined;
-  };
+  & (
+    | { readonly success: true; readonly outcome: string; readonly changes: unknown }
+    | { readonly success: false; readonly error: AnsweredError }
+  )
+  & { readonly delivery?: DeliveryState };
 
 /** The port to import-bookings: one call, no retry, since the inbox is what retries. */
 export interface Importer {

@@ -110,7 +110,7 @@ export interface DeliveryEnd {
   /** Given back without one it was not tried, and no attempt is counted. */
   readonly lastError?: StoredJson | null;
   readonly result?: StoredJson | null;
-  /** Wins over the backoff. */
+  /** Milliseconds. Wins over the backoff. */
   readonly retryAfterMs?: number | null;
 }
 

@@ -1,9 +1,9 @@
 import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
 import type { Inbox, NewDelivery } from "./inbox.ts";
 import { notConfigured } from "./not_configured.ts";
-import { readKeptAnswer, type SyncAnswer } from "./read_kept_answer.ts";
 import { type InlineImportDeps, runInlineImport } from "./run_inline_import.ts";
 import type { Slots } from "./slots.ts";
+import { deferredFor, readKept, type SyncResult } from "./sync_result.ts";
 
 /** What {@linkcode receiveDelivery} works with. */
 export interface ReceiveDeliveryDeps extends InlineImportDeps {
@@ -27,7 +27,7 @@ export type ReceiveAnswer =
     readonly kind: "stored";
     readonly deliveryId: string;
     readonly duplicate: boolean;
-    readonly sync: SyncAnswer;
+    readonly sync: SyncResult;
   };
 
 /**
@@ -64,12 +64,12 @@ async function storeAndImport(
       kind: "stored",
       deliveryId: original,
       duplicate: true,
-      sync: readKeptAnswer(row, row.reason ?? "busy"),
+      sync: readKept(row, row.reason ?? "busy"),
     };
   }
   if (outcome === "deferred") {
-    const sync = { reason: row.reason ?? "busy", nextAttemptAt: row.nextAttemptAt };
-    return { kind: "stored", deliveryId, duplicate: false, sync: { kind: "deferred", ...sync } };
+    const sync = deferredFor(row.reason ?? "busy", row.nextAttemptAt);
+    return { kind: "stored", deliveryId, duplicate: false, sync };
   }
   if (outcome !== "claimed") throw notConfigured("unknown");
   const sync = await runInlineImport(deps, {

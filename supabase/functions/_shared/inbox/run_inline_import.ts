@@ -8,7 +8,7 @@ import {
   ImporterUnavailable,
   type ImportOrder,
 } from "./importer.ts";
-import { readKeptAnswer, type SyncAnswer } from "./read_kept_answer.ts";
+import { deferredFor, endedBy, isFinal, readKept, type SyncResult } from "./sync_result.ts";
 
 /** What {@linkcode runInlineImport} works with. */
 export interface InlineImportDeps {
@@ -27,12 +27,6 @@ const GRACE_MS = 800;
 /** With less time than this left an import is not begun: it would only cost an attempt. */
 const LEAST_MS = 500;
 
-/** Endings that asking again would not change (design §9), in the words of the webhook's answer. */
-const FINAL = new Map([
-  ["booking_not_found", "not_found"],
-  ["source_contradiction", "contradiction"],
-]);
-
 /** Why it is tried again, where the error's code says it in other words than the inbox does. */
 const REASONS = new Map([["sync_paused", "paused"], ["lease_lost", "busy"]]);
 
@@ -45,7 +39,7 @@ export async function runInlineImport(
   deps: InlineImportDeps,
   order: ImportOrder,
   deadline: number,
-): Promise<SyncAnswer> {
+): Promise<SyncResult> {
   // A budget that is small itself, 100 ms at least, must still leave room to import at all.
   const least = Math.min(LEAST_MS, deps.budgetMs / 4);
   if (deadline - deps.now() < least) {
@@ -90,19 +84,16 @@ async function conclude(
   order: ImportOrder,
   deadline: number,
   answer: ImportAnswer,
-): Promise<SyncAnswer> {
-  if (answer.kind === "imported") {
-    return { kind: "ended", outcome: answer.outcome, changes: answer.changes };
-  }
+): Promise<SyncResult> {
+  if (answer.success) return { outcome: answer.outcome, changes: answer.changes };
   const { error, delivery } = answer;
   const reason = REASONS.get(error.code) ?? error.code;
-  // What became of the delivery decides, not the error: what is open will be done again by us.
+  // The state of the delivery decides, not the error: what is open will be done again by us.
   if (delivery?.status === "pending" || delivery?.status === "processing") {
-    return { kind: "deferred", reason, nextAttemptAt: delivery.nextAttemptAt };
+    return deferredFor(reason, delivery.next_attempt_at);
   }
-  const final = delivery && (FINAL.get(error.code) ?? (delivery.status === "dead" && "dead"));
-  if (final) return { kind: "ended", outcome: final, error };
-  // Nobody says, or another worker has ended it: the inbox knows.
+  if (delivery && (delivery.status === "dead" || isFinal(error.code))) return endedBy(error);
+  // Its state is unknown, or another worker has ended it: the inbox knows.
   return await giveBack(deps, order, deadline, { code: reason });
 }
 
@@ -116,7 +107,7 @@ async function giveBack(
     /** It was not begun, which costs no attempt. */
     readonly untried?: boolean;
   },
-): Promise<SyncAnswer> {
+): Promise<SyncResult> {
   const message = "It was given back before it was imported.";
   const lastError = { code: why.code, message, details: [] };
   let state: FinishedDelivery | undefined;
@@ -132,8 +123,8 @@ async function giveBack(
   } catch {
     deps.log.warn("delivery not given back", idsOf(order));
   }
-  if (state === undefined) return { kind: "deferred", reason: why.code, nextAttemptAt: null };
-  return readKeptAnswer(state, why.code); // it may have ended after all, or used its attempts up
+  if (state === undefined) return deferredFor(why.code, null);
+  return readKept(state, why.code); // it may have ended after all, or used up its attempts
 }
 
 function idsOf(order: ImportOrder): Readonly<Record<string, string>> {

@@ -1,4 +1,4 @@
-import type { JsonObject, Snapshot, SnapshotWarning } from "../booking/snapshot.ts";
+import type { Snapshot } from "../booking/snapshot.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 
 /** Which booking to read. */
@@ -10,24 +10,27 @@ export interface ReadSingleArgs {
 }
 
 /**
- * What a source says about one booking. `found`, `cancelled` and `deleted` are statements to apply;
- * `absent` is none and changes nothing (invariants 6 and 7), `reason` being the source's own word.
+ * What a source says about one booking. `stated` is a statement to apply: the booking as it is, or
+ * that it is cancelled or deleted. `absent` is none and changes nothing (rule: absence is not a
+ * statement); `reason` is the source's own word.
  */
-export type SingleAnswer =
-  & (
-    | {
-      readonly kind: "found";
-      readonly snapshot: Snapshot;
-      readonly warnings: readonly SnapshotWarning[];
-    }
-    | { readonly kind: "cancelled"; readonly snapshot: Snapshot }
-    | { readonly kind: "deleted"; readonly snapshot: Snapshot }
-    | { readonly kind: "absent"; readonly reason: string; readonly tombstone?: JsonObject }
-  )
-  & {
-    /** Bytes of the answer. */
-    readonly bytes?: number;
-  };
+export type SingleAnswer = StatedBooking | AbsentBooking;
+
+/** Something to apply, with its warnings in the snapshot. */
+export interface StatedBooking {
+  readonly kind: "stated";
+  readonly snapshot: Snapshot;
+  /** Bytes of the answer. */
+  readonly bytes?: number;
+}
+
+/** Nothing to apply. */
+export interface AbsentBooking {
+  readonly kind: "absent";
+  readonly reason: string;
+  /** Bytes of the answer. */
+  readonly bytes?: number;
+}
 
 /** Which page to read: leave `cursor` out for the first, pass the last page's `next` for others. */
 export interface ReadPageArgs {

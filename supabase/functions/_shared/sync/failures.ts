@@ -1,7 +1,9 @@
 import type { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { AnswerError, type ErrorDetail } from "../errors.ts";
-import type { DeliveryEnd } from "../inbox/inbox.ts";
+import { callInbox } from "../inbox/call_inbox.ts";
+import type { DeliveryEnd, FinishedDelivery, Inbox } from "../inbox/inbox.ts";
+import { endedBy } from "../inbox/sync_result.ts";
 import type { TimeUp } from "../within.ts";
 import type { Verdict } from "./booking_store.ts";
 
@@ -10,8 +12,6 @@ export interface Failure {
   readonly error: AnswerError;
   /** Undefined: the delivery is not ours to finish (any more). */
   readonly end: Pick<DeliveryEnd, "status" | "retryAfterMs"> | undefined;
-  /** What a webhook's `sync.outcome` says of it when it is over for good. */
-  readonly outcome?: string;
 }
 
 /** The source has no API key here, so nobody can ask it. */
@@ -35,7 +35,7 @@ export function notFound(reason: string): Failure {
       details: [{ field: "booking_id", code: reason, message: `The source answered: ${reason}.` }],
     },
   );
-  return { error, end: { status: "succeeded" }, outcome: "not_found" };
+  return { error, end: { status: "succeeded" } };
 }
 
 /** The source gave no statement: worth asking again, or not. */
@@ -49,7 +49,7 @@ export function sourceFailed(cause: SourceError): Failure {
   if (cause.retryable) {
     return { error, end: { status: "pending", retryAfterMs: cause.retryAfterMs ?? null } };
   }
-  return { error, end: { status: "dead" }, outcome: contradiction ? "contradiction" : "dead" };
+  return { error, end: { status: "dead" } };
 }
 
 /** The source's share of the time budget is over. */
@@ -105,7 +105,6 @@ export function refuseVerdict(verdict: Verdict): Failure | undefined {
           details: [detailOf(verdict.error)],
         }),
         end: { status: "dead" },
-        outcome: "dead",
       };
   }
 }
@@ -117,4 +116,34 @@ function detailOf(error: unknown): ErrorDetail {
     message: typeof message === "string" ? message : "The database refused the booking.",
     ...(typeof field === "string" ? { field } : {}),
   };
+}
+
+/** A delivery that a worker holds. */
+export interface LeasedDelivery {
+  readonly deliveryId: string;
+  /** Null for a call by hand: then only a delivery that nobody works on is finished. */
+  readonly leaseToken: string | null;
+}
+
+/**
+ * Ends or gives back the delivery of a booking that could not be imported, and returns what it is
+ * now; undefined if it is not ours to finish (any more).
+ */
+export async function finishFailed(
+  inbox: Pick<Inbox, "finishDelivery">,
+  delivery: LeasedDelivery,
+  failure: Failure,
+  milliseconds: number,
+): Promise<FinishedDelivery | undefined> {
+  const { error, end } = failure;
+  if (end === undefined) return undefined;
+  const { code, message, status, details } = error;
+  return await callInbox(milliseconds, (options) =>
+    inbox.finishDelivery({
+      deliveryId: delivery.deliveryId,
+      leaseToken: delivery.leaseToken,
+      ...end,
+      lastError: end.status === "succeeded" ? null : { code, message, details },
+      result: end.status === "pending" ? null : endedBy({ code, message, status, details }),
+    }, options));
 }

@@ -1,4 +1,4 @@
-import type { BookingSource, SingleAnswer } from "../source/booking_source.ts";
+import type { BookingSource, StatedBooking } from "../source/booking_source.ts";
 import { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { TimeUp, within } from "../within.ts";
@@ -20,15 +20,12 @@ export interface BookingToRead {
   readonly organizationId: string;
 }
 
-/** What a source states about a booking: something to apply. */
-export type Statement = Exclude<SingleAnswer, { kind: "absent" }>;
-
 /** The source's statement, or why there is none, within `milliseconds`. */
 export async function readBooking(
   sources: Sources,
   booking: BookingToRead,
   milliseconds: number,
-): Promise<Statement | Failure> {
+): Promise<StatedBooking | Failure> {
   const { externalId, organizationId } = booking;
   const source = sources[booking.source];
   if (!source) return sourceNotConfigured(booking.source);

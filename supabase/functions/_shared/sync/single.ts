@@ -1,10 +1,10 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import { AnswerError } from "../errors.ts";
 import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
-import type { Inbox } from "../inbox/inbox.ts";
+import type { DeliveryStatus, Inbox } from "../inbox/inbox.ts";
+import type { DeliveryState } from "../inbox/sync_result.ts";
 import type { BookingStore } from "./booking_store.ts";
-import { type Failure, refuseVerdict } from "./failures.ts";
-import { finishFailed } from "./finish_failed.ts";
+import { type Failure, finishFailed, refuseVerdict } from "./failures.ts";
 import { readBooking, type Sources } from "./read_booking.ts";
 
 /** What {@linkcode importSingle} works with. */
@@ -27,17 +27,19 @@ export interface SingleOrder {
   readonly force: boolean;
 }
 
-/** A booking that was read and decided on. */
+/** A booking that was read and decided on, as it is answered. */
 export interface SingleResult {
   readonly outcome: "created" | "updated" | "unchanged" | "stale" | "held" | "dry_run";
   readonly changes: unknown;
   readonly warnings: readonly unknown[];
+  /** Absent if no delivery was named. */
+  readonly delivery?: DeliveryState;
 }
 
 /**
  * Reads one booking from its source and applies what it says, before `deadline` (milliseconds of
- * `now()`). A failure throws an `AnswerError` (design §4.3) after the delivery, if there is one, has
- * been finished or given back; `details` then say what became of it under `delivery_id`.
+ * `now()`). A failure throws an `AnswerError` after the delivery, if there is one, has been finished
+ * or given back. Both the result and the error then say where it is, as `delivery`.
  */
 export async function importSingle(
   deps: SingleDeps,
@@ -57,11 +59,14 @@ export async function importSingle(
   if (failure) throw await settle(deps, order, failure, deadline);
   const skipped = verdict.verdict === "skipped";
   const outcome = skipped ? "unchanged" : verdict.verdict as SingleResult["outcome"];
-  const warnings = ("warnings" in answer ? answer.warnings : answer.snapshot.warnings) ?? [];
+  const warnings = answer.snapshot.warnings ?? [];
   return {
     outcome: order.dryRun ? "dry_run" : outcome,
     changes: verdict.changes ?? (order.dryRun ? [] : {}),
     warnings: skipped ? [...warnings, BEFORE_THE_FIRST_DAY] : warnings,
+    ...(order.deliveryId === null
+      ? {}
+      : { delivery: { status: endOf(outcome, order.source), next_attempt_at: null } }),
   };
 }
 
@@ -71,7 +76,14 @@ const BEFORE_THE_FIRST_DAY = {
   message: "Over before the connection's first day and never stored, so it is left to history.",
 } as const;
 
-/** Finishes the failed delivery and returns the error that says so. */
+/** The state in which `apply_snapshots` has ended the delivery. */
+function endOf(outcome: SingleResult["outcome"], source: BookingSourceName): DeliveryStatus {
+  if (outcome === "held") return "held";
+  // A Headout event has been applied before its booking is read: it is not stale, only the read is.
+  return outcome === "stale" && source !== "headout" ? "stale" : "succeeded";
+}
+
+/** Finishes the failed delivery and returns the error, which says where it is now. */
 async function settle(
   deps: SingleDeps,
   order: SingleOrder,
@@ -80,22 +92,13 @@ async function settle(
 ): Promise<AnswerError> {
   const { error } = failure;
   if (order.deliveryId === null) return error;
-  const delivery = { deliveryId: order.deliveryId, leaseToken: order.leaseToken };
-  const state = await finishFailed(deps.inbox, delivery, failure, databaseTime(deps, deadline));
+  const leased = { deliveryId: order.deliveryId, leaseToken: order.leaseToken };
+  const state = await finishFailed(deps.inbox, leased, failure, databaseTime(deps, deadline));
   if (state === undefined) return error;
-  const { code, message, status, details } = error;
+  const { code, message, status, details, headers, cause, retryAfterSeconds } = error;
+  const delivery: DeliveryState = { status: state.status, next_attempt_at: state.nextAttemptAt };
   return new AnswerError(status, code, message, {
-    cause: error.cause,
-    headers: error.headers,
-    ...(error.retryAfterSeconds === undefined
-      ? {}
-      : { retryAfterSeconds: error.retryAfterSeconds }),
-    details: [...details, {
-      field: "delivery_id",
-      code: state.status,
-      message: `The delivery is ${state.status}.`,
-      next_attempt_at: state.nextAttemptAt,
-    }],
+    ...{ details, headers, cause, retryAfterSeconds, members: { delivery } },
   });
 }
 
