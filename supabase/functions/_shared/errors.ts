@@ -58,8 +58,8 @@ export class InvalidBody extends AnswerError {
  * The database could not be reached or did not answer in time, so nothing can be promised about the
  * delivery: 503 with `Retry-After`, never a 2xx (invariant 1).
  */
-export class InboxUnavailable extends AnswerError {
-  override readonly name = "InboxUnavailable";
+export class DatabaseUnavailable extends AnswerError {
+  override readonly name = "DatabaseUnavailable";
 
   constructor(options: ErrorOptions & { readonly retryAfterSeconds?: number } = {}) {
     super(503, "inbox_unavailable", "Cannot answer now: the database is unreachable.", {

@@ -11,10 +11,20 @@ import assert from "node:assert/strict";
 const BASE = ["errors", "clock", "within", "read_stream"];
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   index: ["handler", "config", "log", "errors", "http", "inbox", "sync", "adapters"],
-  handler: ["handler", "http", "inbox", "sync", "booking", "words", "log", ...BASE],
+  handler: [
+    "handler",
+    "http",
+    "inbox",
+    "sync",
+    "booking",
+    "words",
+    "log",
+    "call_database",
+    ...BASE,
+  ],
   http: ["http", "log", ...BASE],
-  inbox: ["inbox", "booking", "log", ...BASE],
-  sync: ["sync", "inbox", "source", "booking", "log", ...BASE],
+  inbox: ["inbox", "booking", "log", "call_database", ...BASE],
+  sync: ["sync", "inbox", "source", "booking", "log", "call_database", ...BASE],
   source: ["source", "booking", ...BASE],
   eventflow: ["eventflow", "words", "source", "booking", ...BASE],
   headout: ["headout", "words", "source", "booking", ...BASE],
@@ -26,6 +36,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   clock: [],
   within: [],
+  call_database: ["errors", "within"],
   read_stream: [],
 };
 const ADAPTERS = new Set(["eventflow", "headout", "postgres"]);

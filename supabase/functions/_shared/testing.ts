@@ -1,5 +1,5 @@
 /** Builders and fakes of our own ports for unit tests; nothing deployed imports this file. */
-import type { ImportAnswer, Importer, ImportOrder } from "./inbox/importer.ts";
+import type { ImportAnswer, Importer, ImportTask } from "./inbox/importer.ts";
 import type {
   AppliedHeadoutEvent,
   DeliveryEnd,
@@ -114,21 +114,21 @@ export function fakeInbox(answers: FakeInboxAnswers = {}) {
   return { ...inbox, deliveries, events, ends };
 }
 
-/** An importer that keeps its orders and answers `updated` unless told otherwise. */
+/** An importer that keeps its tasks and answers `updated` unless told otherwise. */
 export function fakeImporter(
-  answer: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer> = () =>
+  answer: (task: ImportTask, signal: AbortSignal) => Promise<ImportAnswer> = () =>
     Promise.resolve({ success: true, outcome: "updated", changes: {} }),
 ) {
-  const orders: ImportOrder[] = [];
+  const tasks: ImportTask[] = [];
   const drains: number[] = [];
   const importer: Importer = {
     drain: () => Promise.resolve(void drains.push(Date.now())),
-    importBooking(order, signal) {
-      orders.push(order);
-      return answer(order, signal);
+    importBooking(task, signal) {
+      tasks.push(task);
+      return answer(task, signal);
     },
   };
-  return { ...importer, orders, drains };
+  return { ...importer, tasks, drains };
 }
 
 /**

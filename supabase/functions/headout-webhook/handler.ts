@@ -16,8 +16,8 @@ import { readUrlKey } from "../_shared/http/read_url_key.ts";
 import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
-import type { Importer, ImportOrder } from "../_shared/inbox/importer.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../_shared/call_database.ts";
+import type { Importer, ImportTask } from "../_shared/inbox/importer.ts";
 import type { HeadoutOutcome, Inbox } from "../_shared/inbox/inbox.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
@@ -123,17 +123,17 @@ export function createHandler({
     return await verifyJwt?.(token) === undefined ? "wrong" : "right";
   }
 
-  function refetch(order: ImportOrder): void {
+  function refetch(task: ImportTask): void {
     const release = slots.take();
     if (!release) {
-      background.run(() => returnUntried(deps, order));
+      background.run(() => returnUntried(deps, task));
       return kickDrain();
     }
     background.run(async () => {
-      const sync = await runInlineImport(deps, order, now() + syncBudgetMs).finally(release);
+      const sync = await runInlineImport(deps, task, now() + syncBudgetMs).finally(release);
       log.debug("re-fetch", {
-        request_id: order.requestId,
-        delivery_id: order.deliveryId,
+        request_id: task.requestId,
+        delivery_id: task.deliveryId,
         outcome: isDeferred(sync) ? sync.reason : sync.outcome,
       });
     });
@@ -158,7 +158,7 @@ export function createHandler({
       const row = await keepInvalid(
         inbox,
         { ...invalid, organizationId: organization, externalId: named },
-        INBOX_TIMEOUT_MS,
+        DATABASE_TIMEOUT_MS,
       );
       // A 4xx would be for ever, and this is ours to mend.
       if (row.outcome === "not_configured" || row.outcome === "unknown_organization") {
@@ -170,7 +170,7 @@ export function createHandler({
 
     const { bookingId, status, eventTimestamp } = event;
     note({ booking_id: bookingId, headout_status: status });
-    const applied = await callInbox(INBOX_TIMEOUT_MS, (options) =>
+    const applied = await callDatabase(DATABASE_TIMEOUT_MS, (options) =>
       inbox.applyHeadoutEvent({
         ...kept,
         organizationId: organization,
@@ -182,8 +182,8 @@ export function createHandler({
     const { deliveryId, outcome, oldStatus, newStatus, leaseToken } = applied;
     note({ delivery_id: deliveryId, outcome });
     if (leaseToken !== null) {
-      const order = { externalId: bookingId, organizationId: applied.organizationId };
-      refetch({ ...order, source: "headout", deliveryId, leaseToken, requestId });
+      const task = { externalId: bookingId, organizationId: applied.organizationId };
+      refetch({ ...task, source: "headout", deliveryId, leaseToken, requestId });
     } else if (REFETCHED.has(outcome)) kickDrain(); // the booking is being read: once more after that
     if (outcome === "held") {
       alarm({ organizationId: applied.organizationId, source: "headout", bookings: 1 });

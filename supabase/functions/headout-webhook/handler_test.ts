@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
-import { DatabaseError, InboxUnavailable } from "../_shared/errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../_shared/errors.ts";
 import { createBackground } from "../_shared/http/background.ts";
 import { createJwtVerifier, KeysUnavailable } from "../_shared/http/jwt.ts";
 import {
@@ -78,7 +78,7 @@ Deno.test("createHandler() applies the event, answers 200 and re-fetches after t
     body: { ...BODY, odd: 1 },
   }]);
   await background.settled();
-  assert.deepEqual(importer.orders, [{
+  assert.deepEqual(importer.tasks, [{
     externalId: "123456789",
     source: "headout",
     organizationId: ORGANIZATION,
@@ -104,7 +104,7 @@ Deno.test("createHandler() does not re-fetch when the database asks for none", a
   const { body } = await read(await handler(post(BODY, RIGHT)));
   await background.settled();
   assert.equal(body.outcome, "duplicate");
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
 });
 
 for (
@@ -401,8 +401,8 @@ function fieldAndCode({ field, code }: { readonly field: string; readonly code: 
 Deno.test("createHandler() answers 503 when the inbox is down, and works when it is back", async () => {
   let down = true;
   const inbox = fakeInbox({
-    apply: () => down ? Promise.reject(new InboxUnavailable()) : applied(),
-    receive: () => down ? Promise.reject(new InboxUnavailable()) : received(),
+    apply: () => down ? Promise.reject(new DatabaseUnavailable()) : applied(),
+    receive: () => down ? Promise.reject(new DatabaseUnavailable()) : received(),
   });
   const { handler } = build({ inbox });
   for (const body of [BODY, "not JSON"]) {
@@ -439,7 +439,7 @@ Deno.test("createHandler() gives a re-fetch back untried when its places are tak
   const [giveBack] = background.tasks;
   assert.equal(background.tasks.length, 2); // and the drain
   await giveBack?.();
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
   const [end] = inbox.ends;
   // Without an error it costs no attempt.
   assert.deepEqual([end?.status, end?.leaseToken, end?.lastError], ["pending", LEASE, undefined]);

@@ -41,8 +41,8 @@ export function createDrainMode(
     const limit = parsed.data.limit ?? undefined;
     const meter = startMeter();
     const spent = () => meter.read().cpuMs ?? 0;
-    const order = { startedAt, budgetMs, limit, isSpent: () => spent() >= cpuMs };
-    const { completed, more, counters } = await drain(deps, order).finally(meter.stop);
+    const task = { startedAt, budgetMs, limit, isSpent: () => spent() >= cpuMs };
+    const { completed, more, counters } = await drain(deps, task).finally(meter.stop);
     // Deliveries do not wait for a long run: each call takes the runs a part of the way, if it has
     // the means left.
     const runs = !more && spent() < cpuMs / 2

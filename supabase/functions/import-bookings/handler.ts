@@ -113,7 +113,7 @@ export function createHandler({
     const parsed = singleSchema.safeParse(body);
     if (!parsed.success) throw new InvalidBody(describeIssues(parsed.error, body));
     const { data } = parsed;
-    const order = {
+    const task = {
       externalId: data.booking_id,
       source: data.source ?? "eventflow",
       organizationId: requireOrganization(data.organization_id ?? organizationId),
@@ -123,18 +123,18 @@ export function createHandler({
       force: data.force ?? false,
     } as const;
     note({
-      source: order.source,
-      booking_id: order.externalId,
-      organization_id: order.organizationId,
-      delivery_id: order.deliveryId,
+      source: task.source,
+      booking_id: task.externalId,
+      organization_id: task.organizationId,
+      delivery_id: task.deliveryId,
     });
-    const result = await importSingle(deps, order, startedAt + syncBudgetMs);
+    const result = await importSingle(deps, task, startedAt + syncBudgetMs);
     note({ outcome: result.outcome, warnings: result.warnings.length });
     return {
       success: true,
       syncMode: "single",
-      booking_id: order.externalId,
-      organization_id: order.organizationId,
+      booking_id: task.externalId,
+      organization_id: task.organizationId,
       ...result,
     };
   }

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { SignJWT } from "jose";
 import type { SingleAnswer, StatedBooking } from "../_shared/source/booking_source.ts";
 import { SourceError } from "../_shared/source/source_error.ts";
-import { InboxUnavailable } from "../_shared/errors.ts";
+import { DatabaseUnavailable } from "../_shared/errors.ts";
 import { createJwtVerifier } from "../_shared/http/jwt.ts";
 import type { SnapshotBatch, Verdict } from "../_shared/sync/booking_store.ts";
-import type { ClaimedDelivery, ClaimOrder } from "../_shared/sync/delivery_queue.ts";
+import type { ClaimedDelivery, ClaimTask } from "../_shared/sync/delivery_queue.ts";
 import {
   captureLog,
   DELIVERY,
@@ -337,7 +337,7 @@ for (
 
 Deno.test("createHandler() answers 503 when the database is unreachable", async () => {
   const { handler } = build({
-    bookings: { applySnapshots: () => Promise.reject(new InboxUnavailable()) },
+    bookings: { applySnapshots: () => Promise.reject(new DatabaseUnavailable()) },
   });
   const { status, body } = await read(await handler(post(CLAIMED, { headers: RIGHT })));
   assert.deepEqual([status, body.error.code], [503, "inbox_unavailable"]);
@@ -362,7 +362,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
     };
     const waiting = [due];
     const queue = {
-      claimDeliveries({ source }: ClaimOrder) {
+      claimDeliveries({ source }: ClaimTask) {
         step(3_600_000);
         return Promise.resolve(source === "eventflow" ? waiting.splice(0) : []);
       },

@@ -6,7 +6,7 @@ import type { Call } from "../_shared/http/serve_call.ts";
 import type { BookingStore } from "../_shared/sync/booking_store.ts";
 import type { RunDeps } from "../_shared/sync/execute_run.ts";
 import type { RunMode, RunParameters } from "../_shared/sync/run_store.ts";
-import { type RunOrder, startRuns } from "../_shared/sync/start_runs.ts";
+import { type RunTask, startRuns } from "../_shared/sync/start_runs.ts";
 import { answerRuns, describeRun } from "./answer_runs.ts";
 import { previewRuns } from "./preview_runs.ts";
 
@@ -48,11 +48,11 @@ export function createRunModes(
 ): Readonly<Record<RunMode, RunModeHandler>> {
   function handle(mode: RunMode): RunModeHandler {
     return async (body, { startedAt, note }) => {
-      const { dryRun, ...order } = readOrder(mode, body, options.organizationId);
-      note({ organization_id: order.organizationId ?? null, source: order.source ?? null });
+      const { dryRun, ...task } = readTask(mode, body, options.organizationId);
+      note({ organization_id: task.organizationId ?? null, source: task.source ?? null });
       const deadline = startedAt + options.budgetMs;
-      if (dryRun) return await previewRuns(deps, order, deadline);
-      const results = await startRuns(deps, order, deadline);
+      if (dryRun) return await previewRuns(deps, task, deadline);
+      const results = await startRuns(deps, task, deadline);
       const answer = await answerRuns(deps.runs, mode, results);
       note({ completed: answer["completed"], runs: results.map(describeRun) });
       return answer;
@@ -65,11 +65,11 @@ export function createRunModes(
   };
 }
 
-function readOrder(
+function readTask(
   mode: RunMode,
   body: Body,
   organizationId: string | undefined,
-): RunOrder & { readonly dryRun: boolean } {
+): RunTask & { readonly dryRun: boolean } {
   const parsed = runSchemas[mode].safeParse(body);
   if (!parsed.success) throw new InvalidBody(describeIssues(parsed.error, body));
   const data: Readonly<Record<string, unknown>> = parsed.data;

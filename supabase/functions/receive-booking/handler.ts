@@ -15,7 +15,7 @@ import { readBody } from "../_shared/http/read_body.ts";
 import { rateLimited, requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
-import { INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
+import { DATABASE_TIMEOUT_MS } from "../_shared/call_database.ts";
 import type { Importer } from "../_shared/inbox/importer.ts";
 import type { Inbox } from "../_shared/inbox/inbox.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
@@ -129,33 +129,33 @@ export function createHandler({
     const { request: { headers }, requestId, startedAt, note } = call;
     const deadline = startedAt + syncBudgetMs;
     const body = parseJsonBody(bytes, headers);
-    const order = readOrder(body, organizationId);
+    const notice = readNotice(body, organizationId);
     const kept = { function: NAME, headers: redactHeaders(headers), body: body.storable } as const;
-    if (order instanceof AnswerError) {
+    if (notice instanceof AnswerError) {
       const row = await keepInvalid(inbox, {
         ...kept,
         source: "eventflow",
         organizationId: organizationId ?? null,
         externalId: readNamed(body),
-        error: order,
-      }, Math.min(INBOX_TIMEOUT_MS, deadline - now()));
+        error: notice,
+      }, Math.min(DATABASE_TIMEOUT_MS, deadline - now()));
       note({ delivery_id: row.deliveryId });
-      throw order;
+      throw notice;
     }
 
-    note({ booking_id: order.externalId, ...describeEventType(order) });
+    note({ booking_id: notice.externalId, ...describeEventType(notice) });
     const dedupeKey = readDedupeKey(headers, {
       function: NAME,
-      organizationId: order.organizationId,
-      externalId: order.externalId,
+      organizationId: notice.organizationId,
+      externalId: notice.externalId,
     });
     const stored = await receiveDelivery(deps, {
       delivery: {
         ...kept,
         source: "eventflow",
-        organizationId: order.organizationId,
-        externalId: order.externalId,
-        eventType: order.eventType,
+        organizationId: notice.organizationId,
+        externalId: notice.externalId,
+        eventType: notice.eventType,
         eventTimestamp: null,
         dedupeKey,
         status: "pending",
@@ -176,8 +176,8 @@ export function createHandler({
       success: true,
       ...(accepted ? { accepted: true } : {}),
       delivery_id: stored.deliveryId,
-      booking_id: order.externalId,
-      event_type: order.eventType,
+      booking_id: notice.externalId,
+      event_type: notice.eventType,
       sync: accepted ? sync : { changes: {}, ...sync },
     });
   }
@@ -200,7 +200,7 @@ function takePlace(slots: Slots): () => void {
   return release;
 }
 
-interface Order {
+interface Notice {
   readonly externalId: string;
   readonly organizationId: string;
   readonly eventType: string | null;
@@ -208,7 +208,7 @@ interface Order {
 }
 
 /** What is asked for, or the error that its sender gets. */
-function readOrder(body: JsonBody, ours: string | undefined): Order | AnswerError {
+function readNotice(body: JsonBody, ours: string | undefined): Notice | AnswerError {
   if (body.error) return body.error;
   const parsed = bodySchema.safeParse(body.value);
   if (!parsed.success) return new InvalidBody(describeIssues(parsed.error, body.value));
@@ -232,9 +232,9 @@ function readNamed(body: JsonBody): string | null {
 }
 
 /** An unknown event type is logged, cut short: it is the sender's text. */
-function describeEventType(order: Order): Readonly<Record<string, unknown>> {
-  if (order.known) return { event_type: order.eventType };
-  return { event_type: cutText(order.eventType ?? "", 50), event_type_unknown: true };
+function describeEventType(notice: Notice): Readonly<Record<string, unknown>> {
+  if (notice.known) return { event_type: notice.eventType };
+  return { event_type: cutText(notice.eventType ?? "", 50), event_type_unknown: true };
 }
 
 function organizationMismatch(): AnswerError {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Webhook } from "standardwebhooks";
-import { DatabaseError, InboxUnavailable } from "../_shared/errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../_shared/errors.ts";
 import { ImporterUnavailable } from "../_shared/inbox/importer.ts";
 import {
   captureLog,
@@ -77,7 +77,7 @@ Deno.test("createHandler() stores the delivery, imports it and answers 200", asy
     lastError: null,
     claim: true,
   }]);
-  assert.deepEqual(importer.orders, [{
+  assert.deepEqual(importer.tasks, [{
     externalId: "b-1",
     source: "eventflow",
     organizationId: ORGANIZATION,
@@ -114,7 +114,7 @@ for (
 Deno.test("createHandler() takes a number as the digits of a booking id", async () => {
   const { handler, importer } = build();
   assert.equal((await handler(post({ booking_id: 42 }, { headers: RIGHT }))).status, 200);
-  assert.equal(importer.orders[0]?.externalId, "42");
+  assert.equal(importer.tasks[0]?.externalId, "42");
 });
 
 Deno.test("createHandler() accepts a body without a content type as JSON", async () => {
@@ -165,7 +165,7 @@ for (const [what, body, code, field] of INVALID) {
     assert.equal(inbox.deliveries[0]?.lastError?.["code"], code);
     // What is stored must be storable: no NUL, no lone surrogate.
     assert.doesNotMatch(JSON.stringify(inbox.deliveries[0]?.body), /[^\\]\\u(0000|d800)/);
-    assert.equal(importer.orders.length, 0);
+    assert.equal(importer.tasks.length, 0);
   });
 }
 
@@ -330,7 +330,7 @@ Deno.test("createHandler() answers 202 when the inbox defers the delivery", asyn
       sync: { outcome: "deferred", reason: "paused", next_attempt_at: nextAttemptAt },
     },
   });
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
 });
 
 Deno.test("createHandler() answers a duplicate with the first delivery's answer", async () => {
@@ -346,7 +346,7 @@ Deno.test("createHandler() answers a duplicate with the first delivery's answer"
   assert.equal(status, 200);
   assert.equal(body.delivery_id, first);
   assert.deepEqual(body.sync, result);
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
 });
 
 Deno.test("createHandler() takes another booking under the same idempotency key for another event", async () => {
@@ -445,7 +445,7 @@ Deno.test("createHandler() stores without claiming when its places are taken, an
     const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
     assert.deepEqual([status, body.sync.reason], [202, "burst"]);
   }
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
   assert.equal(inbox.ends.length, 0); // one call of the database each
   assert.equal(tasks.length, 1); // one drain for both
 });
@@ -550,7 +550,7 @@ Deno.test("createHandler() gives the place of a signed body to the next one once
   });
   const text = JSON.stringify(BODY);
   const first = handler(post(text, { headers: sign(text) }));
-  while (importer.orders.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  while (importer.tasks.length === 0) await new Promise((resolve) => setTimeout(resolve));
   assert.equal((await handler(post("{", { headers: sign(text) }))).status, 401);
   // Its importing counts among the requests of those who proved themselves.
   assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 429);
@@ -561,7 +561,7 @@ Deno.test("createHandler() gives the place of a signed body to the next one once
 Deno.test("createHandler() answers 503 when the inbox is unreachable, and works when it is back", async () => {
   let down = true;
   const inbox = fakeInbox({
-    receive: () => down ? Promise.reject(new InboxUnavailable()) : received(),
+    receive: () => down ? Promise.reject(new DatabaseUnavailable()) : received(),
   });
   const { handler } = build({ inbox });
   for (const body of [BODY, "not JSON"]) {
@@ -620,6 +620,6 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
       organizationId: ORGANIZATION,
     });
     assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 200);
-    assert.equal(importer.orders.length, 1);
+    assert.equal(importer.tasks.length, 1);
   });
 });

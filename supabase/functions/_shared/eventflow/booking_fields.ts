@@ -5,7 +5,7 @@ import {
   readNumber,
   readText,
   setStated,
-  type Statement,
+  type Stated,
   valueAt,
   warn,
 } from "../source/reading.ts";
@@ -28,7 +28,7 @@ export function readBookingFields(reading: Reading, frame: JsonObject): Snapshot
     setStated(booking, key, readText(reading, names));
   text("booking_number", "booking_number", "number");
   text("title", "title", "name", "location");
-  text("client_name", "clientName", ...within(reading, "client", ["name"]));
+  text("client_name", "clientName", ...membersOf(reading, "client", ["name"]));
   readStatus(reading, frame, booking);
   text("delivery_address", "delivery_address");
   text("delivery_city", "delivery_city");
@@ -40,7 +40,7 @@ export function readBookingFields(reading: Reading, frame: JsonObject): Snapshot
     "delivery_contact_name",
     "contact_name",
     "contact_person",
-    ...within(reading, "contact", ["name"]),
+    ...membersOf(reading, "contact", ["name"]),
   );
   text("contact_phone", ...contactNames(reading, "phone"));
   text("contact_email", ...contactNames(reading, "email"));
@@ -66,7 +66,7 @@ type TextColumn = {
  * Members of a nested object as alternates. Where the parent is text or null it stands for itself,
  * so that a null parent clears what it would have held.
  */
-function within(reading: Reading, parent: string, members: readonly string[]): string[] {
+function membersOf(reading: Reading, parent: string, members: readonly string[]): string[] {
   return isJsonObject(valueAt(reading.source, parent))
     ? members.map((member) => `${parent}.${member}`)
     : [parent];
@@ -104,7 +104,7 @@ function readDegrees(
   member: "lat" | "lng",
   name: "latitude" | "longitude",
   limit: number,
-): Statement<number> {
+): Stated<number> {
   const names = [`delivery_geocode.${member}`, name];
   if (reading.source["delivery_geocode"] === null) names.push("delivery_geocode");
   const degrees = readNumber(reading, names);
@@ -114,17 +114,17 @@ function readDegrees(
 }
 
 /** `economics` if it is an object or null, else `totals`; kept as JSON. */
-function readEconomics(reading: Reading): Statement<JsonObject> {
+function readEconomics(reading: Reading): Stated<JsonObject> {
   const names = ["economics", "totals"].filter((name) => {
     const value = valueAt(reading.source, name);
     if (value === undefined || value === null || isJsonObject(value)) return true;
     warn(reading, name, "invalid_object", `${name} must be an object; it was not taken`);
     return false;
   });
-  return pick(reading, names)?.value as Statement<JsonObject>;
+  return pick(reading, names)?.value as Stated<JsonObject>;
 }
 
-function readMapDrawing(reading: Reading): Statement<string> {
+function readMapDrawing(reading: Reading): Stated<string> {
   const names = ["map_drawing.public_url", "map_drawing.url", "map_drawing_url"];
   const parent = valueAt(reading.source, "map_drawing");
   if (parent !== undefined && !isJsonObject(parent)) names.push("map_drawing");

@@ -8,7 +8,7 @@ import {
   remainder,
   setOwn,
   setStated,
-  type Statement,
+  type Stated,
   warn,
 } from "../source/reading.ts";
 import type { JsonObject, SnapshotProduct } from "../booking/snapshot.ts";
@@ -142,6 +142,6 @@ function readParts(reading: Reading): readonly unknown[] {
   return [];
 }
 
-function orDefault(value: Statement<number>, fallback: number): number | undefined {
+function orDefault(value: Stated<number>, fallback: number): number | undefined {
   return value === null ? fallback : value;
 }

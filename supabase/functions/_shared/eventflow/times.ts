@@ -1,10 +1,10 @@
 import { parseTime, parseTimeRange } from "../booking/time_of_day.ts";
-import { pick, type Reading, type Statement, warn } from "../source/reading.ts";
+import { pick, type Reading, type Stated, warn } from "../source/reading.ts";
 
 /** The wall-clock times of a phase, `HH:MM:SS`; the same for every day of the phase. */
 export interface PhaseTimes {
-  readonly start: Statement<string>;
-  readonly end: Statement<string>;
+  readonly start: Stated<string>;
+  readonly end: Stated<string>;
 }
 
 /** Where a phase's times stand: pairs by precedence, then the range. */
@@ -28,7 +28,7 @@ export function readPhaseTimes(reading: Reading, names: PhaseTimeNames): PhaseTi
 function readTime(
   reading: Reading,
   names: readonly string[],
-): { readonly present: boolean; readonly value: Statement<string> } {
+): { readonly present: boolean; readonly value: Stated<string> } {
   const found = pick(reading, names);
   if (found === undefined) return { present: false, value: undefined };
   if (isNone(found.value)) return { present: true, value: null };

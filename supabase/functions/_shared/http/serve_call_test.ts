@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { AnswerError, DatabaseError, InboxUnavailable } from "../errors.ts";
+import { AnswerError, DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import { captureLog, post, read, withWallClock } from "../testing.ts";
 import { respondJson } from "./respond.ts";
 import { type Call, serveCall } from "./serve_call.ts";
@@ -99,7 +99,7 @@ Deno.test("serveCall() answers a refusal of what it has read", async () => {
 
 Deno.test("serveCall() logs what caused an answer, without its message", async () => {
   const cause = new DatabaseError("receive_delivery", "57P03", "the value is private");
-  const { handler, log } = build(() => Promise.reject(new InboxUnavailable({ cause })));
+  const { handler, log } = build(() => Promise.reject(new DatabaseUnavailable({ cause })));
   await handler(post({}));
   assert.deepEqual(log.lines[0]?.["cause"], {
     error: "DatabaseError",

@@ -54,18 +54,18 @@ export function createHttpImporter(options: HttpImporterOptions): Importer {
   });
 
   return {
-    async importBooking(order, signal) {
+    async importBooking(task, signal) {
       try {
         const response = await client.post(url, {
           signal,
-          headers: { "x-request-id": order.requestId },
+          headers: { "x-request-id": task.requestId },
           json: {
-            booking_id: order.externalId,
+            booking_id: task.externalId,
             syncMode: "single",
-            source: order.source,
-            organization_id: order.organizationId,
-            delivery_id: order.deliveryId,
-            lease_token: order.leaseToken,
+            source: task.source,
+            organization_id: task.organizationId,
+            delivery_id: task.deliveryId,
+            lease_token: task.leaseToken,
           },
         });
         return readAnswer(response, await response.text());

@@ -3,7 +3,7 @@ import { untilAborted } from "../testing.ts";
 import { createHttpImporter } from "./http_importer.ts";
 import { ImporterUnavailable } from "./importer.ts";
 
-const ORDER = {
+const TASK = {
   externalId: "b-1",
   source: "eventflow",
   organizationId: "o-1",
@@ -25,7 +25,7 @@ function build(respond: (request: Request) => Response | Promise<Response>) {
     },
   });
   return {
-    importBooking: () => importer.importBooking(ORDER, new AbortController().signal),
+    importBooking: () => importer.importBooking(TASK, new AbortController().signal),
     drain: importer.drain,
     sent,
   };
@@ -37,7 +37,7 @@ function failed(status: number, members: Readonly<Record<string, unknown>> = {})
   return Response.json({ success: false, error, ...members, request_id: "r" }, { status });
 }
 
-Deno.test("createHttpImporter() sends the order with both credentials and the request id", async () => {
+Deno.test("createHttpImporter() sends the task with both credentials and the request id", async () => {
   const { importBooking, sent } = build(() =>
     Response.json({ success: true, outcome: "updated", changes: { bookings: {} } })
   );
@@ -113,7 +113,7 @@ Deno.test("createHttpImporter() throws the signal's reason when aborted", async 
     fetch: (input, init) => untilAborted(new Request(input, init).signal),
   });
   const reason = new RangeError("over");
-  const answer = importer.importBooking(ORDER, controller.signal);
+  const answer = importer.importBooking(TASK, controller.signal);
   controller.abort(reason);
   await assert.rejects(answer, reason);
 });

@@ -2,7 +2,7 @@ import type { BookingSourceName } from "../booking/status.ts";
 import type { AnsweredError, DeliveryState } from "./sync_result.ts";
 
 /** One booking that import-bookings is to fetch and apply. */
-export interface ImportOrder {
+export interface ImportTask {
   readonly externalId: string;
   readonly source: BookingSourceName;
   readonly organizationId: string;
@@ -23,7 +23,7 @@ export type ImportAnswer =
 /** The port to import-bookings: one call, no retry, since the inbox is what retries. */
 export interface Importer {
   /** Throws {@linkcode ImporterUnavailable}, or the signal's reason when aborted. */
-  readonly importBooking: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer>;
+  readonly importBooking: (task: ImportTask, signal: AbortSignal) => Promise<ImportAnswer>;
   /** Has due deliveries processed; returns when that has ended or takes too long, never throws. */
   readonly drain: () => Promise<void>;
 }

@@ -1,13 +1,8 @@
 import type { BookingSourceName, BookingStatus } from "../booking/status.ts";
+import type { DatabaseCallOptions } from "../call_database.ts";
 
 /** A JSON object as it goes into the inbox. */
 export type StoredJson = Readonly<Record<string, unknown>>;
-
-/** Bounds of one call to the database. */
-export interface InboxCallOptions {
-  /** Aborting it makes the call fail with `InboxUnavailable`. */
-  readonly signal?: AbortSignal;
-}
 
 /** A delivery as received, before anything was done about it. */
 export interface NewDelivery {
@@ -127,20 +122,20 @@ export interface FinishedDelivery {
 
 /**
  * The port to where deliveries are kept. Each method is one transaction; each throws
- * `InboxUnavailable` when the database cannot be reached or does not answer in time.
+ * `DatabaseUnavailable` when the database cannot be reached or does not answer in time.
  */
 export interface Inbox {
   readonly receiveDelivery: (
     delivery: NewDelivery,
-    options?: InboxCallOptions,
+    options?: DatabaseCallOptions,
   ) => Promise<ReceivedDelivery>;
   /** Undefined if no connection can be named for the event; nothing is stored then. */
   readonly applyHeadoutEvent: (
     event: HeadoutEvent,
-    options?: InboxCallOptions,
+    options?: DatabaseCallOptions,
   ) => Promise<AppliedHeadoutEvent | undefined>;
   readonly finishDelivery: (
     end: DeliveryEnd,
-    options?: InboxCallOptions,
+    options?: DatabaseCallOptions,
   ) => Promise<FinishedDelivery>;
 }

@@ -1,6 +1,6 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import type { AnswerError } from "../errors.ts";
-import { callInbox } from "./call_inbox.ts";
+import { callDatabase } from "../call_database.ts";
 import type { Inbox, ReceivedDelivery, StoredJson } from "./inbox.ts";
 
 /** An authentic delivery whose body is wrong. */
@@ -26,7 +26,7 @@ export async function keepInvalid(
   milliseconds: number,
 ): Promise<ReceivedDelivery> {
   const { error, ...kept } = delivery;
-  return await callInbox(milliseconds, (options) =>
+  return await callDatabase(milliseconds, (options) =>
     inbox.receiveDelivery({
       ...kept,
       eventType: null,

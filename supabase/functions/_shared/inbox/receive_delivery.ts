@@ -1,4 +1,4 @@
-import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { Inbox, NewDelivery } from "./inbox.ts";
 import { notConfigured } from "./not_configured.ts";
 import { type InlineImportDeps, runInlineImport } from "./run_inline_import.ts";
@@ -13,7 +13,7 @@ export interface ReceiveDeliveryDeps extends InlineImportDeps {
 }
 
 /** A valid delivery, and by when its sender wants an answer. */
-export interface ReceiveOrder {
+export interface ReceiveTask {
   readonly delivery: NewDelivery & { readonly externalId: string; readonly organizationId: string };
   readonly requestId: string;
   /** Milliseconds of `now()`. */
@@ -32,16 +32,16 @@ export type ReceiveAnswer =
 
 /**
  * Stores a delivery and, if it is ours to process now, has it imported (invariant 1: nothing is
- * answered before it is stored). Without a free place it is only stored, for drain. Throws `InboxUnavailable` when it could not be stored, and 503
+ * answered before it is stored). Without a free place it is only stored, for drain. Throws `DatabaseUnavailable` when it could not be stored, and 503
  * `not_configured` when no connection takes it.
  */
 export async function receiveDelivery(
   deps: ReceiveDeliveryDeps,
-  order: ReceiveOrder,
+  task: ReceiveTask,
 ): Promise<ReceiveAnswer> {
   const release = deps.slots.take();
   try {
-    return await storeAndImport(deps, order, release !== undefined);
+    return await storeAndImport(deps, task, release !== undefined);
   } finally {
     release?.();
   }
@@ -49,12 +49,12 @@ export async function receiveDelivery(
 
 async function storeAndImport(
   deps: ReceiveDeliveryDeps,
-  order: ReceiveOrder,
+  task: ReceiveTask,
   claim: boolean,
 ): Promise<ReceiveAnswer> {
-  const row = await callInbox(
-    Math.min(INBOX_TIMEOUT_MS, order.deadline - deps.now()),
-    (options) => deps.inbox.receiveDelivery({ ...order.delivery, claim }, options),
+  const row = await callDatabase(
+    Math.min(DATABASE_TIMEOUT_MS, task.deadline - deps.now()),
+    (options) => deps.inbox.receiveDelivery({ ...task.delivery, claim }, options),
   );
   const { deliveryId, outcome } = row;
   if (outcome === "unknown_organization") return { kind: "unknown_organization", deliveryId };
@@ -73,12 +73,12 @@ async function storeAndImport(
   }
   if (outcome !== "claimed") throw notConfigured("unknown");
   const sync = await runInlineImport(deps, {
-    externalId: order.delivery.externalId,
-    source: order.delivery.source,
-    organizationId: order.delivery.organizationId,
+    externalId: task.delivery.externalId,
+    source: task.delivery.source,
+    organizationId: task.delivery.organizationId,
     deliveryId,
     leaseToken: row.leaseToken,
-    requestId: order.requestId,
-  }, order.deadline);
+    requestId: task.requestId,
+  }, task.deadline);
   return { kind: "stored", deliveryId, duplicate: false, sync };
 }

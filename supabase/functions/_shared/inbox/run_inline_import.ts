@@ -1,12 +1,12 @@
 import type { Log } from "../log.ts";
 import { TimeUp, within } from "../within.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { FinishedDelivery, Inbox } from "./inbox.ts";
 import {
   type ImportAnswer,
   type Importer,
   ImporterUnavailable,
-  type ImportOrder,
+  type ImportTask,
 } from "./importer.ts";
 import { deferredFor, endedBy, isFinal, readKept, type SyncResult } from "./sync_result.ts";
 
@@ -37,51 +37,51 @@ const REASONS = new Map([["sync_paused", "paused"], ["lease_lost", "busy"]]);
  */
 export async function runInlineImport(
   deps: InlineImportDeps,
-  order: ImportOrder,
+  task: ImportTask,
   deadline: number,
 ): Promise<SyncResult> {
   // A budget that is small itself, 100 ms at least, must still leave room to import at all.
   const least = Math.min(LEAST_MS, deps.budgetMs / 4);
   if (deadline - deps.now() < least) {
-    return await giveBack(deps, order, deadline, { code: "budget_exceeded", untried: true });
+    return await giveBack(deps, task, deadline, { code: "budget_exceeded", untried: true });
   }
   try {
     const answer = await within(
       deadline - deps.now(),
-      (signal) => deps.importer.importBooking(order, signal),
+      (signal) => deps.importer.importBooking(task, signal),
     );
-    return await conclude(deps, order, deadline, answer);
+    return await conclude(deps, task, deadline, answer);
   } catch (error) {
     if (error instanceof TimeUp) {
-      return await giveBack(deps, order, deadline, { code: "budget_exceeded" });
+      return await giveBack(deps, task, deadline, { code: "budget_exceeded" });
     }
     const retryAfterMs = error instanceof ImporterUnavailable ? error.retryAfterMs : undefined;
     const status = error instanceof ImporterUnavailable ? error.status : undefined;
-    deps.log.warn("import call failed", { ...idsOf(order), import_status: status });
-    return await giveBack(deps, order, deadline, { code: "import_unavailable", retryAfterMs });
+    deps.log.warn("import call failed", { ...idsOf(task), import_status: status });
+    return await giveBack(deps, task, deadline, { code: "import_unavailable", retryAfterMs });
   }
 }
 
 /** Gives a claimed delivery back that nothing was tried for, which costs no attempt; drain takes it. */
 export async function returnUntried(
   deps: Pick<InlineImportDeps, "inbox" | "log">,
-  order: ImportOrder,
+  task: ImportTask,
 ): Promise<void> {
-  const { deliveryId, leaseToken } = order;
+  const { deliveryId, leaseToken } = task;
   try {
-    await callInbox(
-      INBOX_TIMEOUT_MS,
+    await callDatabase(
+      DATABASE_TIMEOUT_MS,
       (options) =>
         deps.inbox.finishDelivery({ deliveryId, leaseToken, status: "pending" }, options),
     );
   } catch {
-    deps.log.warn("delivery not given back", idsOf(order));
+    deps.log.warn("delivery not given back", idsOf(task));
   }
 }
 
 async function conclude(
   deps: InlineImportDeps,
-  order: ImportOrder,
+  task: ImportTask,
   deadline: number,
   answer: ImportAnswer,
 ): Promise<SyncResult> {
@@ -94,12 +94,12 @@ async function conclude(
   }
   if (delivery && (delivery.status === "dead" || isFinal(error.code))) return endedBy(error);
   // Its state is unknown, or another worker has ended it: the inbox knows.
-  return await giveBack(deps, order, deadline, { code: reason });
+  return await giveBack(deps, task, deadline, { code: reason });
 }
 
 async function giveBack(
   deps: InlineImportDeps,
-  order: ImportOrder,
+  task: ImportTask,
   deadline: number,
   why: {
     readonly code: string;
@@ -114,19 +114,19 @@ async function giveBack(
   try {
     state = await within(deadline + GRACE_MS - deps.now(), (signal) =>
       deps.inbox.finishDelivery({
-        deliveryId: order.deliveryId,
-        leaseToken: order.leaseToken,
+        deliveryId: task.deliveryId,
+        leaseToken: task.leaseToken,
         status: "pending",
         ...(why.untried ? {} : { lastError }),
         retryAfterMs: why.retryAfterMs ?? null,
       }, { signal }));
   } catch {
-    deps.log.warn("delivery not given back", idsOf(order));
+    deps.log.warn("delivery not given back", idsOf(task));
   }
   if (state === undefined) return deferredFor(why.code, null);
   return readKept(state, why.code); // it may have ended after all, or used up its attempts
 }
 
-function idsOf(order: ImportOrder): Readonly<Record<string, string>> {
-  return { request_id: order.requestId, delivery_id: order.deliveryId };
+function idsOf(task: ImportTask): Readonly<Record<string, string>> {
+  return { request_id: task.requestId, delivery_id: task.deliveryId };
 }

@@ -4,7 +4,7 @@ import type { ImportAnswer } from "./importer.ts";
 import { runInlineImport } from "./run_inline_import.ts";
 import { isDeferred } from "./sync_result.ts";
 
-const ORDER = {
+const TASK = {
   externalId: "b-1",
   source: "eventflow",
   organizationId: ORGANIZATION,
@@ -24,7 +24,7 @@ async function run(changes: {
   const inbox = fakeInbox({ finish: () => finished(kept) });
   const importer = fakeImporter(answer && (() => Promise.resolve(answer)));
   const deps = { inbox, importer, log: captureLog(), now: () => NOW, budgetMs };
-  const sync = await runInlineImport(deps, ORDER, NOW + leftMs);
+  const sync = await runInlineImport(deps, TASK, NOW + leftMs);
   return { sync, inbox, importer };
 }
 
@@ -40,7 +40,7 @@ for (
 ) {
   Deno.test(`runInlineImport() ${begins ? "begins" : "leaves untried"} with ${leftMs} of ${budgetMs} ms`, async () => {
     const { sync, inbox, importer } = await run({ budgetMs, leftMs });
-    assert.equal(importer.orders.length, begins ? 1 : 0);
+    assert.equal(importer.tasks.length, begins ? 1 : 0);
     assert.equal(sync.outcome, begins ? "updated" : "deferred");
     if (begins) return;
     assert.equal(isDeferred(sync) && sync.reason, "budget_exceeded");

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { DatabaseError, InboxUnavailable } from "../errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import { TimeUp, within } from "../within.ts";
 import type { CallRpc, RpcResponse } from "./client.ts";
 import type { RpcArgs, RpcName } from "./rpc_args.ts";
 
-/** How long a call may take when its caller names no bound, in milliseconds. */
+/** How long a call may take when its caller names no bound and no signal, in milliseconds. */
 const DEFAULT_TIMEOUT_MS = 15_000;
 
 /**
@@ -16,14 +16,15 @@ const PASSING = /^(PGRST00[0-3]|08...|53...|57P0[1-5]|57014|55P03|40001|40P01|25
 /** What a call returns and how long it may take. */
 export interface CallOptions<T> {
   readonly row: z.ZodType<T>;
+  /** The caller's own bound; then there is no other. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds. Default 15 s. */
+  /** Milliseconds, without a signal. Default 15 s. */
   readonly timeoutMs?: number | undefined;
 }
 
 /**
  * Calls one function and returns its rows, checked. A database that cannot be reached, hangs or is
- * overloaded is `InboxUnavailable`; any other error, and a row that is not what the contract
+ * overloaded is `DatabaseUnavailable`; any other error, and a row that is not what the contract
  * says, is a `DatabaseError` (invariant 10: a failed read is an error, never "none").
  */
 export async function callRows<Name extends RpcName, T>(
@@ -58,13 +59,11 @@ async function send(
   args: Readonly<Record<string, unknown>>,
   { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: Pick<CallOptions<unknown>, "signal" | "timeoutMs">,
 ): Promise<RpcResponse> {
+  if (signal) return await rpc(name, args, signal);
   try {
-    return await within(
-      timeoutMs,
-      (timeUp) => rpc(name, args, signal ? AbortSignal.any([signal, timeUp]) : timeUp),
-    );
+    return await within(timeoutMs, (timeUp) => rpc(name, args, timeUp));
   } catch (error) {
-    if (error instanceof TimeUp) throw new InboxUnavailable({ cause: error });
+    if (error instanceof TimeUp) throw new DatabaseUnavailable({ cause: error });
     throw error;
   }
 }
@@ -74,7 +73,7 @@ function toError(name: string, response: RpcResponse): Error {
   const code = error?.code ?? "";
   const unreachable = status === 0 || status === 429 || (status >= 500 && !isErrorCode(code));
   if (unreachable || PASSING.test(code)) {
-    return new InboxUnavailable({ cause: new DatabaseError(name, code, `status ${status}`) });
+    return new DatabaseUnavailable({ cause: new DatabaseError(name, code, `status ${status}`) });
   }
   // Messages of data errors (classes 22 and 23) quote values, which no log line may have.
   const quotesValues = /^2[23]/.test(code);

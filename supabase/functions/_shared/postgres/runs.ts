@@ -88,7 +88,7 @@ export function createPostgresRuns(rpc: CallRpc): RunStore {
       })[0];
     },
 
-    async checkpointRun(page, options = {}) {
+    async checkpointRun(page) {
       try {
         const rows = await callRows(rpc, "checkpoint_run", {
           run_id: page.runId,
@@ -97,7 +97,7 @@ export function createPostgresRuns(rpc: CallRpc): RunStore {
           counters: page.counters,
           snapshots: page.snapshots,
           sighted_ids: page.sightedIds,
-        }, { row: verdictRow, signal: options.signal, timeoutMs: PAGE_TIMEOUT_MS });
+        }, { row: verdictRow, timeoutMs: PAGE_TIMEOUT_MS });
         return rows.map(toVerdict);
       } catch (error) {
         const code = error instanceof DatabaseError ? error.code : "";

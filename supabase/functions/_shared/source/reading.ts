@@ -21,7 +21,7 @@ export interface Reading {
 }
 
 /** What a field says: a value, null (cleared), or `undefined` (no statement; invariant 6). */
-export type Statement<T> = T | null | undefined;
+export type Stated<T> = T | null | undefined;
 
 /** A reading of `source`; `warnings` is the booking's list. */
 export function createReading(
@@ -68,7 +68,7 @@ export function pick(
 }
 
 /** Text as it was sent; a number is taken as its digits, anything else is warned of. */
-export function readText(reading: Reading, names: readonly string[]): Statement<string> {
+export function readText(reading: Reading, names: readonly string[]): Stated<string> {
   const found = pick(reading, names);
   if (found === undefined || found.value === null) return found === undefined ? undefined : null;
   if (typeof found.value === "string") return found.value;
@@ -80,7 +80,7 @@ export function readText(reading: Reading, names: readonly string[]): Statement<
  * A number, also as decimal digits in text. A number that no column can hold refuses the booking:
  * leaving it out would keep an older one as if it still stood.
  */
-export function readNumber(reading: Reading, names: readonly string[]): Statement<number> {
+export function readNumber(reading: Reading, names: readonly string[]): Stated<number> {
   const found = pick(reading, names);
   if (found === undefined || found.value === null) return found === undefined ? undefined : null;
   const { name, value } = found;
@@ -101,7 +101,7 @@ export function readNumber(reading: Reading, names: readonly string[]): Statemen
 }
 
 /** A real boolean; anything else is no statement and is warned of. */
-export function readFlag(reading: Reading, names: readonly string[]): Statement<boolean> {
+export function readFlag(reading: Reading, names: readonly string[]): Stated<boolean> {
   const found = pick(reading, names);
   if (found === undefined || found.value === null) return found === undefined ? undefined : null;
   if (typeof found.value === "boolean") return found.value;

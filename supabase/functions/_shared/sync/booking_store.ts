@@ -1,5 +1,6 @@
 import type { Snapshot } from "../booking/snapshot.ts";
 import type { BookingSourceName } from "../booking/status.ts";
+import type { DatabaseCallOptions } from "../call_database.ts";
 
 /** Snapshots to apply in one transaction, at most 1000. */
 export interface SnapshotBatch {
@@ -44,9 +45,9 @@ export interface Verdict {
 
 /** The port to the stored bookings. */
 export interface BookingStore {
-  /** One verdict per snapshot, in their order. Throws `InboxUnavailable` like the inbox does. */
+  /** One verdict per snapshot, in their order. Throws `DatabaseUnavailable` like the inbox does. */
   readonly applySnapshots: (
     batch: SnapshotBatch,
-    options?: { readonly signal?: AbortSignal },
+    options?: DatabaseCallOptions,
   ) => Promise<readonly Verdict[]>;
 }

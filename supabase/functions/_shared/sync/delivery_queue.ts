@@ -1,4 +1,5 @@
 import type { BookingSourceName } from "../booking/status.ts";
+import type { DatabaseCallOptions } from "../call_database.ts";
 
 /** A due delivery that is leased to us for 60 s. */
 export interface ClaimedDelivery {
@@ -12,7 +13,7 @@ export interface ClaimedDelivery {
 }
 
 /** What to claim. */
-export interface ClaimOrder {
+export interface ClaimTask {
   readonly source: BookingSourceName;
   /** At most so many, from 1. */
   readonly maxDeliveries: number;
@@ -25,10 +26,10 @@ export const LEASE_MS = 60_000;
 export interface DeliveryQueue {
   /**
    * Leases due deliveries, one per booking, fairly between organizations; none if nothing is due.
-   * Throws `InboxUnavailable` like the inbox does.
+   * Throws `DatabaseUnavailable` like the inbox does.
    */
   readonly claimDeliveries: (
-    order: ClaimOrder,
-    options?: { readonly signal?: AbortSignal },
+    task: ClaimTask,
+    options?: DatabaseCallOptions,
   ) => Promise<readonly ClaimedDelivery[]>;
 }

@@ -1,6 +1,6 @@
 import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
-import { DatabaseError, InboxUnavailable } from "../errors.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { Log } from "../log.ts";
 import type { DeliveryQueue } from "./delivery_queue.ts";
 import { drainBatch, type DrainBatchDeps, LEAST_READ_MS } from "./drain_batch.ts";
@@ -13,7 +13,7 @@ export interface DrainDeps extends DrainBatchDeps {
 }
 
 /** How much to drain. */
-export interface DrainOrder {
+export interface DrainTask {
   /** When the call began, in milliseconds of `now()`. */
   readonly startedAt: number;
   readonly budgetMs: number;
@@ -56,29 +56,29 @@ const HABITS: Readonly<Record<BookingSourceName, { concurrency: number; paceMs: 
  * Processes deliveries that are due, in batches that end well within their lease, until none is left
  * or the budget ends (invariant 11). Each source goes at its own pace and by itself: one that is down,
  * slow or ends with an unexpected error holds up no other, and what the others did is answered.
- * Deliveries of a source without an API key are left alone. Throws `InboxUnavailable` when the
+ * Deliveries of a source without an API key are left alone. Throws `DatabaseUnavailable` when the
  * database is unreachable, and the error when no source could be drained; leases that were held then
  * end by themselves.
  */
-export async function drain(deps: DrainDeps, order: DrainOrder): Promise<DrainResult> {
+export async function drain(deps: DrainDeps, task: DrainTask): Promise<DrainResult> {
   const counters = createDrainCounters();
-  const quota = { left: order.limit ?? Infinity };
+  const quota = { left: task.limit ?? Infinity };
   const sources = BOOKING_SOURCES.filter((source) => deps.sources[source] !== undefined);
   const ends: LaneEnd[] = [];
   const faults: unknown[] = [];
   // Sources that share a limit take turns: how much of it one needs is known when its claims are
   // answered, and what a claim has put aside meanwhile would look like nothing left to the other.
-  const atOnce = order.limit === undefined ? sources.length : 1;
+  const atOnce = task.limit === undefined ? sources.length : 1;
   await forEachBounded(sources, atOnce, async (source) => {
     try {
-      ends.push(await drainSource(deps, order, source, quota, counters));
+      ends.push(await drainSource(deps, task, source, quota, counters));
     } catch (error) {
       faults.push(error);
       ends.push("failed");
-      if (!(error instanceof InboxUnavailable)) logFault(deps.log, source, error);
+      if (!(error instanceof DatabaseUnavailable)) logFault(deps.log, source, error);
     }
   });
-  const unreachable = faults.find((error) => error instanceof InboxUnavailable);
+  const unreachable = faults.find((error) => error instanceof DatabaseUnavailable);
   if (unreachable !== undefined) throw unreachable;
   if (faults.length > 0 && faults.length === sources.length) throw faults[0];
   const completed = ends.every((end) => end === "empty");
@@ -94,12 +94,12 @@ function logFault(log: Log, source: BookingSourceName, error: unknown): void {
 
 async function drainSource(
   deps: DrainDeps,
-  order: DrainOrder,
+  task: DrainTask,
   source: BookingSourceName,
   quota: { left: number },
   counters: DrainCounters,
 ): Promise<LaneEnd> {
-  const { startedAt, budgetMs, isSpent = () => false } = order;
+  const { startedAt, budgetMs, isSpent = () => false } = task;
   const lastRead = startedAt + budgetMs - Math.min(RESERVE_MS, budgetMs / 4);
   const { concurrency } = HABITS[source];
   let { paceMs } = HABITS[source];
@@ -110,8 +110,8 @@ async function drainSource(
     const room = time < LEAST_READ_MS ? 0 : Math.floor(time / paceMs);
     const size = Math.min(MAX_BATCH, room, quota.left);
     if (size < 1 || isSpent()) return "stopped";
-    const deliveries = await callInbox(
-      INBOX_TIMEOUT_MS,
+    const deliveries = await callDatabase(
+      DATABASE_TIMEOUT_MS,
       (options) => deps.queue.claimDeliveries({ source, maxDeliveries: size }, options),
     );
     quota.left -= deliveries.length;

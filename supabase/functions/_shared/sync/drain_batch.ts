@@ -1,5 +1,5 @@
-import { AnswerError, InboxUnavailable } from "../errors.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import { AnswerError, DatabaseUnavailable } from "../errors.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { Inbox } from "../inbox/inbox.ts";
 import type { Log } from "../log.ts";
 import type { BookingStore, Verdict } from "./booking_store.ts";
@@ -7,7 +7,7 @@ import { type ClaimedDelivery, LEASE_MS } from "./delivery_queue.ts";
 import { countEnd, type DrainCounters } from "./drain_counters.ts";
 import { type Failure, finishFailed, refuseVerdict } from "./failures.ts";
 import { forEachBounded } from "./for_each_bounded.ts";
-import { groupStatements, type ReadDelivery } from "./group_statements.ts";
+import { groupDeliveries, type ReadDelivery } from "./group_deliveries.ts";
 import { readBooking, type Sources } from "./read_booking.ts";
 import { createSourceBreaker } from "./source_breaker.ts";
 
@@ -42,13 +42,13 @@ export const LEAST_READ_MS = 500;
  */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 /** What one call of the database needs at most, kept free at the end of the lease. */
-const LEASE_RESERVE_MS = INBOX_TIMEOUT_MS + 2_000;
+const LEASE_RESERVE_MS = DATABASE_TIMEOUT_MS + 2_000;
 
 /**
  * Reads the bookings of a batch, applies them in as few calls as their organizations allow, and ends
  * or gives back every delivery. Returns false when the source is not worth asking at the moment.
  * What goes wrong with one delivery or call stops no other; it is thrown at the end, an
- * `InboxUnavailable` before anything else. The lease of a delivery that it was about ends by itself.
+ * `DatabaseUnavailable` before anything else. The lease of a delivery that it was about ends by itself.
  */
 export async function drainBatch(
   deps: DrainBatchDeps,
@@ -78,7 +78,7 @@ export async function drainBatch(
       read.push({ claimed, snapshot: answer.snapshot, bytes: answer.bytes });
     }));
 
-  for (const group of groupStatements(read)) {
+  for (const group of groupDeliveries(read)) {
     if (deps.now() > batch.claimedAt + LEASE_MS - LEASE_RESERVE_MS) {
       await giveBack(group.map(({ claimed }) => claimed));
     } else await apply(group);
@@ -87,7 +87,7 @@ export async function drainBatch(
   await giveBack(unread, breaker.retryAfterMs());
 
   if (faults.length > 0) {
-    throw faults.find((error) => error instanceof InboxUnavailable) ?? faults[0];
+    throw faults.find((error) => error instanceof DatabaseUnavailable) ?? faults[0];
   }
   return !breaker.isOpen();
 
@@ -113,7 +113,7 @@ export async function drainBatch(
     let verdicts: readonly Verdict[];
     try {
       counters.applied_calls += 1;
-      verdicts = await callInbox(INBOX_TIMEOUT_MS, (options) =>
+      verdicts = await callDatabase(DATABASE_TIMEOUT_MS, (options) =>
         deps.bookings.applySnapshots({
           organizationId,
           source,
@@ -143,7 +143,7 @@ export async function drainBatch(
 
   /** Ends the delivery of a booking that could not be imported; counts what became of it. */
   async function end(claimed: ClaimedDelivery, failure: Failure): Promise<void> {
-    const state = await finishFailed(deps.inbox, claimed, failure, INBOX_TIMEOUT_MS);
+    const state = await finishFailed(deps.inbox, claimed, failure, DATABASE_TIMEOUT_MS);
     countEnd(counters, state?.status ?? "processing");
   }
 
@@ -154,10 +154,10 @@ export async function drainBatch(
       batch.concurrency,
       ({ deliveryId, leaseToken }) =>
         attempt(async () => {
-          const order = { deliveryId, leaseToken, retryAfterMs: wait ?? null } as const;
-          const state = await callInbox(
-            INBOX_TIMEOUT_MS,
-            (options) => deps.inbox.finishDelivery({ ...order, status: "pending" }, options),
+          const leased = { deliveryId, leaseToken, retryAfterMs: wait ?? null } as const;
+          const state = await callDatabase(
+            DATABASE_TIMEOUT_MS,
+            (options) => deps.inbox.finishDelivery({ ...leased, status: "pending" }, options),
           );
           counters[state.finished ? "given_back" : "lost"] += 1;
         }),

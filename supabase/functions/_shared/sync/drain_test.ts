@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import type { SingleAnswer } from "../source/booking_source.ts";
 import { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
-import { DatabaseError, InboxUnavailable } from "../errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import type { DeliveryEnd, FinishedDelivery } from "../inbox/inbox.ts";
 import { captureLog, fakeInbox, finished, never, NOW, ORGANIZATION } from "../testing.ts";
 import { OTHER_ORGANIZATION } from "../testing.ts";
 import type { SnapshotBatch, Verdict } from "./booking_store.ts";
-import type { ClaimedDelivery, ClaimOrder } from "./delivery_queue.ts";
-import { drain, type DrainDeps, type DrainOrder } from "./drain.ts";
+import type { ClaimedDelivery, ClaimTask } from "./delivery_queue.ts";
+import { drain, type DrainDeps, type DrainTask } from "./drain.ts";
 
 /** A due delivery of booking `n`. */
 function due(n: number, changes: Partial<ClaimedDelivery> = {}): ClaimedDelivery {
@@ -43,7 +43,7 @@ function build(queued: readonly ClaimedDelivery[], changes: {
 } = {}) {
   const { answer = (id: string) => Promise.resolve(found(id)), verdict = () => ({}) } = changes;
   const waiting = [...queued];
-  const claims: ClaimOrder[] = [];
+  const claims: ClaimTask[] = [];
   const reads: string[] = [];
   const calls: SnapshotBatch[] = [];
   let atOnce = 0;
@@ -85,10 +85,10 @@ function build(queued: readonly ClaimedDelivery[], changes: {
       },
     },
     queue: {
-      claimDeliveries(order) {
-        claims.push(order);
-        const mine = waiting.filter(({ source }) => source === order.source)
-          .slice(0, order.maxDeliveries);
+      claimDeliveries(task) {
+        claims.push(task);
+        const mine = waiting.filter(({ source }) => source === task.source)
+          .slice(0, task.maxDeliveries);
         for (const each of mine) waiting.splice(waiting.indexOf(each), 1);
         return Promise.resolve(mine);
       },
@@ -98,8 +98,8 @@ function build(queued: readonly ClaimedDelivery[], changes: {
     now: changes.now ?? (() => NOW),
     ...changes.deps,
   };
-  const run = (order: Partial<DrainOrder> = {}) =>
-    drain(deps, { startedAt: NOW, budgetMs: 110_000, ...order });
+  const run = (task: Partial<DrainTask> = {}) =>
+    drain(deps, { startedAt: NOW, budgetMs: 110_000, ...task });
   const { queue, sources } = deps;
   return {
     ...{ run, claims, reads, calls, inbox, log, queue, sources, waiting },
@@ -294,7 +294,7 @@ Deno.test("drain() is not stopped by bookings that always fail", async () => {
 Deno.test("drain() applies alone what has failed twice, so that it takes no other with it", async () => {
   const { run, calls, log } = build([due(1), due(2, { attempts: 3 }), due(3)], {
     verdict: ({ snapshots }) =>
-      snapshots.some((each) => each.external_id === "b-2") ? new InboxUnavailable() : {},
+      snapshots.some((each) => each.external_id === "b-2") ? new DatabaseUnavailable() : {},
   });
   const { counters } = await run();
   assert.deepEqual(
@@ -340,17 +340,17 @@ Deno.test("drain() leaves the deliveries of a source without a key alone", async
 });
 
 Deno.test("drain() throws when the database is unreachable", async () => {
-  const queue = { claimDeliveries: () => Promise.reject(new InboxUnavailable()) };
+  const queue = { claimDeliveries: () => Promise.reject(new DatabaseUnavailable()) };
   const { run } = build([], { deps: { queue } });
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
 });
 
 /** A queue whose claim for a source fails; the other's goes on. */
 function failingFor(source: BookingSourceName, error: Error) {
   const { queue } = build([due(1), due(2, { source: "headout" })]);
   return {
-    claimDeliveries: (order: ClaimOrder) =>
-      order.source === source ? Promise.reject(error) : queue.claimDeliveries(order),
+    claimDeliveries: (task: ClaimTask) =>
+      task.source === source ? Promise.reject(error) : queue.claimDeliveries(task),
   };
 }
 
@@ -381,8 +381,8 @@ Deno.test("drain() throws when every source ends with an unexpected error", asyn
 });
 
 Deno.test("drain() throws when the database is unreachable for one source", async () => {
-  const queue = failingFor("headout", new InboxUnavailable());
-  await assert.rejects(build([], { deps: { queue } }).run(), InboxUnavailable);
+  const queue = failingFor("headout", new DatabaseUnavailable());
+  await assert.rejects(build([], { deps: { queue } }).run(), DatabaseUnavailable);
 });
 
 Deno.test("drain() applies what it has read before it gives back the rest", async () => {
@@ -395,11 +395,11 @@ Deno.test("drain() applies what it has read before it gives back the rest", asyn
       return {};
     },
     finish: ({ status, lastError }) => {
-      if (lastError === undefined) throw new InboxUnavailable(); // no give-back succeeds
+      if (lastError === undefined) throw new DatabaseUnavailable(); // no give-back succeeds
       return finished({ status });
     },
   });
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
   assert.ok(applied >= 12, `${applied} of what was read`);
   const untried = inbox.ends.filter((end) => end.lastError === undefined);
   assert.equal(applied + 1 + untried.length, 30); // each of them was tried
@@ -418,10 +418,10 @@ Deno.test("drain() applies the other groups when one delivery cannot be finished
         : Promise.resolve(found(id)),
     verdict: ({ snapshots }) => snapshots[0]?.external_id === "b-2" ? new TypeError("a fault") : {},
     finish: () => {
-      throw new InboxUnavailable();
+      throw new DatabaseUnavailable();
     },
   });
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
   assert.deepEqual(inbox.ends.map((end) => end.deliveryId), ["d-1", "d-2"]);
   assert.deepEqual(calls.map(({ snapshots }) => snapshots.map((each) => each.external_id)), [
     ["b-2"],
@@ -450,14 +450,14 @@ Deno.test("drain() does not go on for longer than its lease with a database that
     numbers(50).map((n) => due(n, { attempts: 3 })), // each is a group of its own
     {
       now: () => time,
-      verdict: () => new InboxUnavailable(),
+      verdict: () => new DatabaseUnavailable(),
       finish: () => {
         time += 10_000; // it hangs
-        throw new InboxUnavailable();
+        throw new DatabaseUnavailable();
       },
     },
   );
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
   assert.ok(time - NOW <= 70_000, `${time - NOW} ms`);
   assert.ok(calls.length > 1 && inbox.ends.length > 1);
 });
@@ -493,7 +493,7 @@ Deno.test("drain() begins no more reads once the answers it holds are heavy, and
   function requeueing(count: number) {
     const done = new Set<string>();
     return {
-      claimDeliveries({ source, maxDeliveries }: ClaimOrder) {
+      claimDeliveries({ source, maxDeliveries }: ClaimTask) {
         for (const { snapshots } of calls) for (const each of snapshots) done.add(each.external_id);
         const left = numbers(count).map((n) => due(n)).filter((each) => !done.has(each.externalId));
         return Promise.resolve(source === "eventflow" ? left.slice(0, maxDeliveries) : []);

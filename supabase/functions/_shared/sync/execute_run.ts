@@ -1,6 +1,6 @@
 import { type Sleep, sleepFor } from "../clock.ts";
 import type { BookingSource } from "../source/booking_source.ts";
-import { InboxUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../errors.ts";
 import { TimeUp, within } from "../within.ts";
 import type { HoldAlarm } from "./hold_alarm.ts";
 import type { Sources } from "./read_booking.ts";
@@ -55,7 +55,7 @@ const MAX_STALLS = 10;
  * last one is applied, one page ahead at most; a page and its checkpoint are one transaction. It
  * stops after a checkpoint before `deadline` (milliseconds of `now()`), at a fault that passes, or
  * fails at one that does not; either way nothing of what was applied is lost (invariants 11 to 13).
- * Throws `InboxUnavailable` if the database goes away; the run then waits for its lease to end.
+ * Throws `DatabaseUnavailable` if the database goes away; the run then waits for its lease to end.
  */
 export async function executeRun(
   deps: RunDeps,
@@ -154,7 +154,7 @@ async function giveUp(
     await progress.finish("stopped").catch(() => {});
     return { ...result, stopped: "paused" };
   }
-  if (error instanceof InboxUnavailable) throw error;
+  if (error instanceof DatabaseUnavailable) throw error;
   const fault = readFault(error);
   if (fault === undefined) {
     // A fault of ours: going on each minute would not mend it.

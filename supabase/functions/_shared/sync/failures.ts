@@ -1,7 +1,7 @@
 import type { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { AnswerError, type ErrorDetail } from "../errors.ts";
-import { callInbox } from "../inbox/call_inbox.ts";
+import { callDatabase } from "../call_database.ts";
 import type { DeliveryEnd, FinishedDelivery, Inbox } from "../inbox/inbox.ts";
 import { endedBy } from "../inbox/sync_result.ts";
 import type { TimeUp } from "../within.ts";
@@ -138,7 +138,7 @@ export async function finishFailed(
   const { error, end } = failure;
   if (end === undefined) return undefined;
   const { code, message, status, details } = error;
-  return await callInbox(milliseconds, (options) =>
+  return await callDatabase(milliseconds, (options) =>
     inbox.finishDelivery({
       deliveryId: delivery.deliveryId,
       leaseToken: delivery.leaseToken,

@@ -1,6 +1,6 @@
 import { sleepFor } from "../clock.ts";
 import type { BookingSource } from "../source/booking_source.ts";
-import { callInbox } from "../inbox/call_inbox.ts";
+import { callDatabase } from "../call_database.ts";
 import { TimeUp, within } from "../within.ts";
 import type { BookingStore } from "./booking_store.ts";
 import type { RunDeps } from "./execute_run.ts";
@@ -9,7 +9,7 @@ import { countPage, countVerdicts, NO_COUNTERS, type RunCounters } from "./run_c
 import { createPageReader } from "./run_pages.ts";
 import type { ListedConnection } from "./run_store.ts";
 import { splitPage } from "./split_page.ts";
-import type { RunOrder } from "./start_runs.ts";
+import type { RunTask } from "./start_runs.ts";
 
 /** What a run would write. */
 export interface RunPreview {
@@ -29,7 +29,7 @@ const APPLY_MS = 60_000;
  */
 export async function previewRun(
   deps: RunDeps & { readonly bookings: BookingStore },
-  order: RunOrder,
+  task: RunTask,
   connection: ListedConnection,
   source: BookingSource,
   deadline: number,
@@ -37,7 +37,7 @@ export async function previewRun(
   const { organizationId } = connection;
   const ended = new AbortController();
   const { now, sleep = sleepFor } = deps;
-  const { mode, parameters } = order;
+  const { mode, parameters } = task;
   const options = { source, connection, mode, parameters, deadline, now, sleep };
   const read = createPageReader({ ...options, signal: ended.signal });
   const since = parameters.since ?? (mode === "incremental" ? connection.cursor : null);
@@ -52,7 +52,7 @@ export async function previewRun(
       const applied = now();
       for (const snapshots of splitPage(turn.page.snapshots)) {
         const batch = { organizationId, source: connection.source, snapshots, dryRun: true };
-        const verdicts = await callInbox(
+        const verdicts = await callDatabase(
           APPLY_MS,
           (call) => deps.bookings.applySnapshots(batch, call),
         );

@@ -1,7 +1,7 @@
 import type { Page } from "../source/booking_source.ts";
 import { type Sleep, sleepFor } from "../clock.ts";
 import type { Snapshot } from "../booking/snapshot.ts";
-import { InboxUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../errors.ts";
 import type { HoldAlarm } from "./hold_alarm.ts";
 import { passPage, readCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
 import { countPage, countVerdicts, readCounters, type RunCounters } from "./run_counters.ts";
@@ -80,7 +80,7 @@ export function createRunProgress(
         return result;
       } catch (error) {
         const pause = AGAIN_AFTER[attempt];
-        const again = error instanceof InboxUnavailable && now() - began < AGAIN_WITHIN;
+        const again = error instanceof DatabaseUnavailable && now() - began < AGAIN_WITHIN;
         if (!again || pause === undefined) throw error;
         await (deps.sleep ?? sleepFor)(pause);
       }

@@ -90,23 +90,18 @@ export interface DriftReport {
   readonly drift: readonly unknown[];
 }
 
-/** How every call may be ended by its caller. */
-export interface RunCallOptions {
-  readonly signal?: AbortSignal;
-}
-
-/** The port to the stored runs. Every method throws `InboxUnavailable` like the inbox does. */
+/** The port to the stored runs. Every method throws `DatabaseUnavailable` like the inbox does. */
 export interface RunStore {
   /** Those whose last run of the mode lies furthest back first. */
   listConnections(
     filter: { readonly [K in keyof Connection]?: Connection[K] | undefined },
     mode: RunMode,
   ): Promise<readonly ListedConnection[]>;
-  beginRun(order: Connection, mode: RunMode, parameters: RunParameters): Promise<BeginOutcome>;
+  beginRun(connection: Connection, mode: RunMode, parameters: RunParameters): Promise<BeginOutcome>;
   /** Undefined if somebody else has ended it meanwhile. */
   resumeRun(runId: string): Promise<BeginOutcome | undefined>;
   /** Throws {@linkcode RunLost} or {@linkcode RunPaused}, and then nothing was applied. */
-  checkpointRun(page: RunPage, options?: RunCallOptions): Promise<readonly Verdict[]>;
+  checkpointRun(page: RunPage): Promise<readonly Verdict[]>;
   /** False if the lease was lost. */
   finishRun(end: RunEnd): Promise<boolean>;
   listResumableRuns(maxRuns: number): Promise<readonly ResumableRun[]>;

@@ -1,6 +1,6 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import { AnswerError } from "../errors.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { DeliveryStatus, Inbox } from "../inbox/inbox.ts";
 import type { DeliveryState } from "../inbox/sync_result.ts";
 import type { BookingStore } from "./booking_store.ts";
@@ -17,7 +17,7 @@ export interface SingleDeps {
 }
 
 /** One booking to fetch and apply. */
-export interface SingleOrder {
+export interface SingleTask {
   readonly externalId: string;
   readonly source: BookingSourceName;
   readonly organizationId: string;
@@ -43,30 +43,30 @@ export interface SingleResult {
  */
 export async function importSingle(
   deps: SingleDeps,
-  order: SingleOrder,
+  task: SingleTask,
   deadline: number,
 ): Promise<SingleResult> {
   // The database's share of the time is never the source's to take.
   const left = deadline - deps.now();
-  const answer = await readBooking(deps.sources, order, left - Math.min(2_000, left / 4));
-  if ("error" in answer) throw await settle(deps, order, answer, deadline);
-  const [verdict] = await callInbox(
+  const answer = await readBooking(deps.sources, task, left - Math.min(2_000, left / 4));
+  if ("error" in answer) throw await settle(deps, task, answer, deadline);
+  const [verdict] = await callDatabase(
     databaseTime(deps, deadline),
-    (options) => deps.bookings.applySnapshots({ ...order, snapshots: [answer.snapshot] }, options),
+    (options) => deps.bookings.applySnapshots({ ...task, snapshots: [answer.snapshot] }, options),
   );
   if (verdict === undefined) throw new TypeError("Cannot import: no verdict for the snapshot.");
   const failure = refuseVerdict(verdict);
-  if (failure) throw await settle(deps, order, failure, deadline);
+  if (failure) throw await settle(deps, task, failure, deadline);
   const skipped = verdict.verdict === "skipped";
   const outcome = skipped ? "unchanged" : verdict.verdict as SingleResult["outcome"];
   const warnings = answer.snapshot.warnings ?? [];
   return {
-    outcome: order.dryRun ? "dry_run" : outcome,
-    changes: verdict.changes ?? (order.dryRun ? [] : {}),
+    outcome: task.dryRun ? "dry_run" : outcome,
+    changes: verdict.changes ?? (task.dryRun ? [] : {}),
     warnings: skipped ? [...warnings, BEFORE_THE_FIRST_DAY] : warnings,
-    ...(order.deliveryId === null
+    ...(task.deliveryId === null
       ? {}
-      : { delivery: { status: endOf(outcome, order.source), next_attempt_at: null } }),
+      : { delivery: { status: endOf(outcome, task.source), next_attempt_at: null } }),
   };
 }
 
@@ -86,13 +86,13 @@ function endOf(outcome: SingleResult["outcome"], source: BookingSourceName): Del
 /** Finishes the failed delivery and returns the error, which says where it is now. */
 async function settle(
   deps: SingleDeps,
-  order: SingleOrder,
+  task: SingleTask,
   failure: Failure,
   deadline: number,
 ): Promise<AnswerError> {
   const { error } = failure;
-  if (order.deliveryId === null) return error;
-  const leased = { deliveryId: order.deliveryId, leaseToken: order.leaseToken };
+  if (task.deliveryId === null) return error;
+  const leased = { deliveryId: task.deliveryId, leaseToken: task.leaseToken };
   const state = await finishFailed(deps.inbox, leased, failure, databaseTime(deps, deadline));
   if (state === undefined) return error;
   const { code, message, status, details, headers, cause, retryAfterSeconds } = error;
@@ -104,5 +104,5 @@ async function settle(
 
 /** What was kept for the database; a second at least, so that a slow read still ends in writing. */
 function databaseTime(deps: SingleDeps, deadline: number): number {
-  return Math.min(INBOX_TIMEOUT_MS, Math.max(deadline - deps.now(), 1_000));
+  return Math.min(DATABASE_TIMEOUT_MS, Math.max(deadline - deps.now(), 1_000));
 }

@@ -15,7 +15,7 @@ import {
 } from "./run_store.ts";
 
 /** What to run. */
-export interface RunOrder {
+export interface RunTask {
   readonly mode: RunMode;
   /** Every organization, if absent. */
   readonly organizationId?: string | undefined;
@@ -38,20 +38,20 @@ export const LEAST_MS = 500;
 /**
  * Begins or takes up the runs of all connections that are meant, those first whose last run lies
  * furthest back, one after the other for each source and the sources side by side, as far as the
- * time goes. Throws an `AnswerError` if the order names a connection that cannot be run.
+ * time goes. Throws an `AnswerError` if the task names a connection that cannot be run.
  */
 export async function startRuns(
   deps: RunDeps,
-  order: RunOrder,
+  task: RunTask,
   deadline: number,
 ): Promise<readonly StartedRun[]> {
-  const connections = await listRunnable(deps, order);
+  const connections = await listRunnable(deps, task);
   const lanes = await Promise.allSettled(
     BOOKING_SOURCES.map(async (name) => {
       const results: StartedRun[] = [];
       for (const connection of connections.filter(({ source }) => source === name)) {
         const source = deps.sources[name];
-        if (source) results.push(await startRun(deps, order, connection, source, deadline));
+        if (source) results.push(await startRun(deps, task, connection, source, deadline));
       }
       return results;
     }),
@@ -62,12 +62,12 @@ export async function startRuns(
   });
 }
 
-/** The connections that an order means and that can be asked now. */
+/** The connections that an task means and that can be asked now. */
 export async function listRunnable(
   deps: Pick<RunDeps, "runs" | "sources">,
-  order: Pick<RunOrder, "mode" | "organizationId" | "source">,
+  task: Pick<RunTask, "mode" | "organizationId" | "source">,
 ): Promise<readonly ListedConnection[]> {
-  const { mode, organizationId, source } = order;
+  const { mode, organizationId, source } = task;
   const meant = await deps.runs.listConnections({ organizationId, source }, mode);
   if (source !== undefined && !deps.sources[source]) throw sourceNotConfigured(source).error;
   if (organizationId === undefined) return meant.filter((each) => isRunnable(deps, each));
@@ -80,12 +80,12 @@ export async function listRunnable(
 
 async function startRun(
   deps: RunDeps,
-  order: RunOrder,
+  task: RunTask,
   connection: Connection,
   source: BookingSource,
   deadline: number,
 ): Promise<StartedRun> {
-  const { mode, parameters } = order;
+  const { mode, parameters } = task;
   const { organizationId, source: name } = connection;
   const nothing = {
     ...{ organizationId, source: name, parameters, runId: null },

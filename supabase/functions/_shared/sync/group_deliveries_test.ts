@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ORGANIZATION, OTHER_ORGANIZATION } from "../testing.ts";
-import { groupStatements, type ReadDelivery } from "./group_statements.ts";
+import { groupDeliveries, type ReadDelivery } from "./group_deliveries.ts";
 
 const MB = 1024 * 1024;
 
@@ -34,12 +34,12 @@ function readDelivery(
 }
 
 function grouped(...read: readonly ReadDelivery[]): readonly string[] {
-  return groupStatements(read).map((group) =>
+  return groupDeliveries(read).map((group) =>
     group.map(({ claimed }) => claimed.externalId).join("")
   );
 }
 
-Deno.test("groupStatements() makes one call for each organization", () => {
+Deno.test("groupDeliveries() makes one call for each organization", () => {
   const other = { organizationId: OTHER_ORGANIZATION };
   assert.deepEqual(
     grouped(
@@ -52,7 +52,7 @@ Deno.test("groupStatements() makes one call for each organization", () => {
   );
 });
 
-Deno.test("groupStatements() bounds a call by rows and by bytes", () => {
+Deno.test("groupDeliveries() bounds a call by rows and by bytes", () => {
   const many = { days: 2_000 };
   assert.deepEqual(
     grouped(readDelivery("a", many), readDelivery("b", many), readDelivery("c", many)),
@@ -65,7 +65,7 @@ Deno.test("groupStatements() bounds a call by rows and by bytes", () => {
   );
 });
 
-Deno.test("groupStatements() leaves a booking that is larger than a call alone", () => {
+Deno.test("groupDeliveries() leaves a booking that is larger than a call alone", () => {
   const small = { bytes: 1_000 };
   assert.deepEqual(
     grouped(
@@ -79,7 +79,7 @@ Deno.test("groupStatements() leaves a booking that is larger than a call alone",
   );
 });
 
-Deno.test("groupStatements() leaves alone what has failed twice", () => {
+Deno.test("groupDeliveries() leaves alone what has failed twice", () => {
   assert.deepEqual(
     grouped(readDelivery("a"), readDelivery("b", { attempts: 3 }), readDelivery("c")),
     ["ac", "b"],

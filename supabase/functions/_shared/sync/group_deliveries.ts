@@ -21,7 +21,7 @@ const ALONE_FROM_ATTEMPT = 3;
  * large. What is too large by itself goes alone, and so does what has failed before, so that it
  * cannot take others with it.
  */
-export function groupStatements(
+export function groupDeliveries(
   read: readonly ReadDelivery[],
 ): readonly (readonly ReadDelivery[])[] {
   const groups: ReadDelivery[][] = [];
