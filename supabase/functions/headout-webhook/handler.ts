@@ -7,13 +7,13 @@ import {
   combineOutcomes,
   type CredentialOutcome,
   readBearer,
+  readUrlKey,
+  requireRight,
 } from "../_shared/http/credentials.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { VerifyJwt } from "../_shared/http/jwt.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
-import { readUrlKey } from "../_shared/http/read_url_key.ts";
-import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import { callDatabase, DATABASE_TIMEOUT_MS } from "../_shared/call_database.ts";

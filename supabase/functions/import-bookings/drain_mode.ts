@@ -33,7 +33,7 @@ export interface DrainBudget {
 export function createDrainMode(
   deps: DrainDeps,
   { budgetMs, cpuMs = Infinity }: DrainBudget,
-  resume: (deadline: number) => Promise<readonly StartedRun[]> = () => Promise.resolve([]),
+  resume: (deadline: number) => Promise<readonly StartedRun[]>,
 ): (body: Body, call: Pick<Call, "startedAt" | "note">) => Promise<Body> {
   return async (body, { startedAt, note }) => {
     const parsed = drainSchema.safeParse(body);

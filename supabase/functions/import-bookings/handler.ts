@@ -1,24 +1,24 @@
 import { z } from "zod";
 import { BOOKING_SOURCES } from "../_shared/booking/status.ts";
-import { AnswerError, InvalidBody } from "../_shared/errors.ts";
+import { InvalidBody } from "../_shared/errors.ts";
 import {
   checkSecret,
   combineOutcomes,
   type CredentialOutcome,
   readBearer,
+  requireRight,
 } from "../_shared/http/credentials.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { VerifyJwt } from "../_shared/http/jwt.ts";
 import { parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
-import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import type { Log } from "../_shared/log.ts";
 import { monotonicNow } from "../_shared/clock.ts";
 import type { DeliveryQueue } from "../_shared/sync/delivery_queue.ts";
 import { createHoldAlarm, withHoldAlarm } from "../_shared/sync/hold_alarm.ts";
-import { resumeRuns } from "../_shared/sync/resume_runs.ts";
+import { resumeRuns } from "../_shared/sync/start_runs.ts";
 import { importSingle, type SingleDeps } from "../_shared/sync/single.ts";
 import type { RunStore } from "../_shared/sync/run_store.ts";
 import { createDrainMode } from "./drain_mode.ts";
@@ -33,10 +33,8 @@ export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
   readonly verifyJwt?: VerifyJwt | undefined;
   /** Only the default here: a body may name another organization (design §9). */
   readonly organizationId?: string | undefined;
-  /** The deliveries that are due; without it the mode `drain` is not supported. */
-  readonly queue?: DeliveryQueue;
-  /** The runs; without them there is `single` and `drain` alone. */
-  readonly runs?: RunStore;
+  readonly queue: DeliveryQueue;
+  readonly runs: RunStore;
   /** Within how long a single import is answered, in milliseconds. */
   readonly syncBudgetMs?: number;
   /** After how long a run stops at its checkpoint, in milliseconds. */
@@ -92,21 +90,15 @@ export function createHandler({
   const alarm = createHoldAlarm({ log, now });
   const deps = { sources, bookings: withHoldAlarm(bookings, alarm), inbox, log, now };
 
-  const runDeps = runs && { ...deps, alarm, runs, cpuBudgetMs: importCpuMs };
-
-  // A mode that is not in the table yet answers 400 `unsupported_sync_mode`.
-  const modes: Readonly<Partial<Record<SyncMode, Mode>>> = {
+  const runDeps = { ...deps, alarm, runs, cpuBudgetMs: importCpuMs };
+  const modes: Readonly<Record<SyncMode, Mode>> = {
     single,
-    ...(queue
-      ? {
-        drain: createDrainMode(
-          { ...deps, queue },
-          { budgetMs: importBudgetMs, cpuMs: importCpuMs },
-          runDeps && ((deadline) => resumeRuns(runDeps, deadline)),
-        ),
-      }
-      : {}),
-    ...(runDeps ? createRunModes(runDeps, { budgetMs: importBudgetMs, organizationId }) : {}),
+    drain: createDrainMode(
+      { ...deps, queue },
+      { budgetMs: importBudgetMs, cpuMs: importCpuMs },
+      (deadline) => resumeRuns(runDeps, deadline),
+    ),
+    ...createRunModes(runDeps, { budgetMs: importBudgetMs, organizationId }),
   };
 
   async function single(body: Body, { startedAt, note }: Call): Promise<Body> {
@@ -160,9 +152,7 @@ export function createHandler({
     if (body === undefined) throw new TypeError("Cannot read the body: no reason given");
     const syncMode = readMode(body);
     call.note({ sync_mode: syncMode });
-    const run = modes[syncMode];
-    if (run === undefined) throw unsupportedMode(syncMode);
-    return respondJson(200, await run(body, call));
+    return respondJson(200, await modes[syncMode](body, call));
   }, { log, now });
 }
 
@@ -184,13 +174,4 @@ function requireOrganization(organizationId: string | undefined): string {
   throw new InvalidBody([
     { field: "organization_id", code: "required", message: "Expected a uuid." },
   ]);
-}
-
-function unsupportedMode(syncMode: SyncMode): AnswerError {
-  return new AnswerError(
-    400,
-    "unsupported_sync_mode",
-    `Cannot run: the sync mode ${syncMode} is not supported here.`,
-    { details: [{ field: "syncMode", code: "unsupported", message: "Not supported here." }] },
-  );
 }

@@ -22,6 +22,7 @@ import {
   stalled,
   withWallClock,
 } from "../_shared/testing.ts";
+import { fakeRuns } from "../_shared/sync/testing_runs.ts";
 import { createHandler, type ImportBookingsDeps } from "./handler.ts";
 
 const SERVICE_KEY = "sb_secret_of_the_service_role";
@@ -77,6 +78,8 @@ function build(changes: Partial<ImportBookingsDeps> & {
       },
     },
     inbox,
+    queue: { claimDeliveries: () => Promise.resolve([]) },
+    runs: fakeRuns().store,
     log,
     serviceKeys: ["legacy-service-role-key", SERVICE_KEY],
     organizationId: ORGANIZATION,
@@ -143,13 +146,32 @@ Deno.test("createHandler() passes dry_run and force on", async () => {
   ]);
 });
 
-for (const syncMode of ["incremental", "full", "drain", "reconcile", undefined]) {
-  Deno.test(`createHandler() answers 400 to the mode ${syncMode ?? "that is default"}`, async () => {
-    const { handler } = build();
+for (const syncMode of ["incremental", "full", "reconcile", undefined]) {
+  Deno.test(`createHandler() hands the mode ${syncMode ?? "that is default"} to the runs`, async () => {
+    const runs = fakeRuns();
+    runs.state.paused = true;
+    const { handler } = build({ runs: runs.store });
     const answer = await read(await handler(post({ syncMode }, { headers: RIGHT })));
-    assert.deepEqual([answer.status, answer.body.error.code], [400, "unsupported_sync_mode"]);
+    assert.deepEqual([answer.status, answer.body.error.code], [503, "sync_paused"]);
   });
 }
+
+Deno.test("createHandler() hands the mode drain to the queue", async () => {
+  const asked: string[] = [];
+  const queue = {
+    claimDeliveries({ source }: ClaimTask) {
+      asked.push(source);
+      return Promise.resolve([]);
+    },
+  };
+  const { handler } = build({ queue });
+  const answer = await read(await handler(post({ syncMode: "drain" }, { headers: RIGHT })));
+  assert.deepEqual([answer.status, answer.body.completed, asked], [
+    200,
+    true,
+    ["eventflow", "headout"],
+  ]);
+});
 
 const INVALID: readonly (readonly [string, unknown, string])[] = [
   ["is not JSON", "{", "body"],
@@ -385,6 +407,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
       log: captureLog(),
       serviceKeys: [SERVICE_KEY],
       queue,
+      runs: fakeRuns().store,
     });
     const answer = await read(await handler(post({ syncMode: "drain" }, { headers: RIGHT })));
     assert.deepEqual([answer.body.completed, answer.body.counters.succeeded], [true, 1]);

@@ -5,10 +5,10 @@ import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { Call } from "../_shared/http/serve_call.ts";
 import type { BookingStore } from "../_shared/sync/booking_store.ts";
 import type { RunDeps } from "../_shared/sync/execute_run.ts";
+import { previewRuns } from "../_shared/sync/preview_runs.ts";
 import type { RunMode, RunParameters } from "../_shared/sync/run_store.ts";
 import { type RunTask, startRuns } from "../_shared/sync/start_runs.ts";
 import { answerRuns, describeRun } from "./answer_runs.ts";
-import { previewRuns } from "./preview_runs.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -51,7 +51,17 @@ export function createRunModes(
       const { dryRun, ...task } = readTask(mode, body, options.organizationId);
       note({ organization_id: task.organizationId ?? null, source: task.source ?? null });
       const deadline = startedAt + options.budgetMs;
-      if (dryRun) return await previewRuns(deps, task, deadline);
+      if (dryRun) {
+        const preview = await previewRuns(deps, task, deadline);
+        return {
+          success: true,
+          syncMode: mode,
+          dry_run: true,
+          ...preview,
+          run_id: null,
+          next: null,
+        };
+      }
       const results = await startRuns(deps, task, deadline);
       const answer = await answerRuns(deps.runs, mode, results);
       note({ completed: answer["completed"], runs: results.map(describeRun) });

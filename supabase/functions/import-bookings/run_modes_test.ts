@@ -13,6 +13,7 @@ function build(wrong: Parameters<typeof eventflowLike>[2] = () => ({}), organiza
   const modes = createRunModes({
     sources: { eventflow: eventflowLike(() => ROWS, 10, wrong).source },
     runs: runs.store,
+    alarm: () => {},
     bookings: {
       applySnapshots(batch) {
         assert.equal(batch.dryRun, true);

@@ -6,13 +6,13 @@ import {
   combineOutcomes,
   type CredentialOutcome,
   readBearer,
+  requireRight,
 } from "../_shared/http/credentials.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import { isStorableText } from "../_shared/http/find_unstorable.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
-import { rateLimited, requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import { DATABASE_TIMEOUT_MS } from "../_shared/call_database.ts";
@@ -194,10 +194,13 @@ export function createHandler({
   }, { log, now });
 }
 
+/** Throws 429 `rate_limited` if this process has as many requests in hand as it may. */
 function takePlace(slots: Slots): () => void {
   const release = slots.take();
-  if (!release) throw rateLimited();
-  return release;
+  if (release) return release;
+  throw new AnswerError(429, "rate_limited", "Cannot answer now: too many requests at once.", {
+    retryAfterSeconds: 1,
+  });
 }
 
 interface Notice {

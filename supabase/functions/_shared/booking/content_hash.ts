@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Snapshot } from "./snapshot.ts";
-import { withoutQuery } from "./url_key.ts";
+import { withoutQuery } from "./child_keys.ts";
 
 // Fields that say when an answer was made, not what is in it (design §9, "Hash and order").
 const VOLATILE: ReadonlySet<string> = new Set([

@@ -12,7 +12,7 @@ import {
   SNAPSHOT_LIMITS,
   type SnapshotAttachment,
 } from "../booking/snapshot.ts";
-import { isHttpUrl, urlKey } from "../booking/url_key.ts";
+import { isHttpUrl, urlKey } from "../booking/child_keys.ts";
 
 interface FileNames {
   readonly list: string;

@@ -16,7 +16,7 @@ import {
   type SnapshotBooking,
 } from "../booking/snapshot.ts";
 import { mapEventFlowStatus } from "./status.ts";
-import { isHttpUrl } from "../booking/url_key.ts";
+import { isHttpUrl } from "../booking/child_keys.ts";
 
 /**
  * The columns of a booking by every name that EventFlow has for them. Only what is present is

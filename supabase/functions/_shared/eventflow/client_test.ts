@@ -1,3 +1,4 @@
+import { FIXTURE_NOW, testFixtures } from "../source/testing_fixtures.ts";
 import assert from "node:assert/strict";
 import { createEventFlowClient, type EventFlowClientOptions } from "./client.ts";
 
@@ -266,3 +267,13 @@ function html(): Response {
 function networkFault(): Promise<Response> {
   return Promise.reject(new TypeError("error sending request for url (https://eventflow.test/)"));
 }
+
+testFixtures("eventflow", (fetch, { request }) =>
+  createEventFlowClient({
+    baseUrl: "https://eventflow.test/api/",
+    apiKey: "key",
+    fetch,
+    now: () => FIXTURE_NOW,
+    pageRetries: 0,
+    ...(request.page_limit && { pageLimit: request.page_limit }),
+  }));

@@ -1,5 +1,5 @@
 import { warn } from "../source/reading.ts";
-import { shortKey } from "../booking/short_key.ts";
+import { shortKey } from "../booking/child_keys.ts";
 import { isJsonObject } from "../booking/snapshot.ts";
 import { type ProductRow, readProductRow, type SettledRow } from "./product_row.ts";
 

@@ -1,5 +1,5 @@
 import { type Reading, readList, setOwn, setStated, warn } from "../source/reading.ts";
-import { shortKey } from "../booking/short_key.ts";
+import { shortKey } from "../booking/child_keys.ts";
 import {
   isJsonObject,
   type JsonObject,

@@ -1,3 +1,4 @@
+import { FIXTURE_NOW, testFixtures } from "../source/testing_fixtures.ts";
 import assert from "node:assert/strict";
 import { withWallClock } from "../testing.ts";
 import { createHeadoutClient, type HeadoutClientOptions } from "./client.ts";
@@ -142,3 +143,12 @@ Deno.test("requests of one client are not held up when the wall clock is set bac
     await client.readPage({ organizationId: ORGANIZATION });
   });
 });
+
+testFixtures("headout", (fetch) =>
+  createHeadoutClient({
+    baseUrl: "https://headout.test/",
+    apiKey: "pk_key",
+    fetch,
+    now: () => FIXTURE_NOW,
+    pageRetries: 0,
+  }));

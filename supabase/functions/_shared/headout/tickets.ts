@@ -5,7 +5,7 @@ import {
   SNAPSHOT_LIMITS,
   type SnapshotAttachment,
 } from "../booking/snapshot.ts";
-import { isHttpUrl, urlKey } from "../booking/url_key.ts";
+import { isHttpUrl, urlKey } from "../booking/child_keys.ts";
 
 /** The files of a booking, and its tickets that are codes or text instead. */
 export interface Tickets {

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { AnswerError } from "../errors.ts";
 
 /** What a caller's credential turned out to be: three outcomes in the log, two for the caller. */
 export type CredentialOutcome = "absent" | "wrong" | "right";
@@ -28,10 +29,31 @@ export function readBearer(headers: Headers): string | undefined {
   return /^Bearer +(\S+)$/i.exec(value.trim())?.[1] ?? "-";
 }
 
+/**
+ * What `?key=` may stand for, since a key is pasted into a URL as it is or encoded: decoded as a
+ * form, where `+` is a space; as written; and decoded with its `+` kept. Empty without a `key`.
+ */
+export function readUrlKey(url: URL): readonly string[] {
+  const decoded = url.searchParams.get("key");
+  if (decoded === null) return [];
+  const raw = url.search.slice(1).split("&").find((pair) => pair.startsWith("key="))?.slice(4);
+  if (raw === undefined) return [decoded];
+  const plus = new URLSearchParams(`key=${raw.replaceAll("+", "%2B")}`).get("key");
+  return [...new Set([decoded, raw, plus ?? raw])];
+}
+
 /** One right credential is enough; else a wrong one counts before none at all. */
 export function combineOutcomes(outcomes: readonly CredentialOutcome[]): CredentialOutcome {
   if (outcomes.includes("right")) return "right";
   return outcomes.includes("wrong") ? "wrong" : "absent";
+}
+
+/** Throws 401 `unauthorized` unless the credential is right; it does not say whether one was sent. */
+export function requireRight(outcome: CredentialOutcome): void {
+  if (outcome === "right") return;
+  throw new AnswerError(401, "unauthorized", "Cannot answer: no valid credential was sent.", {
+    headers: { "www-authenticate": "Bearer" },
+  });
 }
 
 function digestOf(text: string): Uint8Array {

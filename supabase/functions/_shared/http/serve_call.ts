@@ -1,7 +1,6 @@
 import { AnswerError, DatabaseError } from "../errors.ts";
 import type { Log, LogProperties } from "../log.ts";
 import { monotonicNow } from "../clock.ts";
-import { takeRequestId } from "./request_id.ts";
 import { CORS_HEADERS, respondError } from "./respond.ts";
 
 /** One request on its way through a handler. */
@@ -103,4 +102,13 @@ function name(error: unknown): LogProperties {
     return { error: error.name, rpc: error.rpc, database_code: error.code };
   }
   return { error: error.name, ...(typeof code === "string" ? { error_code: code } : {}) };
+}
+
+/** The characters and the length that an inbound request id may have. */
+const WELL_FORMED = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** The caller's `x-request-id` if it is well formed, else a new one. */
+function takeRequestId(headers: Headers, make = () => crypto.randomUUID() as string): string {
+  const given = headers.get("x-request-id");
+  return given !== null && WELL_FORMED.test(given) ? given : make();
 }

@@ -42,7 +42,6 @@ export function createPostgresBookings(rpc: CallRpc): BookingStore {
         snapshots: batch.snapshots,
         delivery_id: batch.deliveryId ?? null,
         lease_token: batch.leaseToken ?? null,
-        run_id: batch.runId ?? null,
         force: batch.force ?? false,
         dry_run: batch.dryRun ?? false,
         ...(batch.deliveries === undefined ? {} : {

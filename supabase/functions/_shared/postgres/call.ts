@@ -2,7 +2,26 @@ import { z } from "zod";
 import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import { TimeUp, within } from "../within.ts";
 import type { CallRpc, RpcResponse } from "./client.ts";
-import type { RpcArgs, RpcName } from "./rpc_args.ts";
+import type { Database, Json } from "./database.types.ts";
+
+type Functions = Database["public"]["Functions"];
+
+/** A function of the database that may be called by name. */
+export type RpcName = keyof Functions;
+
+/**
+ * What the function of that name takes, as the generated types have it: a name that is misspelt, or
+ * one that a migration took away, does not compile. What has a default may be null, which the
+ * generator cannot say; JSON is anything that can be written as such.
+ */
+export type RpcArgs<Name extends RpcName> = {
+  readonly [Argument in keyof Functions[Name]["Args"]]: Argued<Functions[Name]["Args"], Argument>;
+};
+
+type Argued<Args, Argument extends keyof Args> = Json extends Exclude<Args[Argument], undefined>
+  ? unknown
+  : Partial<Pick<Args, Argument>> extends Pick<Args, Argument> ? Args[Argument] | null
+  : Args[Argument];
 
 /** How long a call may take when its caller names no bound and no signal, in milliseconds. */
 const DEFAULT_TIMEOUT_MS = 15_000;

@@ -175,7 +175,6 @@ Deno.test("createPostgresBookings() returns one verdict per snapshot", async () 
     snapshots: [SNAPSHOT],
     delivery_id: null,
     lease_token: null,
-    run_id: null,
     force: false,
     dry_run: false,
   });

@@ -12,7 +12,6 @@ export interface SnapshotBatch {
   readonly leaseToken?: string | null;
   /** Several of them, when the batch stands for several; each is finished with its booking. */
   readonly deliveries?: readonly { readonly deliveryId: string; readonly leaseToken: string }[];
-  readonly runId?: string | null;
   /** Applies a snapshot even if it is no newer than what is stored. */
   readonly force?: boolean;
   /** Takes the same path and rolls back. */

@@ -7,7 +7,7 @@ import { type ClaimedDelivery, LEASE_MS } from "./delivery_queue.ts";
 import { countEnd, type DrainCounters } from "./drain_counters.ts";
 import { type Failure, finishFailed, refuseVerdict } from "./failures.ts";
 import { forEachBounded } from "./for_each_bounded.ts";
-import { groupDeliveries, type ReadDelivery } from "./group_deliveries.ts";
+import { groupDeliveries, type ReadDelivery } from "./split_work.ts";
 import { readBooking, type Sources } from "./read_booking.ts";
 import { createSourceBreaker } from "./source_breaker.ts";
 

@@ -16,7 +16,7 @@ export interface RunDeps {
   readonly sources: Sources;
   readonly runs: RunStore;
   /** Told when the brake holds changes. */
-  readonly alarm?: HoldAlarm;
+  readonly alarm: HoldAlarm;
   /** For durations, in milliseconds. */
   readonly now: () => number;
   /** For instants that are stored, in milliseconds since the epoch. Default `Date.now`. */

@@ -8,7 +8,7 @@ import { countPage, countVerdicts, readCounters, type RunCounters } from "./run_
 import { startMeter } from "./run_meter.ts";
 import type { PageTurn } from "./run_pages.ts";
 import { type OpenRun, type RunEnd, RunLost, type RunStore } from "./run_store.ts";
-import { splitPage } from "./split_page.ts";
+import { splitPage } from "./split_work.ts";
 
 /** How far a run is, here and in the database. */
 export interface RunProgress {
@@ -46,7 +46,7 @@ export function createRunProgress(
   deps: {
     readonly runs: RunStore;
     readonly now: () => number;
-    readonly alarm?: HoldAlarm;
+    readonly alarm: HoldAlarm;
     readonly sleep?: Sleep;
   },
   run: OpenRun,
@@ -111,7 +111,7 @@ export function createRunProgress(
     checkpoint = next;
     counters = countVerdicts(counters, verdicts);
     const held = verdicts.filter(({ verdict }) => verdict === "held").length;
-    if (held > 0) deps.alarm?.({ organizationId, source, bookings: held });
+    if (held > 0) deps.alarm({ organizationId, source, bookings: held });
   }
 
   return {

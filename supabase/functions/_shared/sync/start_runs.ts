@@ -32,8 +32,10 @@ export interface StartedRun extends Connection, Omit<RunResult, "run" | "stopped
   readonly stopped?: RunResult["stopped"] | "waiting";
 }
 
-/** Time that a run must have, or it is not begun, in milliseconds. */
-export const LEAST_MS = 500;
+/** A run with less time than this is not begun, in milliseconds. */
+const LEAST_MS = 500;
+/** Runs that one call looks at; the others have been idle for less long. */
+const MAX_RUNS = 50;
 
 /**
  * Begins or takes up the runs of all connections that are meant, those first whose last run lies
@@ -46,16 +48,43 @@ export async function startRuns(
   deadline: number,
 ): Promise<readonly StartedRun[]> {
   const connections = await listRunnable(deps, task);
-  const lanes = await Promise.allSettled(
-    BOOKING_SOURCES.map(async (name) => {
-      const results: StartedRun[] = [];
-      for (const connection of connections.filter(({ source }) => source === name)) {
-        const source = deps.sources[name];
-        if (source) results.push(await startRun(deps, task, connection, source, deadline));
-      }
-      return results;
-    }),
-  );
+  return await forEachSource(deps, async (source) => {
+    const results: StartedRun[] = [];
+    for (const connection of connections.filter((each) => each.source === source.name)) {
+      results.push(await startRun(deps, task, connection, source, deadline));
+    }
+    return results;
+  });
+}
+
+/**
+ * Resumes the runs that stopped at a checkpoint and those whose worker has died, longest idle first,
+ * until none is left or `deadline` (milliseconds of `now()`) is near.
+ */
+export async function resumeRuns(
+  deps: RunDeps,
+  deadline: number,
+): Promise<readonly StartedRun[]> {
+  const waiting = await deps.runs.listResumableRuns(MAX_RUNS);
+  return await forEachSource(deps, async (source) => {
+    const results: StartedRun[] = [];
+    for (const { runId } of waiting.filter((run) => run.source === source.name)) {
+      if (deps.now() + LEAST_MS >= deadline) break;
+      const resumed = await deps.runs.resumeRun(runId);
+      if (resumed === undefined || !("run" in resumed)) continue;
+      results.push(await continueRun(deps, resumed.run, source, deadline));
+    }
+    return results;
+  });
+}
+
+/** The sources side by side, so that a slow one does not hold up another. */
+async function forEachSource(
+  deps: RunDeps,
+  work: (source: BookingSource) => Promise<readonly StartedRun[]>,
+): Promise<readonly StartedRun[]> {
+  const sources = BOOKING_SOURCES.flatMap((name) => deps.sources[name] ?? []);
+  const lanes = await Promise.allSettled(sources.map(work));
   return lanes.flatMap((lane) => {
     if (lane.status === "rejected") throw lane.reason;
     return lane.value;
@@ -112,7 +141,7 @@ async function startRun(
 }
 
 /** Takes a run up, unless its source has asked to be left alone for longer. */
-export async function continueRun(
+async function continueRun(
   deps: RunDeps,
   run: OpenRun,
   source: BookingSource,

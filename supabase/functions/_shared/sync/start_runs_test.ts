@@ -4,8 +4,7 @@ import { SourceError } from "../source/source_error.ts";
 import { AnswerError, DatabaseUnavailable } from "../errors.ts";
 import { NOW } from "../testing.ts";
 import type { RunDeps } from "./execute_run.ts";
-import { resumeRuns } from "./resume_runs.ts";
-import { type RunTask, startRuns } from "./start_runs.ts";
+import { resumeRuns, type RunTask, startRuns } from "./start_runs.ts";
 import { fakeRuns } from "./testing_runs.ts";
 import { eventflowLike } from "./testing_source.ts";
 
@@ -231,6 +230,7 @@ function deps(runs: ReturnType<typeof fakeRuns>, source: BookingSource): RunDeps
   return {
     sources: { eventflow: source },
     runs: runs.store,
+    alarm: () => {},
     now: () => NOW,
     sleep: () => Promise.resolve(),
   };

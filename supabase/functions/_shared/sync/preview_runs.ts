@@ -5,13 +5,20 @@ import { TimeUp, within } from "../within.ts";
 import type { BookingStore } from "./booking_store.ts";
 import type { RunDeps } from "./execute_run.ts";
 import { NO_CHECKPOINT, passPage } from "./run_checkpoint.ts";
-import { countPage, countVerdicts, NO_COUNTERS, type RunCounters } from "./run_counters.ts";
+import {
+  addCounters,
+  countPage,
+  countVerdicts,
+  NO_COUNTERS,
+  type RunCounters,
+} from "./run_counters.ts";
 import { createPageReader } from "./run_pages.ts";
 import type { ListedConnection } from "./run_store.ts";
-import { splitPage } from "./split_page.ts";
-import type { RunTask } from "./start_runs.ts";
+import { splitPage } from "./split_work.ts";
+import { readFault } from "./run_faults.ts";
+import { listRunnable, type RunTask } from "./start_runs.ts";
 
-/** What a run would write. */
+/** What runs would write. */
 export interface RunPreview {
   /** False: the time was over before the end. */
   readonly completed: boolean;
@@ -24,10 +31,39 @@ const MAX_CHANGES = 100;
 const APPLY_MS = 60_000;
 
 /**
- * The same path as a run, rolled back page by page: no run, no checkpoint, no cursor. The brake's
- * budget is that of the moment for each page, since nothing of the page before is there.
+ * What the runs of a task would write, connection by connection until `deadline` (milliseconds of
+ * `now()`): the same path as a run, rolled back page by page, without run, checkpoint and cursor. The
+ * brake sees each page by itself, since nothing of the page before is kept. Throws an `AnswerError`
+ * for a source that fails.
  */
-export async function previewRun(
+export async function previewRuns(
+  deps: RunDeps & { readonly bookings: BookingStore },
+  task: RunTask,
+  deadline: number,
+): Promise<RunPreview> {
+  let { completed, counters, changes }: RunPreview = {
+    ...{ completed: true, counters: NO_COUNTERS, changes: [] },
+  };
+  for (const connection of await listRunnable(deps, task)) {
+    const source = deps.sources[connection.source];
+    if (source === undefined) continue;
+    if (deps.now() >= deadline) {
+      completed = false;
+      break;
+    }
+    try {
+      const preview = await previewRun(deps, task, connection, source, deadline);
+      counters = addCounters(counters, preview.counters);
+      completed &&= preview.completed;
+      changes = [...changes, ...preview.changes].slice(0, MAX_CHANGES);
+    } catch (error) {
+      throw readFault(error)?.error ?? error;
+    }
+  }
+  return { completed, counters, changes };
+}
+
+async function previewRun(
   deps: RunDeps & { readonly bookings: BookingStore },
   task: RunTask,
   connection: ListedConnection,
