@@ -1,6 +1,6 @@
-/** One finding about one part of a request or answer, as callers see it in `error.details`. */
+/** One problem with one part of a request or answer, as callers see it in `error.details`. */
 export interface ErrorDetail {
-  /** Path of the field, such as `organization_id`; `body` for the whole of it. */
+  /** Path of the field, such as `organization_id`; `body` for the whole body. */
   readonly field?: string;
   /** Stable snake_case. */
   readonly code: string;
@@ -21,8 +21,8 @@ export interface AnswerErrorOptions extends ErrorOptions {
 }
 
 /**
- * An error that the caller may read word for word: the one funnel (`http/respond.ts`) turns it into
- * `{ success: false, error: { code, message, status, details }, request_id }`.
+ * An error that the caller may read word for word. `http/respond.ts` turns it into `{ success:
+ * false, error: { code, message, status, details }, request_id }`.
  */
 export class AnswerError extends Error {
   override readonly name: string = "AnswerError";
@@ -44,7 +44,7 @@ export class AnswerError extends Error {
   }
 }
 
-/** The body is readable but not what the contract says; both webhooks keep such a delivery. */
+/** The body can be read but breaks the contract; both webhooks keep such a delivery. */
 export class InvalidBody extends AnswerError {
   override readonly name = "InvalidBody";
 
@@ -55,8 +55,8 @@ export class InvalidBody extends AnswerError {
 }
 
 /**
- * The database could not be reached or did not answer in time, so nothing can be promised about the
- * delivery: 503 with `Retry-After`, never a 2xx (invariant 1).
+ * The database could not be reached or did not answer in time: 503 with `Retry-After`, never a 2xx
+ * (rule: stored before acknowledged).
  */
 export class DatabaseUnavailable extends AnswerError {
   override readonly name = "DatabaseUnavailable";
@@ -69,7 +69,7 @@ export class DatabaseUnavailable extends AnswerError {
   }
 }
 
-/** The database answered, but with an error or a shape that only a fault of ours explains: 500. */
+/** The database answered with an error or a shape that must be a fault of ours: 500. */
 export class DatabaseError extends Error {
   override readonly name = "DatabaseError";
   readonly rpc: string;
@@ -83,7 +83,7 @@ export class DatabaseError extends Error {
   }
 }
 
-/** Variables that are missing or malformed, all of them at once; the function must not start. */
+/** Every variable that is missing or malformed; the function must not start. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly code = "config_invalid";

@@ -71,7 +71,7 @@ async function* readChunks(
       signal?.throwIfAborted();
       if (done) return;
       size += value.byteLength;
-      if (size > maxBytes) throw new TooLarge(`Cannot read on: more than ${maxBytes} bytes.`);
+      if (size > maxBytes) throw new TooLarge(`Cannot read more than ${maxBytes} bytes.`);
       yield value;
     }
   } finally {

@@ -31,19 +31,19 @@ import type { Log } from "../_shared/log.ts";
 import { monotonicNow } from "../_shared/clock.ts";
 import { createHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 
-/** What {@linkcode createHandler} composes; at least one credential must be given. */
+/** What {@linkcode createHandler} needs; at least one credential is required. */
 export interface HeadoutWebhookDeps {
   readonly inbox: Inbox;
   readonly importer: Importer;
   readonly log: Log;
-  /** What `x-api-key` may be. */
+  /** Accepted values of `x-api-key`. */
   readonly webhookSecrets?: readonly string[];
-  /** What `?key=` must be: Headout can be configured with a URL only. */
+  /** The accepted `?key=`, since Headout can only be configured with a URL. */
   readonly webhookKey?: string | undefined;
-  /** Verifies `Authorization: Bearer`, if a gateway in front signs its calls. */
+  /** Verifies `Authorization: Bearer`, for a gateway in front that signs its calls. */
   readonly verifyJwt?: VerifyJwt | undefined;
   readonly organizationId?: string | undefined;
-  /** How long the re-fetch after the answer may take, in milliseconds. */
+  /** How long the read after the answer may take, in milliseconds. */
   readonly syncBudgetMs?: number;
   readonly inlineSyncLimit?: number;
   readonly background?: Background;
@@ -52,9 +52,9 @@ export interface HeadoutWebhookDeps {
 }
 
 const NAME = "headout-webhook";
-/** For how long a burst of re-fetches is left to drain, in milliseconds. */
+/** How long a burst of re-fetches is left to drain, in milliseconds. */
 const BURST_MS = 5_000;
-/** Outcomes that a re-fetch follows. */
+/** Outcomes after which the booking is read again. */
 const REFETCHED = new Set<HeadoutOutcome>(["applied", "stub_created", "conflict"]);
 
 const bookingIdSchema = z.union([
@@ -62,7 +62,7 @@ const bookingIdSchema = z.union([
   z.string().trim().regex(/^\d{1,20}$/).transform(Number).pipe(z.int().positive()),
 ], "Expected a positive whole number up to 9007199254740991, or its digits.").transform(String);
 
-/** The body of design §4.2; further keys are kept with the delivery. */
+/** The body of the webhook; further keys are kept with the delivery. */
 export const bodySchema = z.object({
   bookingId: bookingIdSchema,
   status: z.enum(HEADOUT_STATUSES, `Expected one of ${HEADOUT_STATUSES.join(", ")}.`),
@@ -84,8 +84,9 @@ const MESSAGES: Readonly<Record<HeadoutOutcome, string>> = {
 };
 
 /**
- * Handles `POST /functions/v1/headout-webhook` (design §4.2): never 429, and a 4xx only for what
- * would fail again, since Headout does not repeat it. Throws `TypeError` without a credential.
+ * Handles `POST /functions/v1/headout-webhook`. It never answers 429, and a 4xx only to what would
+ * fail again, since Headout does not repeat a request after a 4xx. Throws `TypeError` without a
+ * credential.
  */
 export function createHandler({
   inbox,
@@ -145,14 +146,14 @@ export function createHandler({
     const caller = await authenticate(headers, url);
     note({ caller });
     requireRight(caller);
-    const bytes = await readBody(request); // not before: a stranger may send it for ever
+    const bytes = await readBody(request); // not earlier: a stranger may never stop sending
 
     const organization = organizationId ?? readOrganization(url.searchParams);
     const body = parseJsonBody(bytes, headers);
     const event = readEvent(body);
     const kept = { headers: redactHeaders(headers), body: body.storable };
     if (event instanceof AnswerError) {
-      // With a booking named, the inbox puts it up for a re-fetch: Headout never repeats a 4xx.
+      // If the body names a booking, the inbox schedules a read of it: Headout never repeats a 4xx.
       const named = bookingIdSchema.safeParse(body.value?.["bookingId"]).data ?? null;
       const invalid = { ...kept, function: NAME, source: "headout", error: event } as const;
       const row = await keepInvalid(
@@ -160,7 +161,7 @@ export function createHandler({
         { ...invalid, organizationId: organization, externalId: named },
         DATABASE_TIMEOUT_MS,
       );
-      // A 4xx would be for ever, and this is ours to mend.
+      // Not a 4xx, which Headout would not repeat: this is ours to fix.
       if (row.outcome === "not_configured" || row.outcome === "unknown_organization") {
         throw noConnection(organization);
       }
@@ -184,7 +185,7 @@ export function createHandler({
     if (leaseToken !== null) {
       const task = { externalId: bookingId, organizationId: applied.organizationId };
       refetch({ ...task, source: "headout", deliveryId, leaseToken, requestId });
-    } else if (REFETCHED.has(outcome)) kickDrain(); // the booking is being read: once more after that
+    } else if (REFETCHED.has(outcome)) kickDrain(); // the booking is being read right now, so it must be read again
     if (outcome === "held") {
       alarm({ organizationId: applied.organizationId, source: "headout", bookings: 1 });
     }
@@ -202,7 +203,7 @@ export function createHandler({
   }, { log, now });
 }
 
-/** What happened, or the error that Headout gets; it is the same whenever the body comes again. */
+/** The event, or the error for Headout; the same body always gives the same one. */
 function readEvent(body: JsonBody): z.infer<typeof bodySchema> | AnswerError {
   if (body.error) return body.error;
   const parsed = bodySchema.safeParse(body.value);
@@ -213,11 +214,11 @@ function noConnection(organization: string | null): AnswerError {
   return notConfigured(organization === null ? "unnamed" : "unknown");
 }
 
-/** `?organization_id=`; null leaves the choice to the only enabled connection. */
+/** `?organization_id=`; null selects the only enabled connection. */
 function readOrganization(query: URLSearchParams): string | null {
   const given = query.get("organization_id");
   if (given === null || given === "") return null;
   const parsed = z.guid().toLowerCase().safeParse(given);
   if (parsed.success) return parsed.data;
-  throw notConfigured("malformed"); // the URL is wrong, not the event: a 4xx would lose it
+  throw notConfigured("malformed"); // the URL is wrong, not the event, which a 4xx would lose
 }

@@ -432,7 +432,7 @@ function idleBackground() {
   return { tasks, run, settled: () => Promise.resolve() };
 }
 
-Deno.test("createHandler() gives a re-fetch back untried when its places are taken, and has it drained", async () => {
+Deno.test("createHandler() gives back a re-fetch untried when its slots are taken, and calls drain", async () => {
   const background = idleBackground();
   const { handler, inbox, importer } = build({ background, inlineSyncLimit: 0 });
   assert.equal((await handler(post(BODY, RIGHT))).status, 200);
@@ -445,7 +445,7 @@ Deno.test("createHandler() gives a re-fetch back untried when its places are tak
   assert.deepEqual([end?.status, end?.leaseToken, end?.lastError], ["pending", LEASE, undefined]);
 });
 
-Deno.test("createHandler() has a booking that is being read drained once more", async () => {
+Deno.test("createHandler() calls drain for a booking that is being read", async () => {
   for (const outcome of ["applied", "duplicate", "stale"] as const) {
     const background = idleBackground();
     const inbox = fakeInbox({ apply: () => applied({ outcome, leaseToken: null }) });
@@ -467,7 +467,7 @@ Deno.test("createHandler() raises the alarm once when the brake holds events", a
   ]);
 });
 
-Deno.test("createHandler() measures by a clock that nobody sets", async () => {
+Deno.test("createHandler() measures by the monotonic clock", async () => {
   await withWallClock(async (step) => {
     const inbox = fakeInbox({
       apply: () => {

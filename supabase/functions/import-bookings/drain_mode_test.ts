@@ -63,13 +63,13 @@ const due = (count: number): readonly ClaimedDelivery[] =>
     attempts: 1,
   }));
 
-Deno.test("createDrainMode() has the runs gone on with while a source is down", async () => {
+Deno.test("createDrainMode() resumes runs while a source is down", async () => {
   const { answer, resumed } = build({ due: due(50) });
   const { completed, next, run_id } = await answer();
   assert.deepEqual([resumed(), completed, next, run_id], [1, false, null, "run-1"]);
 });
 
-Deno.test("createDrainMode() has the runs gone on with after an unexpected error", async () => {
+Deno.test("createDrainMode() resumes runs after an unexpected error", async () => {
   const { answer, resumed } = build({
     claim: ({ source }) => {
       if (source === "eventflow") throw new DatabaseError("claim_deliveries", "42883", "m");
@@ -79,7 +79,7 @@ Deno.test("createDrainMode() has the runs gone on with after an unexpected error
   assert.deepEqual([resumed(), success, completed, next], [1, true, false, null]);
 });
 
-Deno.test("createDrainMode() leaves the runs to the next call once its own means are used up", async () => {
+Deno.test("createDrainMode() leaves runs to the next call once its CPU time is used up", async () => {
   const { answer, resumed } = build({ due: due(5) });
   const { completed, next } = await answer({ limit: 5 });
   assert.deepEqual([resumed(), completed, next], [0, false, { syncMode: "drain" }]);

@@ -24,22 +24,22 @@ import type { RunStore } from "../_shared/sync/run_store.ts";
 import { createDrainMode } from "./drain_mode.ts";
 import { createRunModes } from "./run_modes.ts";
 
-/** What {@linkcode createHandler} composes; the rest has defaults. */
+/** What {@linkcode createHandler} needs; the optional parts have defaults. */
 export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
   readonly log: Log;
-  /** The keys that call as service_role. */
+  /** The keys of service_role. */
   readonly serviceKeys: readonly string[];
-  /** Verifies JWTs, whose `role` must be `service_role`; without it none is accepted. */
+  /** Verifies JWTs, whose `role` must be `service_role`; without it no JWT is accepted. */
   readonly verifyJwt?: VerifyJwt | undefined;
-  /** Only the default here: a body may name another organization (design §9). */
+  /** Only the default: a body may name another organization. */
   readonly organizationId?: string | undefined;
   readonly queue: DeliveryQueue;
   readonly runs: RunStore;
-  /** Within how long a single import is answered, in milliseconds. */
+  /** How long a single import may take, in milliseconds. */
   readonly syncBudgetMs?: number;
-  /** After how long a run stops at its checkpoint, in milliseconds. */
+  /** How long a call may run before it stops at a checkpoint, in milliseconds. */
   readonly importBudgetMs?: number;
-  /** After how much CPU a run stops likewise, in milliseconds; absent: no matter how much. */
+  /** The same in CPU milliseconds; absent for no limit. */
   readonly importCpuMs?: number | undefined;
   /** For durations, in milliseconds. */
   readonly now?: () => number;
@@ -49,7 +49,7 @@ const SYNC_MODES = ["single", "incremental", "full", "drain", "reconcile"] as co
 type SyncMode = (typeof SYNC_MODES)[number];
 type Body = Readonly<Record<string, unknown>>;
 
-/** One mode of the table in design §4.3: it checks its own fields and returns the body of a 200. */
+/** One sync mode: it checks its fields and returns the body of a 200. */
 type Mode = (body: Body, call: Call) => Promise<Body>;
 
 const uuid = z.guid("Expected a uuid.").toLowerCase();
@@ -71,7 +71,11 @@ export const singleSchema = z.object({
   message: "A dry run cannot finish a delivery.",
 });
 
-/** Handles `POST /functions/v1/import-bookings` (design §4.3); internal callers only. */
+/**
+ * Handles `POST /functions/v1/import-bookings`, for internal callers only. A single import that
+ * names a `delivery_id` answers with a member `delivery`, `{ status, next_attempt_at }`, in a
+ * success and beside `error`.
+ */
 export function createHandler({
   sources,
   bookings,
@@ -146,7 +150,7 @@ export function createHandler({
     const caller = await authenticate(call.request.headers);
     call.note({ caller });
     requireRight(caller);
-    const bytes = await readBody(call.request); // not before: a stranger may send it for ever
+    const bytes = await readBody(call.request); // not earlier: a stranger may never stop sending
     const { value: body, error } = parseJsonBody(bytes, call.request.headers);
     if (error !== undefined) throw error;
     if (body === undefined) throw new TypeError("Cannot read the body: no reason given");

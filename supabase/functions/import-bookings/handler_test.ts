@@ -277,7 +277,7 @@ Deno.test("createHandler() answers 404 with the source's reason and ends the del
     "booking_not_found",
     "archived",
   ]);
-  assert.equal(batches.length, 0); // absence is never a statement (invariant 6)
+  assert.equal(batches.length, 0); // rule: absence is not a statement
   assert.equal(inbox.ends[0]?.status, "succeeded");
   assert.equal(inbox.ends[0]?.leaseToken, LEASE);
   assert.equal(inbox.ends[0]?.result?.["outcome"], "not_found");
@@ -325,7 +325,7 @@ for (
   });
 }
 
-Deno.test("createHandler() finishes no delivery and tells of none when it was given none", async () => {
+Deno.test("createHandler() finishes no delivery and answers none when it was given none", async () => {
   const answer = () => Promise.reject(new SourceError("source_unavailable", "m"));
   const { handler, inbox } = build({ answer });
   const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));

@@ -12,7 +12,7 @@ import { answerRuns, describeRun } from "./answer_runs.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** A mode of import-bookings: it checks its own fields and returns the body of a 200. */
+/** A mode of import-bookings: it checks its fields and returns the body of a 200. */
 export type RunModeHandler = (
   body: Body,
   call: Pick<Call, "startedAt" | "note">,
@@ -25,7 +25,7 @@ const shared = {
   organization_id: z.guid("Expected a uuid.").toLowerCase().nullish(),
 };
 
-/** The bodies of the run modes (design §4.3). */
+/** The bodies of the run modes. */
 export const runSchemas = {
   incremental: z.object({
     ...shared,
@@ -36,12 +36,14 @@ export const runSchemas = {
   full: z.object({ ...shared, start_date: day, end_date: day, dry_run: flag })
     .refine((body) => !body.start_date || !body.end_date || body.start_date <= body.end_date, {
       path: ["end_date"],
-      message: "Expected no day before start_date.",
+      message: "Expected a day that is not before start_date.",
     }),
   reconcile: z.object({ ...shared, repair: flag }),
 } as const;
 
-/** The modes `incremental`, `full` and `reconcile`, each within `budgetMs` of the call's begin. */
+/**
+ * The modes `incremental`, `full` and `reconcile`, each within `budgetMs` of the start of the call.
+ */
 export function createRunModes(
   deps: RunDeps & { readonly bookings: BookingStore },
   options: { readonly budgetMs: number; readonly organizationId?: string | undefined },
@@ -86,7 +88,7 @@ function readTask(
   const { source, organization_id: named } = parsed.data;
   const parameters: Record<string, unknown> = {};
   for (const name of ["since", "start_date", "end_date", "repair"]) {
-    // What is not asked for is no parameter: false is what an absent `repair` is.
+    // Falsy fields are not parameters: `repair: false` is the same as none.
     if (data[name]) parameters[name] = data[name];
   }
   return {

@@ -30,35 +30,35 @@ import { isDeferred } from "../_shared/inbox/sync_result.ts";
 import type { Log } from "../_shared/log.ts";
 import { monotonicNow } from "../_shared/clock.ts";
 
-/** What {@linkcode createHandler} composes; the rest has defaults. */
+/** What {@linkcode createHandler} needs; the optional parts have defaults. */
 export interface ReceiveBookingDeps {
   readonly inbox: Pick<Inbox, "finishDelivery" | "receiveDelivery">;
   readonly importer: Importer;
   readonly log: Log;
-  /** The present secret and, during a rotation, the previous one. */
+  /** The current secret and, during a rotation, the previous one. */
   readonly webhookSecrets: readonly string[];
-  /** Standard Webhooks secret; with it a signed request needs no other credential. */
+  /** Standard Webhooks secret. A signed request needs no other credential. */
   readonly signingSecret?: string | undefined;
-  /** The only organization that is served; without it the body must name one. */
+  /** The only organization served here; without it the body must name one. */
   readonly organizationId?: string | undefined;
-  /** Within how long the sender is answered, in milliseconds; at most a second is added to it. */
+  /** How long the sender waits for an answer, in milliseconds, plus a second at most. */
   readonly syncBudgetMs?: number;
-  /** How many imports run at once; further deliveries are stored and left to drain. */
+  /** How many imports run at once; more deliveries are only stored and left to drain. */
   readonly inlineSyncLimit?: number;
-  /** What goes on after the response. */
+  /** Work that continues after the response. */
   readonly background?: Background;
-  /** How many requests are in hand at once before 429; bounds the memory for bodies. */
+  /** How many requests are processed at once before 429; limits the memory for bodies. */
   readonly requestLimit?: number;
-  /** How many bodies are read at once whose signature is yet to be checked; none of the others'. */
+  /** How many bodies with an unchecked signature are read at once; they have slots of their own. */
   readonly unprovenLimit?: number;
   /** For durations, in milliseconds. */
   readonly now?: () => number;
 }
 
 const NAME = "receive-booking";
-/** For how long a burst is only stored, in milliseconds, before places are given out again. */
+/** How long a burst is only stored before slots are given out again, in milliseconds. */
 const BURST_MS = 5_000;
-/** Deferred because of what was going on at that moment: worth a drain soon. */
+/** Reasons that pass quickly, so that a drain soon is worth it. */
 const MOMENTARY = new Set(["busy", "burst"]);
 
 const bookingIdSchema = z.union(
@@ -66,14 +66,14 @@ const bookingIdSchema = z.union(
   "Expected a string of 1 to 200 characters, or a whole number.",
 );
 
-/** The body of design §4.1; further keys are kept with the delivery. */
+/** The body of the webhook; further keys are kept with the delivery. */
 export const bodySchema = z.object({
   booking_id: bookingIdSchema,
   event_type: z.unknown().optional(),
   organization_id: z.guid("Expected a uuid.").toLowerCase().nullish(),
 });
 
-/** Handles `POST /functions/v1/receive-booking` (design §4.1). */
+/** Handles `POST /functions/v1/receive-booking`, EventFlow's webhook. */
 export function createHandler({
   inbox,
   importer,
@@ -108,8 +108,8 @@ export function createHandler({
   }
 
   /**
-   * The body of a caller who has no secret to show but may have signed it. Such bodies have places
-   * of their own: strangers who send theirs slowly take none from those who have proved themselves.
+   * The body of a caller without a secret who may have signed it. Such bodies have separate slots,
+   * so that slow strangers take none from authenticated callers.
    */
   async function readSigned(
     { request, note }: Call,
@@ -194,7 +194,7 @@ export function createHandler({
   }, { log, now });
 }
 
-/** Throws 429 `rate_limited` if this process has as many requests in hand as it may. */
+/** Throws 429 `rate_limited` if this process is handling as many requests as it may. */
 function takePlace(slots: Slots): () => void {
   const release = slots.take();
   if (release) return release;
@@ -210,7 +210,7 @@ interface Notice {
   readonly known: boolean;
 }
 
-/** What is asked for, or the error that its sender gets. */
+/** What the sender says, or the error that it gets. */
 function readNotice(body: JsonBody, ours: string | undefined): Notice | AnswerError {
   if (body.error) return body.error;
   const parsed = bodySchema.safeParse(body.value);
@@ -227,14 +227,14 @@ function readNotice(body: JsonBody, ours: string | undefined): Notice | AnswerEr
   return { externalId: booking_id, organizationId, ...normalizeEventType(event_type) };
 }
 
-/** The booking that a refused body names all the same; null for one that the inbox cannot keep. */
+/** The booking that a refused body names; null if it names none that the inbox can store. */
 function readNamed(body: JsonBody): string | null {
   const { data } = bookingIdSchema.safeParse(body.value?.["booking_id"]);
-  // U+FFFD stands for bytes that were lost, so that it would be another booking's name.
+  // U+FFFD replaces lost bytes, so the id would be another booking's.
   return data === undefined || !isStorableText(data) || data.includes("\uFFFD") ? null : data;
 }
 
-/** An unknown event type is logged, cut short: it is the sender's text. */
+/** What is logged of the event type. An unknown one is the sender's text, so it is cut short. */
 function describeEventType(notice: Notice): Readonly<Record<string, unknown>> {
   if (notice.known) return { event_type: notice.eventType };
   return { event_type: cutText(notice.eventType ?? "", 50), event_type_unknown: true };
@@ -244,7 +244,7 @@ function organizationMismatch(): AnswerError {
   return new AnswerError(
     403,
     "organization_mismatch",
-    "Cannot accept the delivery: it names another organization than the one served here.",
+    "Cannot accept the delivery: it names an organization that is not served here.",
     {
       details: [{
         field: "organization_id",

@@ -430,7 +430,7 @@ Deno.test("createHandler() answers within its budget and a second when nothing e
   assert.ok(aborted);
 });
 
-Deno.test("createHandler() stores without claiming when its places are taken, and has it drained", async () => {
+Deno.test("createHandler() stores without claiming when its slots are taken, and calls drain", async () => {
   const inbox = fakeInbox({
     receive: ({ claim }) => received(claim ? {} : { outcome: "deferred", reason: "burst" }),
   });
@@ -450,7 +450,7 @@ Deno.test("createHandler() stores without claiming when its places are taken, an
   assert.equal(tasks.length, 1); // one drain for both
 });
 
-Deno.test("createHandler() leaves a burst to drain until its own imports have had a rest", async () => {
+Deno.test("createHandler() leaves a burst to drain for a while", async () => {
   let time = NOW;
   const inbox = fakeInbox({
     receive: ({ claim }) => received(claim ? {} : { outcome: "deferred", reason: "burst" }),
@@ -516,7 +516,7 @@ function sign(text: string): Readonly<Record<string, string>> {
   };
 }
 
-Deno.test("createHandler() keeps the places of those with a secret free of unsigned strangers", async () => {
+Deno.test("createHandler() keeps slots for callers with a secret free of unsigned strangers", async () => {
   const { handler, log } = build({
     signingSecret: SIGNING,
     requestLimit: 1,
@@ -535,7 +535,7 @@ Deno.test("createHandler() keeps the places of those with a secret free of unsig
   assert.equal((await handler(post(text, { headers: sign(text) }))).status, 200);
 });
 
-Deno.test("createHandler() gives the place of a signed body to the next one once it is right", async () => {
+Deno.test("createHandler() frees the slot of a signed body once it is verified", async () => {
   let release = () => {};
   const importer = fakeImporter(() =>
     new Promise((resolve) => {
@@ -581,7 +581,7 @@ Deno.test("createHandler() answers 503 when the inbox hangs", async () => {
   assert.deepEqual([status, body.error.code], [503, "inbox_unavailable"]);
 });
 
-Deno.test("createHandler() answers 500 without a word of why, and the log has it", async () => {
+Deno.test("createHandler() answers 500 without saying why, and the log has it", async () => {
   const inbox = fakeInbox({
     receive: () =>
       Promise.reject(new DatabaseError("receive_delivery", "42703", "column x is missing")),

@@ -32,7 +32,7 @@ Deno.test("urlKey() differs for files that differ in path, host or scheme", () =
   assert.equal(new Set(keys).size, 4);
 });
 
-Deno.test("urlKey() only cuts what is no absolute URL", () => {
+Deno.test("urlKey() only cuts text that is not an absolute URL", () => {
   assert.equal(urlKey("/files/a.pdf?token=1"), "/files/a.pdf");
   assert.equal(withoutQuery("plain"), "plain");
 });

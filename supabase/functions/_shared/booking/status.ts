@@ -1,4 +1,4 @@
-/** Every system that a booking can come from; the database's enum `booking_source`. */
+/** Every system that bookings come from; the database's enum `booking_source`. */
 export const BOOKING_SOURCES = ["eventflow", "headout"] as const;
 
 /** A system that bookings come from. */

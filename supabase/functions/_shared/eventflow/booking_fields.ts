@@ -19,8 +19,8 @@ import { mapEventFlowStatus } from "./status.ts";
 import { isHttpUrl } from "../booking/child_keys.ts";
 
 /**
- * The columns of a booking by every name that EventFlow has for them. Only what is present is
- * stated; of alternates the first present wins, null too (domain/eventflow.md).
+ * The columns of a booking under every name that EventFlow uses for them. Absent fields stay
+ * absent; of several alternative names the first that is present wins, even if it is null.
  */
 export function readBookingFields(reading: Reading, frame: JsonObject): SnapshotBooking {
   const booking: SnapshotBooking = {};
@@ -63,8 +63,8 @@ type TextColumn = {
 }[keyof SnapshotBooking];
 
 /**
- * Members of a nested object as alternates. Where the parent is text or null it stands for itself,
- * so that a null parent clears what it would have held.
+ * The members of a nested object as alternative names. A parent that is text or null is used
+ * itself, so that a null parent clears the column.
  */
 function membersOf(reading: Reading, parent: string, members: readonly string[]): string[] {
   return isJsonObject(valueAt(reading.source, parent))
@@ -81,11 +81,11 @@ function readStatus(reading: Reading, frame: JsonObject, booking: SnapshotBookin
   const own = pick(reading, ["status", "booking_status"]);
   const silent = own === undefined || own.value === null ||
     (typeof own.value === "string" && own.value.trim() === "");
-  // A booking without a status of its own has the frame's (design §9).
+  // A booking without a status takes the one from the answer's root.
   const value = silent ? valueAt(frame, "source_status") : own.value;
   if (value === undefined || value === null || value === "") {
     if (own !== undefined) {
-      warn(reading, own.name, "empty_status", "The status is empty; it stays as it was");
+      warn(reading, own.name, "empty_status", "The status is empty; ours stays as it is");
     }
     return;
   }
@@ -95,7 +95,12 @@ function readStatus(reading: Reading, frame: JsonObject, booking: SnapshotBookin
   if (status !== undefined) booking.status = status;
   else {
     const field = silent ? "source_status" : own.name;
-    warn(reading, field, "unknown_status", "The status is a word that we don't know; ours stays");
+    warn(
+      reading,
+      field,
+      "unknown_status",
+      "The status is not one that we know; ours stays as it is",
+    );
   }
 }
 
@@ -109,16 +114,16 @@ function readDegrees(
   if (reading.source["delivery_geocode"] === null) names.push("delivery_geocode");
   const degrees = readNumber(reading, names);
   if (typeof degrees !== "number" || Math.abs(degrees) <= limit) return degrees;
-  warn(reading, name, "invalid_coordinate", `${name} must lie within ±${limit}; it was not taken`);
+  warn(reading, name, "invalid_coordinate", `${name} must be within ±${limit}; it was ignored`);
   return undefined;
 }
 
-/** `economics` if it is an object or null, else `totals`; kept as JSON. */
+/** `economics` if it is an object or null, otherwise `totals`; stored as JSON. */
 function readEconomics(reading: Reading): Stated<JsonObject> {
   const names = ["economics", "totals"].filter((name) => {
     const value = valueAt(reading.source, name);
     if (value === undefined || value === null || isJsonObject(value)) return true;
-    warn(reading, name, "invalid_object", `${name} must be an object; it was not taken`);
+    warn(reading, name, "invalid_object", `${name} must be an object; it was ignored`);
     return false;
   });
   return pick(reading, names)?.value as Stated<JsonObject>;
@@ -135,6 +140,6 @@ function readMapDrawing(reading: Reading): Stated<string> {
     return value.trim();
   }
   reading.used.delete(name);
-  warn(reading, name, "invalid_url", `${name} must be an http(s) URL; it was not taken`);
+  warn(reading, name, "invalid_url", `${name} must be an http(s) URL; it was ignored`);
   return undefined;
 }

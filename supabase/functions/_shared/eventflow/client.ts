@@ -16,10 +16,10 @@ import { SourceError } from "../source/source_error.ts";
 import { decodeList } from "./decode_list.ts";
 import { decodeSingle } from "./decode_single.ts";
 
-/** Bookings per page; EventFlow's own limit. */
+/** Bookings per page; EventFlow's maximum. */
 export const EVENTFLOW_PAGE_LIMIT = 500;
 
-/** Rows before a page that are read once more with it; a divisor of the page's size. */
+/** Rows before a page that are read again with it; must divide the page size. */
 export const EVENTFLOW_OVERLAP = 20;
 
 /** Settings of `createEventFlowClient()`; all times in milliseconds, sizes in bytes. */
@@ -35,11 +35,11 @@ export interface EventFlowClientOptions {
   readonly singleTimeoutMs?: number;
   /** For a page and all of its attempts. */
   readonly pageTimeoutMs?: number;
-  /** Further attempts of a single read: none, since the inbox tries again. */
+  /** Further attempts of a single read. Default none, since the inbox tries again. */
   readonly singleRetries?: number;
   /** Further attempts of a page. */
   readonly pageRetries?: number;
-  /** Longest pause before a further attempt; a source that asks for more gets an error. */
+  /** Longest pause before a further attempt; if the source asks for more, the read fails. */
   readonly maxRetryDelayMs?: number;
   readonly maxSingleBytes?: number;
   readonly maxPageBytes?: number;
@@ -47,8 +47,8 @@ export interface EventFlowClientOptions {
 }
 
 /**
- * EventFlow as a source of bookings. Sends the key in both headers, since the bearer alone has been
- * refused, and follows no redirect with it. Throws `SourceError` only.
+ * EventFlow as a source of bookings. It sends the key in both headers, since EventFlow has refused
+ * the bearer alone. Throws only `SourceError`.
  */
 export function createEventFlowClient(options: EventFlowClientOptions): BookingSource {
   const {
@@ -65,7 +65,9 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
     maxPageBytes = 32 * 1024 * 1024,
     pageLimit = EVENTFLOW_PAGE_LIMIT,
   } = options;
-  /** A server with a page size of its own is not asked for smaller ones again. */
+  /**
+   * False for a server that sends pages of its own size: then smaller ones are not asked for again.
+   */
   let obeysLimit = pageLimit % EVENTFLOW_OVERLAP === 0;
   const url = `${baseUrl.replace(/\/+$/, "")}/export_bookings`;
   const headers = {
@@ -132,8 +134,9 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
   }
 
   /**
-   * The last rows before a page, read after it. When a row leaves the list, those behind it move up,
-   * from this page into the last one; here they are seen. They are asked for as a smaller page.
+   * The last rows before a page, read after it. When a row leaves the list, the rows behind it move
+   * up, and one of them moves from this page to the page before; it is found here. The rows are
+   * requested as a smaller page.
    */
   async function readBefore(args: ReadPageArgs, page: number) {
     try {
@@ -142,7 +145,7 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
       obeysLimit = rows.ids.length <= EVENTFLOW_OVERLAP;
       return obeysLimit ? rows : undefined;
     } catch (error) {
-      // It safeguards the page and is not the page itself, but a source that asks us to wait is heard.
+      // This is only a safeguard, so its errors are ignored, except a request to wait.
       if (!(error instanceof SourceError) || error.retryAfterMs !== undefined) throw error;
       return undefined;
     }
@@ -151,7 +154,10 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
   return { name: "eventflow", readSingle, readPage };
 }
 
-/** The page with the rows right before it: their ids in `overlap`, and what the page lacks of them. */
+/**
+ * The page with the rows right before it: their ids in `overlap`, their bookings unless the page
+ * has them.
+ */
 function addOverlap(page: MeasuredPage, before: MeasuredPage): Page {
   const ids = new Set(page.ids);
   return {

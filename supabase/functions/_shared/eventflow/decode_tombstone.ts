@@ -11,8 +11,9 @@ import { mapEventFlowStatus } from "./status.ts";
 
 /**
  * An answer with `found: false`. `cancelled` and `deleted` are statements if the tombstone names
- * this booking, this organization and that status; every other reason changes nothing (invariants
- * 6 and 7). Throws a permanent `source_contradiction` if it names anything else.
+ * this booking, this organization and that status (rule: cancelling takes a positive statement);
+ * every other reason changes nothing. Throws a permanent `source_contradiction` if the tombstone
+ * names anything else.
  */
 export function decodeTombstone(frame: JsonObject, question: SingleQuestion): SingleAnswer {
   const reason = typeof frame["reason"] === "string" ? frame["reason"].trim().toLowerCase() : "";
@@ -33,7 +34,7 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
     throw contradiction(
       "tombstone_status",
       "tombstone.source_status",
-      `The reason is ${reason}, the tombstone's status is another`,
+      `The reason is ${reason}, but the tombstone has another status`,
     );
   }
   const booking: Snapshot["booking"] = reason === "cancelled"
@@ -61,7 +62,7 @@ function seal(draft: Omit<Snapshot, "content_hash">): Snapshot {
   } catch (error) {
     if (!(error instanceof BookingRefusal)) throw error;
     const { code, field, message } = error;
-    throw new SourceError("source_invalid", `EventFlow's tombstone cannot be taken: ${message}`, {
+    throw new SourceError("source_invalid", `EventFlow's tombstone cannot be used: ${message}`, {
       details: [{ code, field, message }],
     });
   }

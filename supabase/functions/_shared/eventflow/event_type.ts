@@ -1,4 +1,4 @@
-/** The events that EventFlow is known to send. */
+/** The event types that EventFlow is known to send. */
 const KNOWN = new Set(["created", "updated", "cancelled", "confirmed", "offer"]);
 const MAX_LENGTH = 200;
 
@@ -6,14 +6,14 @@ const MAX_LENGTH = 200;
 export interface EventType {
   /** Null if the sender named none. */
   readonly eventType: string | null;
-  /** False for a value that we do not know: kept and logged, never refused. */
+  /** False for an unknown value, which is kept and logged, never refused. */
   readonly known: boolean;
 }
 
 /**
- * Takes `created`, `booking.created` and `booking_created` as one; keeps anything else as it is,
- * cut at 200 characters, and a value that is no string as its JSON. The type never decides what is
- * done: the fetched booking does.
+ * Reads `created`, `booking.created` and `booking_created` as the same type. Anything else is kept
+ * verbatim, cut at 200 characters; a value that is not a string is kept as JSON. The type never
+ * decides what we do: the fetched booking does.
  */
 export function normalizeEventType(value: unknown): EventType {
   if (value === undefined || value === null || value === "") {

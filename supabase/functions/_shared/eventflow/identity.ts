@@ -9,12 +9,12 @@ export interface SingleQuestion {
   readonly fetchedAt: string;
 }
 
-/** Whether two uuids are the same: their letters' case does not count (RFC 9562 §4). */
+/** Whether two uuids are the same, ignoring case (RFC 9562 §4). */
 export function isSameUuid(a: string, b: string): boolean {
   return a === b || a.trim().toLowerCase() === b.trim().toLowerCase();
 }
 
-/** Whether an id in an answer is the one asked for: as text, or as a uuid. */
+/** Whether an id in an answer is the one that was asked for; uuids ignore case. */
 export function isSameId(a: string, b: string): boolean {
   return a === b || (isUuid(a) && isUuid(b) && isSameUuid(a, b));
 }

@@ -20,7 +20,7 @@ import { createPacer } from "./pacer.ts";
 /** Bookings per page; Headout sends no more, whatever is asked for. */
 export const HEADOUT_PAGE_LIMIT = 20;
 
-/** Rows of a page that the next one repeats: rows shift while paging. */
+/** Rows of a page that the next one repeats, since rows shift while we page. */
 export const HEADOUT_PAGE_OVERLAP = 2;
 
 /** Settings of `createHeadoutClient()`; all times in milliseconds, sizes in bytes. */
@@ -40,21 +40,21 @@ export interface HeadoutClientOptions {
   readonly singleTimeoutMs?: number;
   /** For a page and all of its attempts. */
   readonly pageTimeoutMs?: number;
-  /** Further attempts of a single read: none, since the inbox tries again. */
+  /** Further attempts of a single read. Default none, since the inbox tries again. */
   readonly singleRetries?: number;
   /** Further attempts of a page. */
   readonly pageRetries?: number;
-  /** Longest pause before a further attempt; a source that asks for more gets an error. */
+  /** Longest pause before a further attempt; if the source asks for more, the read fails. */
   readonly maxRetryDelayMs?: number;
   readonly maxBytes?: number;
-  /** Least time between two requests: 90 a minute must not be reached. */
+  /** Least time between two requests; Headout refuses 90 a minute. */
   readonly minIntervalMs?: number;
 }
 
 /**
- * Headout as a source of bookings, the arbiter where its events disagree. 400, 403 and 404 on a
- * single read are `absent` with the reason `cannot_be_confirmed`, never a cancellation
- * (rule: absence is not a statement). Requests of one client keep their distance. Throws `SourceError` only.
+ * Headout as a source of bookings, which decides where its events disagree. 400, 403 and 404 on a
+ * single read are `absent` with the reason `cannot_be_confirmed`, never a cancellation (rule:
+ * absence is not a statement). Requests of one client are spaced out. Throws only `SourceError`.
  */
 export function createHeadoutClient(options: HeadoutClientOptions): BookingSource {
   const {

@@ -71,7 +71,7 @@ Deno.test("readSingle() takes a 404 with a body for one that cannot be confirmed
   }
 });
 
-Deno.test("readSingle() takes a refusal with a huge reason for a passing one", async () => {
+Deno.test("readSingle() takes a refusal with a huge reason for a temporary one", async () => {
   const { client } = setUp([() => new Response("x".repeat(100_000), { status: 404 })]);
   await assert.rejects(client.readSingle(single), { code: "source_unavailable", retryable: true });
 });

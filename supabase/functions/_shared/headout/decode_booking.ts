@@ -25,15 +25,14 @@ import { readDates } from "./dates.ts";
 import { readGuests } from "./guests.ts";
 import { readTickets } from "./tickets.ts";
 
-/** A decoded booking, or the name of the field for which it was refused. */
+/** A decoded booking, or why it was refused. */
 export type DecodedBooking =
   | { readonly ok: true; readonly snapshot: Snapshot }
   | { readonly ok: false; readonly invalid: InvalidBooking };
 
 /**
- * One booking of Headout's as a snapshot (domain/headout.md, "Bookings"). It has no revision, so it
- * is dated by its read. Fields that are not mapped are kept in `extra`. Never throws: a booking
- * that cannot be taken is refused by name (invariant 12).
+ * One of Headout's bookings as a snapshot. It has no revision, so it is dated by its read. Unmapped
+ * fields go to `extra`. It does not throw for a bad booking; it returns why it was refused.
  */
 export function decodeBooking(
   raw: unknown,
@@ -41,7 +40,7 @@ export function decodeBooking(
 ): DecodedBooking {
   const externalId = readBookingId(raw);
   try {
-    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is no object");
+    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is not an object");
     return { ok: true, snapshot: decode(raw, externalId, context.fetchedAt) };
   } catch (error) {
     if (!(error instanceof BookingRefusal)) throw error;
@@ -51,7 +50,7 @@ export function decodeBooking(
   }
 }
 
-/** A booking's id as text: an integer in the webhook, text in the API (compare as text). */
+/** The id of a booking as text; the webhook sends an integer and the API text. */
 export function readBookingId(raw: unknown): string | undefined {
   if (!isJsonObject(raw) || !Object.hasOwn(raw, "bookingId")) return undefined;
   const value = raw["bookingId"];
@@ -103,7 +102,7 @@ function readStatus(reading: Reading, booking: SnapshotBooking): void {
     reading.warnings.push({
       field: "status",
       code: "unknown_status",
-      message: "The status is a word that we don't know; ours stays",
+      message: "The status is not one that we know; ours stays as it is",
     });
   }
 }

@@ -1,9 +1,9 @@
 const LOCAL = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?:Z|[+-]\d\d:?\d\d)?$/i;
 
 /**
- * Headout's `eventTimestamp` as local text that compares like the instants it stands for: without a
- * zone, with seconds, its fraction without trailing zeros. Undefined for what is no ISO 8601 local
- * date-time that exists.
+ * Headout's `eventTimestamp` as local text whose order is the order in time: without a zone, with
+ * seconds, the fraction without trailing zeros. Undefined unless it is an ISO 8601 local date-time
+ * that exists.
  *
  * @example
  * ```ts
@@ -16,7 +16,7 @@ export function normalizeEventTimestamp(text: string): string | undefined {
   if (day === undefined || minute === undefined) return undefined;
   const local = `${day}T${minute}:${second}`;
   const instant = new Date(`${local}Z`);
-  // Date rolls over what does not exist, such as 30 February or 24:00.
+  // Date turns 30 February or 24:00 into the day after instead of failing.
   if (Number.isNaN(instant.getTime()) || instant.toISOString().slice(0, 19) !== local) {
     return undefined;
   }

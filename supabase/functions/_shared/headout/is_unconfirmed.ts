@@ -2,9 +2,10 @@ import { readText } from "../read_stream.ts";
 import { parseRetryAfter } from "../source/source_response.ts";
 import { within } from "../within.ts";
 
-// CAL_1000: our key is bad. CAL_1405, CAL_1802: temporary. None of them is about the booking.
+// CAL_1000: our key is bad. CAL_1405, CAL_1802: temporary. None of them says anything about the
+// booking.
 const NOT_ABOUT_THE_BOOKING = /CAL_(?:1000|1405|1802)\b/;
-/** A reason is a few hundred bytes; anything larger is no answer of Headout's API. */
+/** A reason is a few hundred bytes; anything larger is not from Headout's API. */
 const MAX_BYTES = 65_536;
 const TIMEOUT_MS = 1_000;
 

@@ -1,6 +1,6 @@
 import { monotonicNow, type Sleep, sleepFor } from "../clock.ts";
 
-/** How a pacer paces; all times in milliseconds. */
+/** Settings of a pacer; all times in milliseconds. */
 export interface PacerOptions {
   readonly minIntervalMs: number;
   /** Default `monotonicNow`. */
@@ -9,10 +9,9 @@ export interface PacerOptions {
 }
 
 /**
- * A function that resolves when the next request may be sent: never two within `minIntervalMs`, in
- * the order of the calls. A turn is only given to who is at the head of the queue and still wants
- * it; who gives up leaves at once and costs the others nothing. It holds for one process; several
- * together rely on 429.
+ * Makes a function that resolves when the next request may be sent: in the order of the calls, and
+ * never two within `minIntervalMs`. A caller that gives up leaves the queue at once and does not
+ * use up a turn. The limit holds for one process; several processes rely on 429.
  */
 export function createPacer(options: PacerOptions): (signal?: AbortSignal) => Promise<void> {
   const { minIntervalMs, now = monotonicNow, sleep = sleepFor } = options;
@@ -21,7 +20,7 @@ export function createPacer(options: PacerOptions): (signal?: AbortSignal) => Pr
   return (signal) => {
     const turn = queue.then(async () => {
       signal?.throwIfAborted();
-      const wait = Math.ceil(free - now()); // timers cut fractions off, which would be too early
+      const wait = Math.ceil(free - now()); // timers drop fractions, which would be too early
       if (wait > 0) await sleep(wait, signal);
       free = Math.max(free, now()) + minIntervalMs;
     });
@@ -30,7 +29,7 @@ export function createPacer(options: PacerOptions): (signal?: AbortSignal) => Pr
   };
 }
 
-/** Rejects with the signal's reason without waiting for the head of the queue to be reached. */
+/** Rejects with the signal's reason at once, wherever the caller is in the queue. */
 function orAborted(turn: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);

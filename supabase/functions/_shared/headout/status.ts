@@ -1,6 +1,6 @@
 import { type BookingStatus, normalizeStatusWord } from "../booking/status.ts";
 
-/** Headout's status words as its webhook and its API send them. */
+/** Headout's status words, as its webhook and its API send them. */
 export const HEADOUT_STATUSES = [
   "UNCAPTURED",
   "PENDING",

@@ -88,7 +88,7 @@ Deno.test("createJwtVerifier() looks unknown keys up once a second, all of them 
   assert.deepEqual([calls(), slept()], [5, 4_000]);
 });
 
-Deno.test("createJwtVerifier() lets a known key on while an unknown one waits", async () => {
+Deno.test("createJwtVerifier() accepts a known key while an unknown one waits", async () => {
   let wake = () => {};
   const verify = createJwtVerifier({
     jwks: URL_OF_KEYS,
@@ -114,7 +114,7 @@ Deno.test("createJwtVerifier() lets a known key on while an unknown one waits", 
   assert.equal(await unknown, undefined);
 });
 
-Deno.test("createJwtVerifier() calls no unknown key wrong that it cannot look up", async () => {
+Deno.test("createJwtVerifier() does not call a key wrong that it cannot look up", async () => {
   let down = false;
   const { verify } = publish(() =>
     down ? new Response("no", { status: 500 }) : Response.json(KEYS)
@@ -141,7 +141,7 @@ for (
   });
 }
 
-Deno.test("createJwtVerifier() fetches nothing for what is no token of a listed algorithm", async () => {
+Deno.test("createJwtVerifier() fetches nothing for a token of another algorithm", async () => {
   const { verify, calls } = publish(() => Response.json(KEYS));
   const hs256 = await new SignJWT({}).setProtectedHeader({ alg: "HS256" })
     .sign(new Uint8Array(32));

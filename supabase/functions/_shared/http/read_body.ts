@@ -14,9 +14,9 @@ export interface ReadBodyOptions {
 }
 
 /**
- * Reads a request's body as bytes and never holds more than `maxBytes` of it: 413
- * `body_too_large` by its `Content-Length` or as soon as the stream has passed the bound, 408
- * `request_timeout` when it does not end in time.
+ * The body of a request as bytes, never more than `maxBytes` of it. Throws 413 `body_too_large` by
+ * its `Content-Length` or as soon as the stream exceeds the limit, 408 `request_timeout` if it does
+ * not end in time.
  */
 export async function readBody(
   request: Request,

@@ -1,6 +1,6 @@
 import { AnswerError } from "../errors.ts";
 
-/** Browsers may call with any origin: the credential decides, no cookie is ever read. */
+/** Any origin may call, since only the credential decides and cookies are never read. */
 export const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "POST, OPTIONS",
@@ -10,7 +10,7 @@ export const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-max-age": "86400",
 };
 
-/** A JSON response that no cache keeps; it ends its line, so that a terminal shows it as one. */
+/** A JSON response that is never cached. It ends with a line feed for terminals. */
 export function respondJson(
   status: number,
   body: unknown,
@@ -23,8 +23,8 @@ export function respondJson(
 }
 
 /**
- * The one funnel from error to response. What is not an {@linkcode AnswerError}
- * answers 500 `internal_error` without a word of why; the log has it under the request id.
+ * Turns every error into a response. Anything but an {@linkcode AnswerError} answers 500
+ * `internal_error` without saying why; the log has it under the request id.
  */
 export function respondError(error: unknown, requestId: string): Response {
   const known = error instanceof AnswerError ? error : new AnswerError(

@@ -56,7 +56,7 @@ Deno.test("serveCall() answers an AnswerError as the contract's error", async ()
   assert.equal(log.lines[0]?.["code"], "sync_paused");
 });
 
-Deno.test("serveCall() says nothing of an unknown error but in the log", async () => {
+Deno.test("serveCall() shows an unknown error only in the log", async () => {
   for (const error of [new RangeError("inner detail"), "a string", null]) {
     const { handler, log } = build(() => Promise.reject(error));
     const response = await handler(post({}));
@@ -109,7 +109,7 @@ Deno.test("serveCall() logs what caused an answer, without its message", async (
   assert.doesNotMatch(JSON.stringify(log.lines), /private/);
 });
 
-Deno.test("serveCall() measures by a clock that nobody sets", async () => {
+Deno.test("serveCall() measures by the monotonic clock", async () => {
   await withWallClock(async (step) => {
     const log = captureLog();
     const handler = serveCall(() => {

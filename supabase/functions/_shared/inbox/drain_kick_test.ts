@@ -30,7 +30,7 @@ Deno.test("createDrainKick() drains once, two seconds after the last of several"
   assert.deepEqual(drainedAt, [4_000]);
 });
 
-Deno.test("createDrainKick() is put off by a burst for fifteen seconds at most", async () => {
+Deno.test("createDrainKick() is delayed by a burst for fifteen seconds at most", async () => {
   const { kick, drainedAt, settled } = build((_, again) => again());
   kick();
   await settled();
@@ -81,7 +81,7 @@ function buildSlow() {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-Deno.test("createDrainKick() has one drain follow for all kicks during one, never two at once", async () => {
+Deno.test("createDrainKick() drains once more for all kicks during a drain, never twice at once", async () => {
   const { kick, ends, drainedAt, mostAtOnce, settled } = buildSlow();
   kick();
   while (drainedAt.length === 0) await pause(5);

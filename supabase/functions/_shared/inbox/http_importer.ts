@@ -4,7 +4,7 @@ import { within } from "../within.ts";
 import { DELIVERY_STATUSES } from "./inbox.ts";
 import { type ImportAnswer, type Importer, ImporterUnavailable } from "./importer.ts";
 
-/** Where import-bookings is and what opens it. */
+/** Where import-bookings is, and its key. */
 export interface HttpImporterOptions {
   readonly supabaseUrl: URL;
   readonly serviceKey: string;
@@ -32,15 +32,15 @@ const answerSchema = z.discriminatedUnion("success", [
   }).exactOptional(),
 }));
 
-/** The answer of a drain that would get on at once if it were asked again. */
+/** The answer of a drain that has more to do right away. */
 const drainedSchema = z.object({ success: z.literal(true), next: z.object({}) });
 
-/** Drains in a row; what a burst leaves behind is more than the platform lets one call do. */
+/** Drains in a row; a burst leaves more work than the platform allows in one call. */
 const DRAIN_CALLS = 10;
-/** When the platform ends a request; an answer that has not come by then never comes. */
+/** When the platform ends a request; no answer comes after that. */
 const DRAIN_TIMEOUT_MS = 150_000;
 
-/** Calls import-bookings over HTTP, so that the import has a worker and CPU time of its own. */
+/** Calls import-bookings over HTTP, so that the import gets its own worker and CPU time. */
 export function createHttpImporter(options: HttpImporterOptions): Importer {
   const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = options;
   const url = new URL("functions/v1/import-bookings", withSlash(options.supabaseUrl));

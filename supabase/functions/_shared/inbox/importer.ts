@@ -8,11 +8,11 @@ export interface ImportTask {
   readonly organizationId: string;
   readonly deliveryId: string;
   readonly leaseToken: string | null;
-  /** Passed on as `x-request-id`, so that one id finds both functions' log lines. */
+  /** Passed on as `x-request-id`, so that one id finds the log lines of both functions. */
   readonly requestId: string;
 }
 
-/** What import-bookings answered: its JSON as it is; `delivery` if it got that far. */
+/** The JSON that import-bookings answered; `delivery` is absent if it did not get that far. */
 export type ImportAnswer =
   & (
     | { readonly success: true; readonly outcome: string; readonly changes: unknown }
@@ -20,19 +20,19 @@ export type ImportAnswer =
   )
   & { readonly delivery?: DeliveryState };
 
-/** The port to import-bookings: one call, no retry, since the inbox is what retries. */
+/** The port to import-bookings. It does not retry, since the inbox does. */
 export interface Importer {
   /** Throws {@linkcode ImporterUnavailable}, or the signal's reason when aborted. */
   readonly importBooking: (task: ImportTask, signal: AbortSignal) => Promise<ImportAnswer>;
-  /** Has due deliveries processed; returns when that has ended or takes too long, never throws. */
+  /** Has due deliveries processed. Returns when that has ended or takes too long; never throws. */
   readonly drain: () => Promise<void>;
 }
 
-/** The call could not be made, or what came back is no answer of import-bookings. */
+/** The call failed, or the response is not an answer of import-bookings. */
 export class ImporterUnavailable extends Error {
   override readonly name = "ImporterUnavailable";
   readonly code = "import_unavailable";
-  /** Status of the answer, 0 without one. */
+  /** HTTP status of the response; 0 if there was none. */
   readonly status: number;
   /** Milliseconds that the platform asked us to wait. */
   readonly retryAfterMs: number | undefined;

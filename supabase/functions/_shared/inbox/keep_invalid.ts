@@ -8,17 +8,17 @@ export interface InvalidDelivery {
   readonly function: string;
   readonly source: BookingSourceName;
   readonly organizationId: string | null;
-  /** The booking that it names all the same, if it does. */
+  /** The booking that it names; null if none can be read. */
   readonly externalId: string | null;
   readonly headers: StoredJson;
   readonly body: StoredJson;
-  /** What its sender is told. */
+  /** What the sender is told. */
   readonly error: AnswerError;
 }
 
 /**
- * Keeps a delivery as `invalid` with the reason (design §9), within `milliseconds`. It never has a
- * dedupe key: the sender's corrected repetition must not be taken for this one.
+ * Stores a delivery as `invalid` with the reason, within `milliseconds`. It gets no dedupe key, so
+ * that a corrected repetition does not count as a duplicate.
  */
 export async function keepInvalid(
   inbox: Pick<Inbox, "receiveDelivery">,

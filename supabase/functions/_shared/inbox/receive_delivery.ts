@@ -12,7 +12,7 @@ export interface ReceiveDeliveryDeps extends InlineImportDeps {
   readonly slots: Slots;
 }
 
-/** A valid delivery, and by when its sender wants an answer. */
+/** A valid delivery, and when its sender needs an answer. */
 export interface ReceiveTask {
   readonly delivery: NewDelivery & { readonly externalId: string; readonly organizationId: string };
   readonly requestId: string;
@@ -20,7 +20,10 @@ export interface ReceiveTask {
   readonly deadline: number;
 }
 
-/** A stored delivery and what became of it; of a duplicate both are the original's (invariant 2). */
+/**
+ * A stored delivery and its result. For a duplicate both are the original's (rule: same event, one
+ * effect).
+ */
 export type ReceiveAnswer =
   | { readonly kind: "unknown_organization"; readonly deliveryId: string }
   | {
@@ -31,9 +34,9 @@ export type ReceiveAnswer =
   };
 
 /**
- * Stores a delivery and, if it is ours to process now, has it imported (invariant 1: nothing is
- * answered before it is stored). Without a free place it is only stored, for drain. Throws `DatabaseUnavailable` when it could not be stored, and 503
- * `not_configured` when no connection takes it.
+ * Stores a delivery and then imports it if it was claimed (rule: stored before acknowledged).
+ * Without a free slot it is only stored and left to drain. Throws `DatabaseUnavailable` if it could
+ * not be stored, and 503 `not_configured` if no connection takes it.
  */
 export async function receiveDelivery(
   deps: ReceiveDeliveryDeps,

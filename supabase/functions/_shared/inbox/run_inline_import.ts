@@ -17,30 +17,30 @@ export interface InlineImportDeps {
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
-  /** How long a delivery may take in all, in milliseconds. */
+  /** How long a delivery may take in total, in milliseconds. */
   readonly budgetMs: number;
 }
 
 /** How long after the deadline a delivery may still be given back, in milliseconds. */
 const GRACE_MS = 800;
 
-/** With less time than this left an import is not begun: it would only cost an attempt. */
+/** An import with less time left than this is not started, since it would only cost an attempt. */
 const LEAST_MS = 500;
 
-/** Why it is tried again, where the error's code says it in other words than the inbox does. */
+/** The inbox's word for a reason where the error's code is a different one. */
 const REASONS = new Map([["sync_paused", "paused"], ["lease_lost", "busy"]]);
 
 /**
- * Has a claimed delivery imported before `deadline` (milliseconds of `now()`) and never throws:
- * what could not be done in time goes back to the inbox, and if even that fails the lease ends by
- * itself (invariant 11). What there is no time to begin with goes back untried.
+ * Imports a claimed delivery before `deadline` (milliseconds of `now()`) and never throws. A
+ * delivery that is not finished in time goes back to the inbox; if even that fails, its lease
+ * expires (rule: work is bounded and resumes). If there is no time to start, it goes back untried.
  */
 export async function runInlineImport(
   deps: InlineImportDeps,
   task: ImportTask,
   deadline: number,
 ): Promise<SyncResult> {
-  // A budget that is small itself, 100 ms at least, must still leave room to import at all.
+  // Even the smallest budget, 100 ms, must leave room for an import.
   const least = Math.min(LEAST_MS, deps.budgetMs / 4);
   if (deadline - deps.now() < least) {
     return await giveBack(deps, task, deadline, { code: "budget_exceeded", untried: true });
@@ -62,7 +62,7 @@ export async function runInlineImport(
   }
 }
 
-/** Gives a claimed delivery back that nothing was tried for, which costs no attempt; drain takes it. */
+/** Gives back a claimed delivery that was not tried, which costs no attempt. Drain takes it. */
 export async function returnUntried(
   deps: Pick<InlineImportDeps, "inbox" | "log">,
   task: ImportTask,
@@ -88,7 +88,7 @@ async function conclude(
   if (answer.success) return { outcome: answer.outcome, changes: answer.changes };
   const { error, delivery } = answer;
   const reason = REASONS.get(error.code) ?? error.code;
-  // The state of the delivery decides, not the error: what is open will be done again by us.
+  // The state of the delivery decides, not the error: if it is open, we will try again.
   if (delivery?.status === "pending" || delivery?.status === "processing") {
     return deferredFor(reason, delivery.next_attempt_at);
   }
@@ -104,7 +104,7 @@ async function giveBack(
   why: {
     readonly code: string;
     readonly retryAfterMs?: number | undefined;
-    /** It was not begun, which costs no attempt. */
+    /** It was not started, which costs no attempt. */
     readonly untried?: boolean;
   },
 ): Promise<SyncResult> {

@@ -21,7 +21,7 @@ export type DeliveryState = {
  */
 export type SyncResult = EndedSync | DeferredSync;
 
-/** Over for good: `created` … `held`, or with an error `not_found`, `contradiction` or `dead`. */
+/** Ended for good: `created` to `held`, or with an error `not_found`, `contradiction` or `dead`. */
 export type EndedSync = {
   readonly outcome: string;
   readonly changes?: unknown;

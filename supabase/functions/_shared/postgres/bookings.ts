@@ -3,7 +3,10 @@ import type { BookingStore, Verdict } from "../sync/booking_store.ts";
 import { callRows } from "./call.ts";
 import type { CallRpc } from "./client.ts";
 
-/** PostgREST's max_rows: beyond it the verdicts, one per snapshot, would be cut off in silence. */
+/**
+ * PostgREST's max_rows: it would silently drop verdicts beyond that (incident: a list cut at 1,000
+ * rows).
+ */
 const MAX_SNAPSHOTS = 1_000;
 
 /** A row of `apply_snapshots` and of `checkpoint_run`. */

@@ -26,7 +26,7 @@ export interface AskSourceOptions {
   /** The clock, in milliseconds since the epoch. */
   readonly now: () => number;
   readonly fetch: typeof globalThis.fetch;
-  /** Sees each answer before its body is closed, if it is no success. */
+  /** Sees each response before the body of a failed one is closed. */
   readonly onAnswer?: ((response: Response) => Promise<void>) | undefined;
 }
 
@@ -42,9 +42,9 @@ export interface SourceReply {
 }
 
 /**
- * One read from a source within its time and size. It follows no redirect, since the credential
- * would go with it. Throws `SourceError` for everything but JSON with a success status, and the
- * signal's reason if the caller ended it.
+ * Reads once from a source, within limits of time and size. It follows no redirect, since the
+ * credential would go with it. Throws `SourceError` for anything but JSON with a success status,
+ * and the signal's reason if the caller aborted it.
  */
 export async function askSource(options: AskSourceOptions): Promise<SourceReply> {
   const { source, credential, maxBytes, timeoutMs, now } = options;
@@ -98,12 +98,12 @@ function responseOf(error: unknown): Response | undefined {
 }
 
 /**
- * An answer that is no success, by its status and headers alone; a success as it is. The HTTP client
- * would wait for such a body, which may never end, before it looks at `Retry-After`.
+ * A failed response without its body; a success unchanged. The HTTP client would read such a body,
+ * which may never end, before it looks at `Retry-After`.
  */
 export function withoutBody(response: Response): Response {
   const { ok, status, statusText, headers } = response;
-  if (ok || status < 200) return response; // a network error has the status 0 and no body
+  if (ok || status < 200) return response; // a network error has status 0 and no body
   response.body?.cancel().catch(() => {}); // already closed if it was read
   return new Response(null, { status, statusText, headers });
 }

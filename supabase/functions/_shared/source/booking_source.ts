@@ -4,7 +4,7 @@ import type { BookingSourceName } from "../booking/status.ts";
 /** Which booking to read. */
 export interface ReadSingleArgs {
   readonly externalId: string;
-  /** Uuid; an answer for another organization is a contradiction. */
+  /** Uuid. An answer for another organization is a contradiction. */
   readonly organizationId: string;
   readonly signal?: AbortSignal;
 }
@@ -46,7 +46,10 @@ export interface ReadPageArgs {
   readonly signal?: AbortSignal;
 }
 
-/** A booking of a page that was refused by name while the others landed (invariant 12). */
+/**
+ * A booking of a page that was refused while the others are applied (rule: one booking stops
+ * nothing).
+ */
 export interface InvalidBooking {
   /** Absent if the booking has no readable id. */
   readonly external_id?: string;
@@ -60,38 +63,43 @@ export interface InvalidBooking {
 export interface Page {
   readonly snapshots: readonly Snapshot[];
   readonly invalid: readonly InvalidBooking[];
-  /** Every id on the page that could be read, the refused ones too; for `guardPage`. */
+  /** Every readable id on the page, also of refused bookings; for `guardPage`. */
   readonly ids: readonly string[];
   /** Whether the source has no page after this one. */
   readonly last: boolean;
   /** The next page's cursor; absent on the last page. */
   readonly next?: number;
   /**
-   * Where a page after the last one would be, for a source that does not say in words where its
-   * list ends: a short page may be a hole.
+   * The cursor after the last page, for a source that does not say where its list ends: a short
+   * page may be a gap.
    */
   readonly probe?: number;
-  /** Bookings that were asked for; more than that on a page is the whole of a list without pages. */
+  /**
+   * Bookings that were asked for. A page with more of them is the whole list of a source without
+   * paging.
+   */
   readonly limit?: number;
   /**
-   * Ids of the rows right before this page as of this read; those of them that are not on the page
-   * itself have their snapshots here too. Rows shift while paging: if none of them was on the page
-   * before, something lies between the two.
+   * Ids of the rows right before this page at the time of this read. If they are not on the page
+   * itself, their snapshots are included. Rows shift while we page: if none of these was on the
+   * page before, something was missed in between.
    */
   readonly overlap?: readonly string[];
-  /** Bytes of the answers that made this page. */
+  /** Bytes of the answers behind this page. */
   readonly bytes?: number;
   /** Milliseconds that parsing and decoding them kept the processor busy. */
   readonly busyMs?: number;
 }
 
 /**
- * The port to a system that bookings come from. Both reads throw `SourceError` and nothing else
- * (an abort by `signal` throws the signal's reason), and make one HTTP request unless they retry.
+ * The port to a system that bookings come from. Both reads throw only `SourceError`, or the
+ * signal's reason when aborted.
  */
 export interface BookingSource {
   readonly name: BookingSourceName;
-  /** Rows that the next page shall repeat, where the cursor is an offset: rows shift meanwhile. */
+  /**
+   * Rows that the next page should repeat if the cursor is an offset, since rows shift meanwhile.
+   */
   readonly pageOverlap?: number;
   readSingle(args: ReadSingleArgs): Promise<SingleAnswer>;
   readPage(args: ReadPageArgs): Promise<Page>;

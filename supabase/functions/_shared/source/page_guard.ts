@@ -1,6 +1,9 @@
 import type { Page } from "./booking_source.ts";
 
-/** Whether a run reads on after a page, and if not, why; `fresh` are the ids not seen before. */
+/**
+ * Whether a run continues after a page, and if not, why. `fresh` are the ids that were not seen
+ * before.
+ */
 export type PageVerdict =
   | { readonly proceed: true; readonly next: number; readonly fresh: readonly string[] }
   | {
@@ -10,10 +13,9 @@ export type PageVerdict =
   };
 
 /**
- * Decides after each page whether to read the next: stop at a short page, at an empty one and at a
- * page whose ids were all seen before, since a server that ignores `page` must not loop us for
- * ever (domain/eventflow.md). Pure: the caller adds `fresh` to `seen`. A page without one readable
- * id brings nothing new.
+ * Decides after each page whether to read the next. It stops at a short page, at an empty one, and
+ * at one whose ids have all been seen, since a server may ignore the page number and send the same
+ * page for ever. A page without readable ids brings nothing new. The caller adds `fresh` to `seen`.
  *
  * @example
  * ```ts

@@ -7,20 +7,23 @@ import {
 } from "../booking/snapshot.ts";
 
 /**
- * One object of a source while it is being decoded: which of its fields have been taken, and what
- * could not be taken as it stood. What nobody takes is kept verbatim (invariant 16).
+ * One object of a source while it is being decoded: which fields have been read, and which could
+ * not be used. Fields that are not read are kept verbatim (rule: unknown fields are kept).
  */
 export interface Reading {
   readonly source: JsonObject;
   /** Prefix of field names in warnings, such as `products[3].`; empty at the top. */
   readonly at: string;
-  /** Names (`title`) and paths (`client.name`) that were taken. */
+  /** Names (`title`) and paths (`client.name`) that have been read. */
   readonly used: Set<string>;
   /** Shared by all readings of one booking. */
   readonly warnings: SnapshotWarning[];
 }
 
-/** What a field says: a value, null (cleared), or `undefined` (no statement; invariant 6). */
+/**
+ * What a field says: a value, null (clear it), or `undefined` (nothing; rule: absence is not a
+ * statement).
+ */
 export type Stated<T> = T | null | undefined;
 
 /** A reading of `source`; `warnings` is the booking's list. */
@@ -32,7 +35,7 @@ export function createReading(
   return { source, at, used: new Set(), warnings };
 }
 
-/** Notes that `field` could not be taken as it stood. */
+/** Adds a warning that `field` could not be used as it was sent. */
 export function warn(reading: Reading, field: string, code: string, message: string): void {
   reading.warnings.push({ field: reading.at + field, code, message });
 }
@@ -46,8 +49,8 @@ export function valueAt(source: JsonObject, path: string): unknown {
 }
 
 /**
- * The first of `names` that is present, also if it is null: of alternates the first present wins.
- * Later ones that say nothing else are taken too; the others stay for `extra`.
+ * The first of `names` that is present, even if it is null. Later names that say the same or
+ * nothing count as read too; the others go to `extra`.
  */
 export function pick(
   reading: Reading,
@@ -67,7 +70,7 @@ export function pick(
   return found;
 }
 
-/** Text as it was sent; a number is taken as its digits, anything else is warned of. */
+/** Text as it was sent. A number becomes its digits; anything else is left out with a warning. */
 export function readText(reading: Reading, names: readonly string[]): Stated<string> {
   const found = pick(reading, names);
   if (found === undefined || found.value === null) return found === undefined ? undefined : null;
@@ -77,8 +80,8 @@ export function readText(reading: Reading, names: readonly string[]): Stated<str
 }
 
 /**
- * A number, also as decimal digits in text. A number that no column can hold refuses the booking:
- * leaving it out would keep an older one as if it still stood.
+ * A number, also as decimal digits in text; anything else is left out with a warning. A number that
+ * no column can hold refuses the booking, since leaving it out would keep an outdated one.
  */
 export function readNumber(reading: Reading, names: readonly string[]): Stated<number> {
   const found = pick(reading, names);
@@ -94,13 +97,13 @@ export function readNumber(reading: Reading, names: readonly string[]): Stated<n
     throw new BookingRefusal(
       "unstorable_number",
       reading.at + name,
-      `The number is beyond ${SNAPSHOT_LIMITS.amount}`,
+      `The number exceeds ${SNAPSHOT_LIMITS.amount}`,
     );
   }
   return number === 0 ? 0 : number;
 }
 
-/** A real boolean; anything else is no statement and is warned of. */
+/** A real boolean; anything else is left out with a warning. */
 export function readFlag(reading: Reading, names: readonly string[]): Stated<boolean> {
   const found = pick(reading, names);
   if (found === undefined || found.value === null) return found === undefined ? undefined : null;
@@ -109,8 +112,8 @@ export function readFlag(reading: Reading, names: readonly string[]): Stated<boo
 }
 
 /**
- * A list; `undefined` if it is absent. Anything else, null too, is no statement: a list that is not
- * there is not an empty one (invariant 6). It is warned of.
+ * A list; `undefined` if it is absent. Anything else, also null, is left out with a warning: a
+ * missing list is not an empty one (rule: absence is not a statement).
  */
 export function readList(reading: Reading, name: string): readonly unknown[] | undefined {
   const found = pick(reading, [name]);
@@ -118,11 +121,11 @@ export function readList(reading: Reading, name: string): readonly unknown[] | u
     return found?.value as unknown[] | undefined;
   }
   if (found.value !== null) return refuseField(reading, name, "invalid_list", "must be a list");
-  warn(reading, name, "null_list", `${name} is null, which states no list; it was not taken`);
+  warn(reading, name, "null_list", `${name} is null, which is not a list; it was ignored`);
   return undefined;
 }
 
-/** Everything in a reading that nobody took, verbatim; `undefined` if nothing is left. */
+/** All fields that were not read, verbatim; `undefined` if there are none. */
 export function remainder(reading: Reading): JsonObject | undefined {
   const rest: JsonObject = {};
   let any = false;
@@ -137,7 +140,7 @@ export function remainder(reading: Reading): JsonObject | undefined {
   return any ? rest : undefined;
 }
 
-/** Sets an own property, also one named `__proto__`, which an assignment would lose. */
+/** Sets an own property, also `__proto__`, which an assignment would lose. */
 export function setOwn(target: JsonObject, key: string, value: unknown): void {
   if (key !== "__proto__") {
     target[key] = value;
@@ -147,7 +150,7 @@ export function setOwn(target: JsonObject, key: string, value: unknown): void {
   Object.defineProperty(target, key, own);
 }
 
-/** Sets `key` unless there is no statement. */
+/** Sets `key` unless `value` is undefined. */
 export function setStated<T extends object, K extends keyof T>(
   target: T,
   key: K,
@@ -171,6 +174,6 @@ function untaken(reading: Reading, key: string, value: JsonObject): JsonObject |
 
 function refuseField(reading: Reading, name: string, code: string, rule: string): undefined {
   reading.used.delete(name);
-  warn(reading, name, code, `${name} ${rule}; it was not taken`);
+  warn(reading, name, code, `${name} ${rule}; it was ignored`);
   return undefined;
 }

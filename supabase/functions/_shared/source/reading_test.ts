@@ -48,7 +48,7 @@ Deno.test("readList() takes a list only, and null is none", () => {
   for (const a of [null, {}, "x"]) assert.equal(readList(reading({ a }), "a"), undefined);
 });
 
-Deno.test("what is not taken is warned of by its whole name and kept", () => {
+Deno.test("an unusable field is warned of by its full name and kept", () => {
   const row = reading({ a: {}, b: "x" });
   readText(row, ["a"]);
   readFlag(row, ["b"]);
@@ -57,7 +57,7 @@ Deno.test("what is not taken is warned of by its whole name and kept", () => {
   assert.deepEqual(remainder(row), { a: {}, b: "x" });
 });
 
-Deno.test("remainder() keeps verbatim what nobody took, within objects too", () => {
+Deno.test("remainder() keeps unread fields verbatim, also in objects", () => {
   const source = JSON.parse('{"a":1,"c":{"d":1,"__proto__":2},"__proto__":{"x":1},"e":{"f":1}}');
   const row = reading(source);
   pick(row, ["a"]);

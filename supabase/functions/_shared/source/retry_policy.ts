@@ -1,6 +1,6 @@
 import { parseRetryAfter } from "./source_response.ts";
 
-/** How an HTTP client tries a read again; ky's `retry` option. */
+/** How the HTTP client retries a read; ky's `retry` option. */
 export interface RetryPolicy {
   readonly limit: number;
   readonly methods: string[];
@@ -12,9 +12,9 @@ export interface RetryPolicy {
 }
 
 /**
- * Up to `limit` further attempts after a passing fault, with jitter, each at most `maxDelayMs`
- * later. Whoever asks us to wait for longer (`Retry-After`) is not asked again before that: the
- * read fails and says for how long. A header that states no time to come changes nothing.
+ * Up to `limit` further attempts after a temporary fault, with jitter, each at most `maxDelayMs`
+ * later. If the source asks for a longer pause (`Retry-After`), the read fails and says how long. A
+ * header that names no time in the future changes nothing.
  */
 export function retryPolicy(
   options: { readonly limit: number; readonly maxDelayMs: number; readonly now: () => number },
@@ -34,7 +34,7 @@ export function retryPolicy(
       const told = headers.get("retry-after");
       const wait = parseRetryAfter(told, now());
       if (wait !== undefined) return wait > maxDelayMs ? false : undefined;
-      // Left to the client, a 0 or a date that is over would mean "again at once".
+      // The client would take 0 or a date in the past for "again at once".
       return told !== null && statusCodes.includes(status) ? true : undefined;
     },
   };

@@ -1,4 +1,4 @@
-/** One thing that was wrong with a source's answer; safe to show to an operator. */
+/** One problem with a source's answer; safe to show to an operator. */
 export interface SourceErrorDetail {
   readonly code: string;
   readonly message: string;
@@ -6,9 +6,9 @@ export interface SourceErrorDetail {
 }
 
 /**
- * Stable codes of a failed read (design §4.3): `source_unavailable` is a passing fault,
- * `source_invalid` an answer that we cannot read, `source_contradiction` an answer that
- * contradicts itself or the question.
+ * Stable codes of a failed read. `source_unavailable`: a temporary fault. `source_invalid`: an
+ * answer that we cannot use. `source_contradiction`: an answer that contradicts itself or the
+ * question.
  */
 export type SourceErrorCode = "source_unavailable" | "source_invalid" | "source_contradiction";
 
@@ -23,9 +23,9 @@ export interface SourceErrorOptions {
 }
 
 /**
- * A read from a source that gave no statement. It never means cancelled, deleted or absent
- * (invariant 6). `retryable` says whether asking again can help. The message and the details carry
- * no secret and no content of the answer.
+ * A read that gave no statement. It never means cancelled, deleted or absent (rule: absence is not
+ * a statement). `retryable` says whether asking again can help. Message and details contain no
+ * secret and nothing from the answer.
  */
 export class SourceError extends Error {
   readonly code: SourceErrorCode;

@@ -7,16 +7,16 @@ export interface ReadSourceJsonOptions {
   readonly source: string;
   /** Bytes at which reading stops. */
   readonly maxBytes: number;
-  /** Ends the reading; the answer then counts as truncated. */
+  /** Ends the reading with its reason. */
   readonly signal?: AbortSignal;
-  /** Told the size of the whole answer, and how many milliseconds it took to parse it. */
+  /** Called with the bytes of the answer and the milliseconds that parsing it took. */
   readonly onRead?: (bytes: number, parseMs: number) => void;
 }
 
 /**
- * The JSON of a source's answer, read at most `maxBytes` long while it streams. Throws a retryable
- * `source_unavailable` for an empty, truncated or HTML body and for invalid JSON, since a source
- * recovers from these, and a permanent `source_invalid` for one that is too large.
+ * The JSON of a source's answer, at most `maxBytes` of it. Throws a retryable `source_unavailable`
+ * for an empty, truncated or HTML body and for invalid JSON, since sources recover from these, and
+ * a permanent `source_invalid` for a body that is too large.
  */
 export async function readSourceJson(
   response: Response,
@@ -39,8 +39,8 @@ export async function readSourceJson(
 }
 
 /**
- * The error for a source's HTTP status that is no statement. All are retryable: 408, 429 and 5xx
- * pass, 401 and 403 pass once `credential` is put right, a redirect once the URL is.
+ * The error for a source's failed HTTP status. All are retryable: 408, 429 and 5xx are temporary,
+ * 401 and 403 end once `credential` is corrected, a redirect once the URL is.
  */
 export function sourceErrorFromStatus(
   response: Response,
@@ -61,13 +61,13 @@ export function sourceErrorFromStatus(
   return unavailable(source, `http_${status}`, `answered with HTTP ${status}`, told);
 }
 
-/** `Date.parse` takes much for a date, such as `-5`; each form of RFC 9110 §5.6.7 begins like this. */
+/** `Date.parse` accepts too much, such as `-5`; every form of RFC 9110 §5.6.7 begins like this. */
 const HTTP_DATE = /^(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? /;
 
 /**
- * Milliseconds that a `Retry-After` header asks for (RFC 9110 §10.2.3), at most one hour. Only
- * whole seconds above zero and a date that is still to come are a statement: with any other we
- * would ask again at once, so it is undefined and the usual backoff counts.
+ * Milliseconds that a `Retry-After` header asks for (RFC 9110 §10.2.3), at most one hour. Undefined
+ * unless it is a positive number of whole seconds or a date in the future: anything else would mean
+ * to ask again at once, so the usual backoff applies.
  */
 export function parseRetryAfter(value: string | null, now: number): number | undefined {
   const text = value?.trim() ?? "";

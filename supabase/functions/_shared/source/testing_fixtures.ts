@@ -73,7 +73,7 @@ function read({ request }: Fixture, source: BookingSource): Promise<SingleAnswer
 }
 
 function assertAnswer(answer: SingleAnswer, expect: Expected): void {
-  // What is cancelled, deleted or found is told by the snapshot.
+  // The snapshot tells found, cancelled and deleted apart.
   assert.equal(answer.kind, expect.kind === "absent" ? "absent" : "stated");
   if (answer.kind === "absent") return assert.equal(answer.reason, expect.reason);
   assertSnapshot(answer.snapshot, expect.snapshot ?? {});

@@ -7,14 +7,14 @@ export interface SnapshotBatch {
   readonly organizationId: string;
   readonly source: BookingSourceName;
   readonly snapshots: readonly Snapshot[];
-  /** The delivery that asked for it; it is finished in the same transaction. */
+  /** The delivery that asked for it. It is finished in the same transaction. */
   readonly deliveryId?: string | null;
   readonly leaseToken?: string | null;
-  /** Several of them, when the batch stands for several; each is finished with its booking. */
+  /** The deliveries that asked for it, if there are several. Each is finished with its booking. */
   readonly deliveries?: readonly { readonly deliveryId: string; readonly leaseToken: string }[];
   /** Applies a snapshot even if it is no newer than what is stored. */
   readonly force?: boolean;
-  /** Takes the same path and rolls back. */
+  /** Does the same and rolls back. */
   readonly dryRun?: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Verdict {
     | "unchanged"
     | "stale"
     | "held"
-    /** Over before `connections.not_before` and never stored: left to history. */
+    /** Ended before `connections.not_before` and never stored, so it is ignored. */
     | "skipped"
     | "invalid"
     | "duplicate_in_page"
@@ -44,7 +44,7 @@ export interface Verdict {
 
 /** The port to the stored bookings. */
 export interface BookingStore {
-  /** One verdict per snapshot, in their order. Throws `DatabaseUnavailable` like the inbox does. */
+  /** One verdict per snapshot, in their order. Throws `DatabaseUnavailable`. */
   readonly applySnapshots: (
     batch: SnapshotBatch,
     options?: DatabaseCallOptions,

@@ -26,29 +26,29 @@ export interface Batch {
   readonly deliveries: readonly ClaimedDelivery[];
   /** When they were claimed, in milliseconds of `now()`. */
   readonly claimedAt: number;
-  /** When the last read must have ended, in milliseconds of `now()`. */
+  /** When the last read must end, in milliseconds of `now()`. */
   readonly readsEnd: number;
   /** Reads at once. */
   readonly concurrency: number;
 }
 
-/** How long a source may take for one booking here, in milliseconds. */
+/** How long a source may take for one booking, in milliseconds. */
 const READ_MS = 15_000;
-/** With less time than this left a read is not begun: it would only cost an attempt. */
+/** A read with less time left than this is not started, since it would only cost an attempt. */
 export const LEAST_READ_MS = 500;
 /**
- * Bytes of answers that a batch may hold before it begins no further read: with what they become
- * while they are decoded and written, a worker has room for little more than twice that.
+ * Bytes of answers in a batch after which it starts no further read. Decoded and serialized they
+ * take several times as much, and a worker has room for little more than twice this.
  */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
-/** What one call of the database needs at most, kept free at the end of the lease. */
+/** The longest call to the database, reserved at the end of the lease, in milliseconds. */
 const LEASE_RESERVE_MS = DATABASE_TIMEOUT_MS + 2_000;
 
 /**
- * Reads the bookings of a batch, applies them in as few calls as their organizations allow, and ends
- * or gives back every delivery. Returns false when the source is not worth asking at the moment.
- * What goes wrong with one delivery or call stops no other; it is thrown at the end, an
- * `DatabaseUnavailable` before anything else. The lease of a delivery that it was about ends by itself.
+ * Reads the bookings of a batch, applies them in as few calls as possible, one or more per
+ * organization, and finishes or gives back every delivery. Returns false if the source is not worth
+ * asking at the moment. An error with one delivery or call does not stop the others; it is thrown
+ * at the end, a `DatabaseUnavailable` first, and the lease of its delivery expires.
  */
 export async function drainBatch(
   deps: DrainBatchDeps,
@@ -83,7 +83,7 @@ export async function drainBatch(
       await giveBack(group.map(({ claimed }) => claimed));
     } else await apply(group);
   }
-  // Last: reads that have been paid for must not wait for it, nor be lost by it.
+  // Last, so that it cannot delay or lose bookings that have been read.
   await giveBack(unread, breaker.retryAfterMs());
 
   if (faults.length > 0) {
@@ -91,12 +91,12 @@ export async function drainBatch(
   }
   return !breaker.isOpen();
 
-  /** Whether the answers are too heavy already, those under way taken to be like the others. */
+  /** Whether the answers are too large already, assuming that pending ones are like the others. */
   function isFull(): boolean {
     return held * (1 + reading / Math.max(read.length, 1)) >= MAX_HELD_BYTES;
   }
 
-  /** Work for one delivery. A database that fails is not tried for longer than the lease. */
+  /** Runs work for one delivery. After a failure it stops trying once the lease is over. */
   async function attempt(work: () => Promise<void>): Promise<void> {
     const over = deps.now() >= Math.min(batch.claimedAt + LEASE_MS, batch.readsEnd + LEASE_MS / 2);
     if (faults.length > 0 && over) return void (counters.lost += 1);
@@ -121,7 +121,7 @@ export async function drainBatch(
           deliveries: group.map(({ claimed }) => claimed),
         }, options));
     } catch (error) {
-      // What it did is unknown: a delivery that was settled all the same says so when finished.
+      // The outcome is unknown. If the delivery was finished after all, finishing it again tells.
       const failure = applyFailed(error);
       logFailure(deps.log, error, group.length);
       await forEachBounded(
@@ -141,13 +141,13 @@ export async function drainBatch(
     });
   }
 
-  /** Ends the delivery of a booking that could not be imported; counts what became of it. */
+  /** Finishes the delivery of a booking that could not be imported and counts its new state. */
   async function end(claimed: ClaimedDelivery, failure: Failure): Promise<void> {
     const state = await finishFailed(deps.inbox, claimed, failure, DATABASE_TIMEOUT_MS);
     countEnd(counters, state?.status ?? "processing");
   }
 
-  /** Without an error: it was never tried, which costs no attempt. */
+  /** Without an error it counts as not tried, which costs no attempt. */
   async function giveBack(deliveries: readonly ClaimedDelivery[], wait?: number): Promise<void> {
     await forEachBounded(
       deliveries,
@@ -165,7 +165,7 @@ export async function drainBatch(
   }
 }
 
-/** `apply_snapshots` has ended these deliveries itself. */
+/** Counts a delivery that `apply_snapshots` has finished. */
 function countVerdict(counters: DrainCounters, verdict: Verdict | undefined): void {
   switch (verdict?.verdict) {
     case "created":

@@ -226,7 +226,7 @@ Deno.test("drain() gives back untouched what it had no time to read", async () =
 const FAILURES: readonly (readonly [string, SourceError, string, string])[] = [
   ["a passing fault", new SourceError("source_unavailable", "m"), "pending", "failed"],
   ["an answer that contradicts", new SourceError("source_contradiction", "m"), "dead", "dead"],
-  ["an answer that is no use", new SourceError("source_invalid", "m"), "dead", "dead"],
+  ["an unusable answer", new SourceError("source_invalid", "m"), "dead", "dead"],
 ];
 
 for (const [what, error, status, counter] of FAILURES) {
@@ -462,7 +462,7 @@ Deno.test("drain() does not go on for longer than its lease with a database that
   assert.ok(calls.length > 1 && inbox.ends.length > 1);
 });
 
-Deno.test("drain() begins no more reads once the answers it holds are heavy, and takes the rest after", async () => {
+Deno.test("drain() starts no more reads once its answers are large, and takes the rest later", async () => {
   const MB = 1024 * 1024;
   let reading = 0;
   let heaviest = 0;

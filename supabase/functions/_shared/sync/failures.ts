@@ -7,14 +7,14 @@ import { endedBy } from "../inbox/sync_result.ts";
 import type { TimeUp } from "../within.ts";
 import type { Verdict } from "./booking_store.ts";
 
-/** How a failure is answered, and what becomes of the delivery that asked for it. */
+/** How a failure is answered, and what happens to the delivery that asked for the booking. */
 export interface Failure {
   readonly error: AnswerError;
-  /** Undefined: the delivery is not ours to finish (any more). */
+  /** Undefined if the delivery is not ours to finish, or no longer. */
   readonly end: Pick<DeliveryEnd, "status" | "retryAfterMs"> | undefined;
 }
 
-/** The source has no API key here, so nobody can ask it. */
+/** The source has no API key here, so it cannot be read. */
 export function sourceNotConfigured(source: BookingSourceName): Failure {
   const error = new AnswerError(
     503,
@@ -25,7 +25,10 @@ export function sourceNotConfigured(source: BookingSourceName): Failure {
   return { error, end: { status: "pending" } };
 }
 
-/** The source says in words that it has no such booking; that changes nothing (invariant 6). */
+/**
+ * The source says that it has no such booking; that changes nothing (rule: absence is not a
+ * statement).
+ */
 export function notFound(reason: string): Failure {
   const error = new AnswerError(
     404,
@@ -38,7 +41,7 @@ export function notFound(reason: string): Failure {
   return { error, end: { status: "succeeded" } };
 }
 
-/** The source gave no statement: worth asking again, or not. */
+/** The source gave no statement; `cause.retryable` says whether we ask again. */
 export function sourceFailed(cause: SourceError): Failure {
   const contradiction = cause.code === "source_contradiction";
   const error = new AnswerError(contradiction ? 409 : 502, cause.code, cause.message, {
@@ -63,7 +66,10 @@ export function sourceTooSlow(cause: TimeUp): Failure {
   return { error, end: { status: "pending" } };
 }
 
-/** Verdicts that are no outcome; undefined for those that are. `apply_snapshots` has finished the delivery of an invalid one. */
+/**
+ * The failure behind a verdict; undefined for a verdict that is an outcome. `apply_snapshots` has
+ * already finished the delivery of an invalid booking.
+ */
 export function refuseVerdict(verdict: Verdict): Failure | undefined {
   switch (verdict.verdict) {
     case "created":
@@ -93,7 +99,7 @@ export function refuseVerdict(verdict: Verdict): Failure | undefined {
           details: [{
             field: "organization_id",
             code: "unknown_organization",
-            message: "Names no organization that exists.",
+            message: "Expected an organization that exists.",
           }],
         }),
         end: { status: "dead" },
@@ -121,13 +127,13 @@ function detailOf(error: unknown): ErrorDetail {
 /** A delivery that a worker holds. */
 export interface LeasedDelivery {
   readonly deliveryId: string;
-  /** Null for a call by hand: then only a delivery that nobody works on is finished. */
+  /** Null for a call by hand: then only a delivery that no worker holds is finished. */
   readonly leaseToken: string | null;
 }
 
 /**
- * Ends or gives back the delivery of a booking that could not be imported, and returns what it is
- * now; undefined if it is not ours to finish (any more).
+ * Finishes or gives back the delivery of a booking that could not be imported, within
+ * `milliseconds`, and returns its new state; undefined if it is not ours to finish, or no longer.
  */
 export async function finishFailed(
   inbox: Pick<Inbox, "finishDelivery">,

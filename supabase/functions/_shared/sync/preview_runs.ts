@@ -20,7 +20,7 @@ import { listRunnable, type RunTask } from "./start_runs.ts";
 
 /** What runs would write. */
 export interface RunPreview {
-  /** False: the time was over before the end. */
+  /** False if the time ended first. */
   readonly completed: boolean;
   readonly counters: RunCounters;
   /** The first 100 row changes. */

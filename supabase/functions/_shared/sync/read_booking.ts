@@ -20,7 +20,7 @@ export interface BookingToRead {
   readonly organizationId: string;
 }
 
-/** The source's statement, or why there is none, within `milliseconds`. */
+/** What the source states, or why it states nothing, within `milliseconds`. */
 export async function readBooking(
   sources: Sources,
   booking: BookingToRead,

@@ -182,7 +182,7 @@ function tooMany(retryAfterMs: number): SourceError {
   return new SourceError("source_unavailable", "429", { retryAfterMs });
 }
 
-Deno.test("eventflowLike() is what these tests take it for", async () => {
+Deno.test("eventflowLike() behaves as these tests assume", async () => {
   const { source } = eventflowLike(() => ROWS, 3, undefined, 2);
   const page: Page = await source.readPage({ organizationId: ORGANIZATION, cursor: 4 });
   assert.deepEqual([page.ids, page.overlap, page.last, page.probe], [

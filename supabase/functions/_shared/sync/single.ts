@@ -27,7 +27,7 @@ export interface SingleTask {
   readonly force: boolean;
 }
 
-/** A booking that was read and decided on, as it is answered. */
+/** A booking that was read and applied, as it is answered. */
 export interface SingleResult {
   readonly outcome: "created" | "updated" | "unchanged" | "stale" | "held" | "dry_run";
   readonly changes: unknown;
@@ -46,7 +46,7 @@ export async function importSingle(
   task: SingleTask,
   deadline: number,
 ): Promise<SingleResult> {
-  // The database's share of the time is never the source's to take.
+  // The source must not use up the time that is reserved for the database.
   const left = deadline - deps.now();
   const answer = await readBooking(deps.sources, task, left - Math.min(2_000, left / 4));
   if ("error" in answer) throw await settle(deps, task, answer, deadline);
@@ -73,10 +73,10 @@ export async function importSingle(
 const BEFORE_THE_FIRST_DAY = {
   field: "dates",
   code: "before_first_day",
-  message: "Over before the connection's first day and never stored, so it is left to history.",
+  message: "It ended before the connection's first day and was never stored, so it is ignored.",
 } as const;
 
-/** The state in which `apply_snapshots` has ended the delivery. */
+/** The state in which `apply_snapshots` left the delivery. */
 function endOf(outcome: SingleResult["outcome"], source: BookingSourceName): DeliveryStatus {
   if (outcome === "held") return "held";
   // A Headout event has been applied before its booking is read: it is not stale, only the read is.
@@ -102,7 +102,7 @@ async function settle(
   });
 }
 
-/** What was kept for the database; a second at least, so that a slow read still ends in writing. */
+/** Time for the database: at least a second, so that even a slow read gets written. */
 function databaseTime(deps: SingleDeps, deadline: number): number {
   return Math.min(DATABASE_TIMEOUT_MS, Math.max(deadline - deps.now(), 1_000));
 }

@@ -1,17 +1,20 @@
 import type { Snapshot } from "../booking/snapshot.ts";
 import type { ClaimedDelivery } from "./delivery_queue.ts";
 
-/** Rows and bookings of a page in one transaction; a run has the time for large ones. */
+/** Most rows and bookings of a page in one transaction; a run has time for large ones. */
 const MAX_PAGE_ROWS = 15_000;
 const MAX_PAGE_BOOKINGS = 500;
-/** Rows of deliveries in one transaction: what Postgres writes well within the platform's statement timeout. */
+/**
+ * Most rows of deliveries in one transaction; Postgres writes them well within the platform's
+ * statement timeout.
+ */
 const MAX_CALL_ROWS = 5_000;
-/** Bytes of answers in one call: it is written out as text several times over on its way. */
+/** Most bytes of answers in one call, since they are serialized several times on the way. */
 const MAX_CALL_BYTES = 8 * 1024 * 1024;
-/** From this attempt on a delivery is applied alone: two attempts have failed with others. */
+/** From this attempt on a delivery is applied alone, since it failed twice together with others. */
 const ALONE_FROM_ATTEMPT = 3;
 
-/** A page in parts that one transaction takes; one empty part for an empty page. */
+/** A page in parts of one transaction each; one empty part for an empty page. */
 export function splitPage(snapshots: readonly Snapshot[]): readonly (readonly Snapshot[])[] {
   const parts: Snapshot[][] = [[]];
   let rows = 0;
@@ -29,18 +32,18 @@ export function splitPage(snapshots: readonly Snapshot[]): readonly (readonly Sn
   return parts;
 }
 
-/** A claimed delivery with what its source states. */
+/** A claimed delivery and what its source states. */
 export interface ReadDelivery {
   readonly claimed: ClaimedDelivery;
   readonly snapshot: Snapshot;
-  /** Bytes of the answer, where the source says. */
+  /** Bytes of the answer. */
   readonly bytes?: number | undefined;
 }
 
 /**
- * Cuts a batch into the calls that apply it: one per organization, more only if a call would be too
- * large. What is too large by itself goes alone, and so does what has failed before, so that it
- * cannot take others with it.
+ * Splits a batch into the calls that apply it: one per organization, or more if a call would be too
+ * large. A delivery that is too large or has failed before goes alone, so that it cannot fail
+ * others.
  */
 export function groupDeliveries(
   read: readonly ReadDelivery[],
@@ -69,7 +72,7 @@ export function groupDeliveries(
   return groups;
 }
 
-/** Rows of ours that a snapshot becomes. */
+/** How many rows a snapshot becomes. */
 function rowsOf({ dates, products, attachments }: Snapshot): number {
   const items = [dates, products, attachments].map((list) => list?.items.length ?? 0);
   return items.reduce((sum, count) => sum + count, 1);

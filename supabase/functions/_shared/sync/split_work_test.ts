@@ -66,7 +66,7 @@ Deno.test("groupDeliveries() bounds a call by rows and by bytes", () => {
   );
 });
 
-Deno.test("groupDeliveries() leaves a booking that is larger than a call alone", () => {
+Deno.test("groupDeliveries() applies alone a booking that is larger than a call", () => {
   const small = { bytes: 1_000 };
   assert.deepEqual(
     grouped(
@@ -80,7 +80,7 @@ Deno.test("groupDeliveries() leaves a booking that is larger than a call alone",
   );
 });
 
-Deno.test("groupDeliveries() leaves alone what has failed twice", () => {
+Deno.test("groupDeliveries() applies alone what has failed twice", () => {
   assert.deepEqual(
     grouped(readDelivery("a"), readDelivery("b", { attempts: 3 }), readDelivery("c")),
     ["ac", "b"],

@@ -26,21 +26,21 @@ export interface RunTask {
 
 /** What became of one connection's run. */
 export interface StartedRun extends Connection, Omit<RunResult, "run" | "stopped"> {
-  /** Null if there is none: the time was over before, or the connection was paused. */
+  /** Null if no run was started: the time was over, or the connection was paused. */
   readonly runId: string | null;
   readonly parameters: RunParameters;
   readonly stopped?: RunResult["stopped"] | "waiting";
 }
 
-/** A run with less time than this is not begun, in milliseconds. */
+/** A run with less time than this is not started, in milliseconds. */
 const LEAST_MS = 500;
 /** Runs that one call looks at; the others have been idle for less long. */
 const MAX_RUNS = 50;
 
 /**
- * Begins or takes up the runs of all connections that are meant, those first whose last run lies
- * furthest back, one after the other for each source and the sources side by side, as far as the
- * time goes. Throws an `AnswerError` if the task names a connection that cannot be run.
+ * Starts or resumes the runs of all connections that the task covers until `deadline` (milliseconds
+ * of `now()`), those with the oldest last run first: one after the other for each source, the
+ * sources in parallel. Throws an `AnswerError` if the task names a connection that cannot be run.
  */
 export async function startRuns(
   deps: RunDeps,
@@ -78,7 +78,7 @@ export async function resumeRuns(
   });
 }
 
-/** The sources side by side, so that a slow one does not hold up another. */
+/** Runs `work` for all sources in parallel, so that a slow one does not hold up another. */
 async function forEachSource(
   deps: RunDeps,
   work: (source: BookingSource) => Promise<readonly StartedRun[]>,
@@ -91,7 +91,10 @@ async function forEachSource(
   });
 }
 
-/** The connections that an task means and that can be asked now. */
+/**
+ * The connections that a task covers and that can run now. Throws an `AnswerError` if it names one
+ * that cannot.
+ */
 export async function listRunnable(
   deps: Pick<RunDeps, "runs" | "sources">,
   task: Pick<RunTask, "mode" | "organizationId" | "source">,
@@ -135,12 +138,12 @@ async function startRun(
       }
     }
     const result = await continueRun(deps, begun.run, source, deadline);
-    // A run of the same kind was open and asked for something else: now the one that was meant.
+    // An open run with other parameters was finished first; now the one that was asked for.
     if (!result.completed || sameParameters(begun.run.parameters, parameters)) return result;
   }
 }
 
-/** Takes a run up, unless its source has asked to be left alone for longer. */
+/** Continues a run, unless its source asked us to wait longer. */
 async function continueRun(
   deps: RunDeps,
   run: OpenRun,
@@ -151,7 +154,7 @@ async function continueRun(
   const { retry_at: retryAt } = readCheckpoint(run.checkpoint);
   const names = { organizationId, source: run.source, runId, parameters };
   if (retryAt !== null && Date.parse(retryAt) > (deps.wall ?? Date.now)()) {
-    const message = "The source has asked not to be asked before this instant.";
+    const message = "The source asked us to wait until this instant.";
     const error = { code: "retry_later", message, retry_at: retryAt };
     await deps.runs.finishRun({ ...run, status: "stopped", error });
     return { ...names, completed: false, counters: readCounters(run.counters), stopped: "waiting" };
@@ -180,6 +183,6 @@ function unknownOrganization(): AnswerError {
   return new InvalidBody([{
     field: "organization_id",
     code: "unknown_organization",
-    message: "Names no organization that exists.",
+    message: "Expected an organization that exists.",
   }]);
 }

@@ -88,7 +88,7 @@ Deno.test("startRuns() reads one page ahead at most", async () => {
   assert.equal(runs.applied.size, 95);
 });
 
-Deno.test("startRuns() answers busy while another worker is at the run", async () => {
+Deno.test("startRuns() answers busy while another worker has the run", async () => {
   const runs = fakeRuns();
   await runs.store.beginRun({} as never, "full", {});
   const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), TASK, FAR);
@@ -100,7 +100,7 @@ Deno.test("startRuns() answers busy while another worker is at the run", async (
   assert.equal(runs.applied.size, 0);
 });
 
-Deno.test("startRuns() stops at once when another worker has taken the run over", async () => {
+Deno.test("startRuns() stops at once when another worker has taken over the run", async () => {
   const runs = fakeRuns((_page, count) => {
     if (count === 2) runs.runs[0]!.leaseToken = "taken";
   });
@@ -108,7 +108,7 @@ Deno.test("startRuns() stops at once when another worker has taken the run over"
   assert.equal(result?.stopped, "running");
 });
 
-Deno.test("startRuns() lays the run down when the connection is paused, and loses nothing", async () => {
+Deno.test("startRuns() stops the run when the connection is paused, and loses nothing", async () => {
   const runs = fakeRuns((_page, count) => {
     if (count === 3) runs.state.paused = true;
   });
@@ -120,7 +120,7 @@ Deno.test("startRuns() lays the run down when the connection is paused, and lose
   assert.deepEqual([...runs.applied.values()], ROWS.map(() => 1));
 });
 
-Deno.test("startRuns() takes up the run of other parameters first and then does what was meant", async () => {
+Deno.test("startRuns() first resumes a run with other parameters, then does what was asked", async () => {
   const runs = fakeRuns();
   const { source } = eventflowLike(() => ROWS, 10);
   await runs.store.beginRun({} as never, "full", {});
@@ -134,7 +134,7 @@ Deno.test("startRuns() takes up the run of other parameters first and then does 
   ]);
 });
 
-Deno.test("startRuns() stops at page 37 of 200 for a fault that passes, and drain ends the run", async () => {
+Deno.test("startRuns() stops at page 37 of 200 for a temporary fault, and drain ends the run", async () => {
   const rows = Array.from({ length: 2_000 }, (_, index) => `b${index}`);
   let down = true;
   const { source } = eventflowLike(() => rows, 10, (page) => {
@@ -185,7 +185,7 @@ Deno.test("startRuns() fails a run for good when the source ignores the page", a
   assert.equal(runs.runs[0]?.status, "failed");
 });
 
-Deno.test("startRuns() makes a call again that the database could not answer", async () => {
+Deno.test("startRuns() repeats a call that the database could not answer", async () => {
   let faults = 2;
   const runs = fakeRuns(() => {
     if (faults-- > 0) throw new DatabaseUnavailable();
