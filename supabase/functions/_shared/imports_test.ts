@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 
 /**
- * What each room may import of ours. The arrows run one way only:
- * index -> handler -> use case (inbox, sync) -> port (source) <- adapters.
+ * What each room may import of ours. The arrows run one way only: index -> handler -> use case
+ * (inbox, sync) -> port (source) <- adapters.
  *
  * `booking` is the canonical form that all of them speak and imports nothing of ours. `source` is
- * the port to a source and how one is read over HTTP; it knows no source by name. What one source
- * calls things stands in that source's folder, and a handler may know its `words` but not its client.
+ * the port to a source and how one is read over HTTP; it knows no source by name. The words of one
+ * source are in its folder, and a handler may import those words but not the client.
  */
 const BASE = ["errors", "clock", "within", "read_stream"];
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -40,7 +40,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   read_stream: [],
 };
 const ADAPTERS = new Set(["eventflow", "headout", "postgres"]);
-/** What a source calls things: all that a handler may know of it. */
+/** The words of a source: all that a handler may import of it. */
 const WORDS = new Set([
   "_shared/eventflow/event_type.ts",
   "_shared/headout/event_timestamp.ts",

@@ -24,7 +24,7 @@ Deno.test("within() leaves no timer behind when the work throws at once", async 
     throw new RangeError("no");
   };
   await assert.rejects(within(5, work), RangeError);
-  // A timer that went on would reject a promise that nobody waits for any more.
+  // A timer left running would reject a promise that nothing awaits any more.
   await new Promise((resolve) => setTimeout(resolve, 20));
 });
 

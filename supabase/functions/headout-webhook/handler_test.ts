@@ -176,7 +176,7 @@ Deno.test("createHandler() names the booking of an invalid event, so that it is 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const NOT_UTF8 = new Uint8Array([0xff]);
 
-/** Refused, and who is meant by it all the same; null for nobody. */
+/** Refused bodies and the booking that they still name; null for none. */
 const NAMED: readonly (readonly [string, unknown, string, string | null])[] = [
   ["has a NUL character elsewhere", { ...BODY, note: "\0" }, "invalid_body", "123456789"],
   ["has a lone surrogate elsewhere", { ...BODY, note: "\ud83d" }, "invalid_body", "123456789"],
@@ -238,7 +238,7 @@ Deno.test("createHandler() keeps a body of another content type", async () => {
   const headers = { "content-type": "text/plain" };
   assert.equal((await handler(post(BODY, { ...RIGHT, headers }))).status, 415);
   assert.deepEqual(inbox.deliveries[0]?.body, { text: JSON.stringify(BODY) });
-  // A 415 is for ever too, and a gateway in between may be what spoiled the header.
+  // Headout does not repeat a 415 either, and a gateway in between may have changed the header.
   assert.equal(inbox.deliveries[0]?.externalId, "123456789", "it is put up for a re-fetch");
 });
 
@@ -305,7 +305,7 @@ const { publicKey, privateKey } = await generateKeyPair("ES256");
 const jwks = { keys: [{ ...await exportJWK(publicKey), alg: "ES256", kid: "k1" }] };
 const seconds = Math.floor(NOW / 1_000);
 
-/** A token that verifies; a test breaks one thing. */
+/** A valid token; a test breaks one thing. */
 function token(claims: Readonly<Record<string, unknown>> = {}, key = privateKey): Promise<string> {
   return new SignJWT({ iss: "https://auth.test", aud: "headout", exp: seconds + 60, ...claims })
     .setProtectedHeader({ alg: "ES256", kid: "k1" }).sign(key);
@@ -425,7 +425,7 @@ Deno.test("createHandler() refuses to be made without a credential", () => {
   assert.throws(() => build({ webhookKey: undefined }), TypeError);
 });
 
-/** Keeps what would go on after the answer, and does nothing of it. */
+/** Collects what would continue after the answer without running it. */
 function idleBackground() {
   const tasks: (() => Promise<void>)[] = [];
   const run = (task: () => Promise<void>) => void tasks.push(task);

@@ -260,7 +260,7 @@ for (
       .sign(new TextEncoder().encode(secret));
     const headers = { authorization: `Bearer ${jwt}`, apikey: "sb_publishable_key" };
     assert.equal((await build({ verifyJwt }).handler(post(BODY, { headers }))).status, expected);
-    // Without a way to verify it, a JWT is refused whatever it says.
+    // A JWT that cannot be verified is refused whatever it says.
     assert.equal((await build().handler(post(BODY, { headers }))).status, 401);
   });
 }

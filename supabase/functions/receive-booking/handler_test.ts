@@ -469,7 +469,7 @@ Deno.test("createHandler() leaves a burst to drain for a while", async () => {
   assert.equal(await send(), 202);
   release();
   assert.equal(await first, 200);
-  assert.equal(await send(), 202); // the place is free again, but the burst may not be over
+  assert.equal(await send(), 202); // the slot is free again, but the burst may not be over
   time += 5_000;
   const later = send();
   await new Promise((resolve) => setTimeout(resolve));
@@ -552,7 +552,7 @@ Deno.test("createHandler() frees the slot of a signed body once it is verified",
   const first = handler(post(text, { headers: sign(text) }));
   while (importer.tasks.length === 0) await new Promise((resolve) => setTimeout(resolve));
   assert.equal((await handler(post("{", { headers: sign(text) }))).status, 401);
-  // Its importing counts among the requests of those who proved themselves.
+  // Its import counts among the authenticated requests.
   assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 429);
   release();
   assert.equal((await first).status, 200);

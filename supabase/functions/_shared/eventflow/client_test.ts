@@ -214,7 +214,7 @@ Deno.test("readPage() does not ask again after a permanent fault", async () => {
   }
 });
 
-/** A body of which nothing but its beginning ever comes. */
+/** A body that sends its beginning and then nothing more. */
 function endlessBody() {
   let cancelled = false;
   const body = new ReadableStream<Uint8Array>({

@@ -14,7 +14,7 @@ for (
     ["😀".repeat(300), "😀".repeat(200), false],
     [{ a: 1 }, '{"a":1}', false],
     [["😀".repeat(300)], `["${"😀".repeat(198)}`, false],
-    // Cut by its code units it would end with half of an emoji.
+    // Cut by code units it would end with half an emoji.
     [["x" + "😀".repeat(300)], `["x${"😀".repeat(197)}`, false],
   ] as const
 ) {

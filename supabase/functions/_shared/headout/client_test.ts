@@ -37,9 +37,9 @@ for (
   const [code, headers, expected] of [
     [429, { "retry-after": "60" }, 60_000],
     [503, { "retry-after": "60" }, 60_000],
-    // Whoever says "later" does not say that the booking cannot be confirmed.
+    // An answer that says "later" does not say that the booking cannot be confirmed.
     [404, { "retry-after": "60" }, 60_000],
-    // Half a reason is none: it may be one that passes.
+    // Half a reason is none: the other half may say that the fault is temporary.
     [404, {}, undefined],
   ] as const
 ) {

@@ -18,7 +18,7 @@ function token(options: { alg?: string; kid?: string; key?: CryptoKey } = {}): P
   return new SignJWT({ sub: "s" }).setProtectedHeader({ alg, kid }).sign(key);
 }
 
-/** A key set behind a fetch that counts and can fail; a sleep takes no time but the clock's. */
+/** A key set behind a fetch that counts and can fail; a sleep only moves the fake clock. */
 function publish(respond: () => Response | Promise<Response>) {
   let calls = 0;
   const sleeps: number[] = [];
@@ -39,7 +39,7 @@ function publish(respond: () => Response | Promise<Response>) {
   return { verify, calls: () => calls, slept };
 }
 
-/** How far the clock has been put on, in milliseconds; jose's cache goes by `Date.now`. */
+/** How far the clock has moved, in milliseconds; jose's cache uses `Date.now`. */
 const clock = { passed: 0 };
 const START = Date.now();
 Date.now = () => START + clock.passed;
@@ -172,9 +172,9 @@ Deno.test("createJwtVerifier() goes on with known keys for an hour while the ser
   });
   assert.ok(await verify(await token()));
   down = true;
-  clock.passed += 11 * 60_000; // jose's cache has ended
+  clock.passed += 11 * 60_000; // jose's cache has expired
   assert.ok(await verify(await token()));
-  // It may be a key of the set that nobody can read.
+  // It may be a key of the set that cannot be read.
   await assert.rejects(verify(await token({ kid: "x1" })), KeysUnavailable);
   clock.passed += 79 * 60_000;
   await assert.rejects(verify(await token()), KeysUnavailable);

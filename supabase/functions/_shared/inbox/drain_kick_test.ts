@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { withWallClock } from "../testing.ts";
 import { createDrainKick } from "./drain_kick.ts";
 
-/** A kick on a clock that only its own sleeping moves; `during` runs in each sleep. */
+/** A kick on a clock that only its own sleeps move; `during` runs in each sleep. */
 function build(during: (time: number, kick: () => void) => void = () => {}) {
   let time = 0;
   const drainedAt: number[] = [];
@@ -46,7 +46,7 @@ Deno.test("createDrainKick() can be kicked again once it has begun to drain", as
   assert.deepEqual(drainedAt, [2_000, 4_000]);
 });
 
-/** A kick by the real clock with drains that last until they are ended. */
+/** A kick on the real clock with drains that last until the test ends them. */
 function buildSlow() {
   let atOnce = 0;
   let mostAtOnce = 0;

@@ -133,7 +133,7 @@ Deno.test("createRpc() takes the next key when one is refused, and stays with it
     "sb_secret_new",
     "sb_secret_new",
   ]);
-  assert.equal(sent[1]?.headers.get("authorization"), null); // it is no JWT
+  assert.equal(sent[1]?.headers.get("authorization"), null); // it is not a JWT
 });
 
 Deno.test("createRpc() throws DatabaseError when every key is refused", async () => {

@@ -35,13 +35,13 @@ export interface AbsentBooking {
 /** Which page to read: leave `cursor` out for the first, pass the last page's `next` for others. */
 export interface ReadPageArgs {
   readonly organizationId: string;
-  /** A page number at EventFlow, an offset at Headout; opaque to callers, safe in a checkpoint. */
+  /** A page number or an offset, as the source pages; opaque to callers, safe in a checkpoint. */
   readonly cursor?: number;
-  /** ISO instant: only what was modified since; Headout ignores it. */
+  /** ISO instant: only what was modified since. A source may ignore it. */
   readonly since?: string;
-  /** `YYYY-MM-DD`; Headout ignores it. */
+  /** `YYYY-MM-DD`. A source may ignore it. */
   readonly startDate?: string;
-  /** `YYYY-MM-DD`; Headout ignores it. */
+  /** `YYYY-MM-DD`. A source may ignore it. */
   readonly endDate?: string;
   readonly signal?: AbortSignal;
 }

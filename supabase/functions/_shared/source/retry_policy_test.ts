@@ -8,11 +8,11 @@ for (
     [503, null, undefined],
     [503, "2", undefined],
     [503, "6", false],
-    // These state no time: the usual backoff, not "at once".
+    // These name no time, so the usual backoff applies, not "at once".
     [503, "0", true],
     [429, "-5", true],
     [429, "Sat, 21 Nov 2026 11:00:00 GMT", true],
-    // What does not pass is not tried again for the header's sake.
+    // A permanent fault is not retried because of the header.
     [404, "0", undefined],
   ] as const
 ) {

@@ -194,7 +194,7 @@ Deno.test("drain() stops before its budget and says that more is due", async () 
   const { run, claims } = build(numbers(1_000).map((n) => due(n)), {
     now: () => time,
     answer: (id) => {
-      time += 100; // one after the other, since the clock is everybody's
+      time += 100; // one after the other, since they share the clock
       return Promise.resolve(found(id));
     },
   });
@@ -202,7 +202,7 @@ Deno.test("drain() stops before its budget and says that more is due", async () 
   assert.equal(completed, false);
   assert.ok(time - NOW <= 15_000, `it read for ${time - NOW} ms`);
   assert.ok(counters.claimed >= 100 && counters.claimed < 200, `${counters.claimed}`);
-  assert.ok(claims.at(-1)!.maxDeliveries <= 50); // what the rest of the time allows
+  assert.ok(claims.at(-1)!.maxDeliveries <= 50); // what the remaining time allows
   assert.equal(counters.succeeded + counters.given_back, counters.claimed);
 });
 
@@ -345,7 +345,7 @@ Deno.test("drain() throws when the database is unreachable", async () => {
   await assert.rejects(run(), DatabaseUnavailable);
 });
 
-/** A queue whose claim for a source fails; the other's goes on. */
+/** A queue whose claim for one source fails, but not for the other. */
 function failingFor(source: BookingSourceName, error: Error) {
   const { queue } = build([due(1), due(2, { source: "headout" })]);
   return {
@@ -447,7 +447,7 @@ Deno.test("drain() applies the other bookings when one answer breaks the reading
 Deno.test("drain() does not go on for longer than its lease with a database that fails", async () => {
   let time = NOW;
   const { run, calls, inbox } = build(
-    numbers(50).map((n) => due(n, { attempts: 3 })), // each is a group of its own
+    numbers(50).map((n) => due(n, { attempts: 3 })), // each is a separate group
     {
       now: () => time,
       verdict: () => new DatabaseUnavailable(),
@@ -489,7 +489,7 @@ Deno.test("drain() starts no more reads once its answers are large, and takes th
   assert.ok(inbox.ends.every((end) => end.lastError === undefined)); // costs no attempt
   assert.ok(calls.every(({ snapshots }) => snapshots.length === 1));
 
-  /** What is given back is due again at once. */
+  /** A delivery that is given back is due again at once. */
   function requeueing(count: number) {
     const done = new Set<string>();
     return {

@@ -33,7 +33,7 @@ Deno.test("createPageReader() fails for good when the source only sends its firs
 Deno.test("createPageReader() knows a repeated page again after a new start", async () => {
   const { source } = eventflowLike(() => ROWS, 3, (page) => ({ page: Math.min(page, 1) }));
   const first = await reader(source)(NO_CHECKPOINT);
-  const again = reader(source); // another process: it has seen nothing
+  const again = reader(source); // another process, which has seen nothing
   await assert.rejects(again(passPage(NO_CHECKPOINT, first)), { code: "source_invalid" });
 });
 

@@ -148,7 +148,7 @@ Deno.test("startRuns() stops at page 37 of 200 for a temporary fault, and drain 
   assert.equal(runs.applied.size, 360);
   assert.equal(runs.runs[0]?.status, "stopped");
   down = false;
-  // Not before the pause that follows a fault is over.
+  // Not before the pause after a fault is over.
   const [early] = await resumeRuns({ ...deps(runs, source), wall: () => clock }, FAR);
   assert.equal(early?.stopped, "waiting");
   clock += 20_000;
