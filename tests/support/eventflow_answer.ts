@@ -1,4 +1,4 @@
-import type { Page } from "../../supabase/functions/_shared/booking/source.ts";
+import type { Page } from "../../supabase/functions/_shared/source/booking_source.ts";
 import type { Snapshot } from "../../supabase/functions/_shared/booking/snapshot.ts";
 import { decodeList } from "../../supabase/functions/_shared/eventflow/decode_list.ts";
 import { decodeSingle } from "../../supabase/functions/_shared/eventflow/decode_single.ts";

@@ -35,7 +35,7 @@ export interface HeadoutWebhookConfig extends CommonConfig {
   readonly inlineSyncLimit: number;
 }
 
-/** Where a source's API is and what opens it. */
+/** Where a source's API is, and its key. */
 export interface SourceConfig {
   readonly apiUrl: URL;
   readonly apiKey: string;
@@ -54,12 +54,12 @@ export interface ImportBookingsConfig extends CommonConfig {
   readonly importCpuMs: number | undefined;
 }
 
-/** The only place that reads `Deno.env` (design §1). */
+/** The environment. This is the only place that reads `Deno.env`. */
 export function readEnvironment(): Environment {
   return Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, Deno.env.get(name)]));
 }
 
-/** Loads a function's configuration, or prints every problem with it and exits 1 (design §8). */
+/** Loads the configuration of a function, or prints every problem with it and exits with 1. */
 export function loadOrExit<T>(load: (env: Environment) => T): T {
   try {
     return load(readEnvironment());
@@ -83,7 +83,7 @@ export function loadReceiveBookingConfig(env: Environment): ReceiveBookingConfig
   return reader.finish(config);
 }
 
-/** Throws {@linkcode ConfigError}, also when no credential at all is configured (design §4.2). */
+/** Throws {@linkcode ConfigError}, also if no credential at all is configured. */
 export function loadHeadoutWebhookConfig(env: Environment): HeadoutWebhookConfig {
   const reader = createReader("headout-webhook", env);
   const config = {
@@ -108,7 +108,7 @@ export function loadHeadoutWebhookConfig(env: Environment): HeadoutWebhookConfig
       "WEBHOOK_SECRET",
     ]);
   }
-  // The URL ends a value at either; white space no key may have.
+  // Either of them ends a value in a URL. White space has been ruled out already.
   if (/[&#]/.test(config.webhookKey ?? "")) {
     reader.warn("HEADOUT_WEBHOOK_KEY has a & or #: percent-encode it in the URL given to Headout");
   }

@@ -30,7 +30,7 @@ function problemOf(load: (env: Environment) => unknown, changes: Environment): C
   throw new assert.AssertionError({ message: "it started" });
 }
 
-Deno.test("loadReceiveBookingConfig() takes the defaults of the design", () => {
+Deno.test("loadReceiveBookingConfig() has defaults", () => {
   const config = loadReceiveBookingConfig(GOOD);
   assert.equal(config.syncBudgetMs, 20_000);
   assert.equal(config.inlineSyncLimit, 8);
@@ -130,7 +130,7 @@ Deno.test("loadHeadoutWebhookConfig() fetches keys over https only, but from thi
   assert.deepEqual(error.variables, ["HEADOUT_JWKS_URL"]);
 });
 
-Deno.test("loadHeadoutWebhookConfig() warns of a key that a URL cannot carry as it is", () => {
+Deno.test("loadHeadoutWebhookConfig() warns of a key that must be encoded in a URL", () => {
   for (const key of ["a&b", "a#b"]) {
     const { warnings, webhookKey } = loadHeadoutWebhookConfig({
       ...GOOD,

@@ -1,6 +1,6 @@
-/** One finding about one part of a request or answer, as callers see it in `error.details`. */
+/** One problem with one part of a request or answer, as callers see it in `error.details`. */
 export interface ErrorDetail {
-  /** Path of the field, such as `organization_id`; `body` for the whole of it. */
+  /** Path of the field, such as `organization_id`; `body` for the whole body. */
   readonly field?: string;
   /** Stable snake_case. */
   readonly code: string;
@@ -12,15 +12,17 @@ export interface ErrorDetail {
 /** What an {@linkcode AnswerError} carries beside its code and message. */
 export interface AnswerErrorOptions extends ErrorOptions {
   readonly details?: readonly ErrorDetail[];
-  /** Whole seconds for the `Retry-After` header. */
-  readonly retryAfterSeconds?: number;
+  /** Seconds for the `Retry-After` header. */
+  readonly retryAfterSeconds?: number | undefined;
   /** Further response headers, such as `Allow`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Further members of the answer beside `error`, such as `delivery`. */
+  readonly members?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * An error that the caller may read word for word: the one funnel (`http/respond.ts`) turns it into
- * `{ success: false, error: { code, message, status, details }, request_id }` (design §4).
+ * An error that the caller may read word for word. `http/respond.ts` turns it into `{ success:
+ * false, error: { code, message, status, details }, request_id }`.
  */
 export class AnswerError extends Error {
   override readonly name: string = "AnswerError";
@@ -29,6 +31,7 @@ export class AnswerError extends Error {
   readonly details: readonly ErrorDetail[];
   readonly retryAfterSeconds: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, unknown>>;
 
   constructor(status: number, code: string, message: string, options: AnswerErrorOptions = {}) {
     super(message, options);
@@ -37,10 +40,11 @@ export class AnswerError extends Error {
     this.details = options.details ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.headers = options.headers ?? {};
+    this.members = options.members ?? {};
   }
 }
 
-/** The body is readable but not what the contract says; both webhooks keep such a delivery. */
+/** The body can be read but breaks the contract; both webhooks keep such a delivery. */
 export class InvalidBody extends AnswerError {
   override readonly name = "InvalidBody";
 
@@ -51,11 +55,11 @@ export class InvalidBody extends AnswerError {
 }
 
 /**
- * The database could not be reached or did not answer in time, so nothing can be promised about the
- * delivery: 503 with `Retry-After`, never a 2xx (invariant 1).
+ * The database could not be reached or did not answer in time: 503 with `Retry-After`, never a 2xx
+ * (rule: stored before acknowledged).
  */
-export class InboxUnavailable extends AnswerError {
-  override readonly name = "InboxUnavailable";
+export class DatabaseUnavailable extends AnswerError {
+  override readonly name = "DatabaseUnavailable";
 
   constructor(options: ErrorOptions & { readonly retryAfterSeconds?: number } = {}) {
     super(503, "inbox_unavailable", "Cannot answer now: the database is unreachable.", {
@@ -65,7 +69,7 @@ export class InboxUnavailable extends AnswerError {
   }
 }
 
-/** The database answered, but with an error or a shape that only a fault of ours explains: 500. */
+/** The database answered with an error or a shape that must be a fault of ours: 500. */
 export class DatabaseError extends Error {
   override readonly name = "DatabaseError";
   readonly rpc: string;
@@ -79,7 +83,7 @@ export class DatabaseError extends Error {
   }
 }
 
-/** Variables that are missing or malformed, all of them at once; the function must not start. */
+/** Every variable that is missing or malformed; the function must not start. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly code = "config_invalid";

@@ -13,12 +13,12 @@ import {
   redactByField,
   redactByPattern,
 } from "@logtape/redaction";
-import { monotonicNow } from "./monotonic.ts";
+import { monotonicNow } from "./clock.ts";
 
 /** What a log line carries beside its message; plain JSON values only. */
 export type LogProperties = Readonly<Record<string, unknown>>;
 
-/** The port that handlers and use cases log to; messages are constants, facts go in properties. */
+/** The port for logging. Messages are constants; facts go into properties. */
 export interface Log {
   readonly debug: (message: string, properties?: LogProperties) => void;
   readonly info: (message: string, properties?: LogProperties) => void;
@@ -35,12 +35,12 @@ export interface LogOptions {
   readonly now?: () => number;
 }
 
-/** The platform takes 100 log events in 10 s (design §8); the rest is kept for what matters. */
+/** The platform accepts 100 log events in 10 s; some of them are reserved for what matters. */
 const WINDOW_MS = 10_000;
 const EVENTS_PER_WINDOW = 90;
 const EVENTS_PER_WINDOW_BELOW_WARNING = 70;
 
-/** Names of personal data in both sources' languages, beside the library's own list. */
+/** Fields with personal data at both sources, in addition to the library's list. */
 const PERSONAL_FIELDS = [
   /^(contact|client|customer)/i,
   /cookie/i,
@@ -48,7 +48,7 @@ const PERSONAL_FIELDS = [
   /^(first|last|full|client)_?name$/i,
 ];
 
-/** Credentials that were pasted into free text, such as the message of a failed request. */
+/** Credentials in free text, such as the message of a failed request. */
 const SECRET_PATTERNS = [
   JWT_PATTERN,
   EMAIL_ADDRESS_PATTERN,
@@ -57,8 +57,8 @@ const SECRET_PATTERNS = [
 ];
 
 /**
- * Configures the process's log and returns it: JSON lines, redacted by field and by pattern, at most
- * 90 lines in 10 s, and the next window says how many were suppressed (invariant 18, design §8).
+ * Configures the log of the process and returns it: JSON lines, redacted by field and by pattern,
+ * at most 90 in 10 s. The first line of the next window says how many were suppressed.
  */
 export function createLog(name: string, options: LogOptions = {}): Log {
   const { level = "info", write = console.log, now = monotonicNow } = options;

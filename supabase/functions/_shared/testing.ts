@@ -1,5 +1,5 @@
 /** Builders and fakes of our own ports for unit tests; nothing deployed imports this file. */
-import type { ImportAnswer, Importer, ImportOrder } from "./inbox/importer.ts";
+import type { ImportAnswer, Importer, ImportTask } from "./inbox/importer.ts";
 import type {
   AppliedHeadoutEvent,
   DeliveryEnd,
@@ -11,7 +11,7 @@ import type {
 } from "./inbox/inbox.ts";
 import type { Log, LogProperties } from "./log.ts";
 
-/** The moment at which tests take place. */
+/** The time in tests, in milliseconds since the epoch. */
 export const NOW = Date.parse("2026-08-04T17:11:00.000Z");
 export const ORGANIZATION = "0a1b2c3d-0000-4000-8000-000000000001";
 export const OTHER_ORGANIZATION = "0a1b2c3d-0000-4000-8000-000000000002";
@@ -25,7 +25,7 @@ export interface LogLine extends LogProperties {
   readonly message: string;
 }
 
-/** A log that keeps its lines. */
+/** A log that collects its lines. */
 export function captureLog(): Log & { readonly lines: LogLine[] } {
   const lines: LogLine[] = [];
   const at = (level: keyof Log) => (message: string, properties: LogProperties = {}): void => {
@@ -87,7 +87,7 @@ export interface FakeInboxAnswers {
   readonly finish?: (end: DeliveryEnd) => FinishedDelivery | Promise<FinishedDelivery>;
 }
 
-/** An inbox that keeps what it was given; an invalid delivery is answered `invalid` by itself. */
+/** An inbox that records its calls; by default an invalid delivery is answered `invalid`. */
 export function fakeInbox(answers: FakeInboxAnswers = {}) {
   const deliveries: NewDelivery[] = [];
   const events: HeadoutEvent[] = [];
@@ -114,26 +114,26 @@ export function fakeInbox(answers: FakeInboxAnswers = {}) {
   return { ...inbox, deliveries, events, ends };
 }
 
-/** An importer that keeps its orders and answers `updated` unless told otherwise. */
+/** An importer that records its tasks and answers `updated` unless told otherwise. */
 export function fakeImporter(
-  answer: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer> = () =>
-    Promise.resolve({ kind: "imported", outcome: "updated", changes: {} }),
+  answer: (task: ImportTask, signal: AbortSignal) => Promise<ImportAnswer> = () =>
+    Promise.resolve({ success: true, outcome: "updated", changes: {} }),
 ) {
-  const orders: ImportOrder[] = [];
+  const tasks: ImportTask[] = [];
   const drains: number[] = [];
   const importer: Importer = {
     drain: () => Promise.resolve(void drains.push(Date.now())),
-    importBooking(order, signal) {
-      orders.push(order);
-      return answer(order, signal);
+    importBooking(task, signal) {
+      tasks.push(task);
+      return answer(task, signal);
     },
   };
-  return { ...importer, orders, drains };
+  return { ...importer, tasks, drains };
 }
 
 /**
- * Runs `work`, which may step the wall clock by so many milliseconds, as an operator or NTP does;
- * time itself goes on as ever.
+ * Runs `work`, which may set the wall clock forward or back by milliseconds, as an operator or NTP
+ * does. The monotonic clock is not affected.
  */
 export async function withWallClock(
   work: (step: (ms: number) => void) => Promise<void>,
@@ -148,7 +148,7 @@ export async function withWallClock(
   }
 }
 
-/** A promise that never settles, for whoever must be outlived. */
+/** A promise that never settles. */
 export function never<T>(): Promise<T> {
   return new Promise<T>(() => {});
 }
@@ -194,7 +194,7 @@ export function megabyte(): ReadableStream<Uint8Array> & { pulled: () => number 
   return Object.assign(stream, { pulled: () => chunks });
 }
 
-/** A body of which one byte comes and then nothing more, as slow strangers send it. */
+/** A body that sends one byte and then nothing more, like a slow stranger. */
 export function stalled(): ReadableStream<Uint8Array> & {
   readonly pulled: () => number;
   readonly cancelled: () => boolean;

@@ -1,4 +1,4 @@
-/** The work did not end within its time; its signal has been aborted. */
+/** The work did not end in time; its signal has been aborted. */
 export class TimeUp extends Error {
   override readonly name = "TimeUp";
   readonly code = "time_up";
@@ -6,13 +6,13 @@ export class TimeUp extends Error {
 
 /**
  * Runs `work` for at most `milliseconds` and throws {@linkcode TimeUp} after that, even if the work
- * ignores the signal it was given (invariant 11). With no time left the work is not begun.
+ * ignores its signal (rule: work is bounded and resumes). With no time left it is not started.
  */
 export async function within<T>(
   milliseconds: number,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const timeUp = new TimeUp("Cannot finish: the time for it is over.");
+  const timeUp = new TimeUp("Cannot finish: the time is up.");
   if (milliseconds <= 0) throw timeUp;
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -24,7 +24,7 @@ export async function within<T>(
   });
   try {
     const working = work(controller.signal);
-    working.catch(() => {}); // it may still fail after its time, when nobody waits any more
+    working.catch(() => {}); // it may still fail later, when nothing awaits it any more
     return await Promise.race([working, over]);
   } finally {
     clearTimeout(timer);

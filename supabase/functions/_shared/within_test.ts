@@ -19,16 +19,16 @@ Deno.test("within() gives up and aborts work that ignores the time", async () =>
   assert.ok(reason instanceof TimeUp);
 });
 
-Deno.test("within() leaves nothing behind when the work throws before it begins", async () => {
+Deno.test("within() leaves no timer behind when the work throws at once", async () => {
   const work = (): Promise<never> => {
     throw new RangeError("no");
   };
   await assert.rejects(within(5, work), RangeError);
-  // A timer that went on would reject a promise that nobody waits for any more.
+  // A timer left running would reject a promise that nothing awaits any more.
   await new Promise((resolve) => setTimeout(resolve, 20));
 });
 
-Deno.test("within() does not begin without time", async () => {
+Deno.test("within() does not start without time", async () => {
   let begun = false;
   await assert.rejects(within(0, () => Promise.resolve(begun = true)), TimeUp);
   assert.equal(begun, false);

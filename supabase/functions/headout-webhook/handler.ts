@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HEADOUT_STATUSES } from "../_shared/booking/status.ts";
+import { HEADOUT_STATUSES } from "../_shared/headout/status.ts";
 import { AnswerError, InvalidBody } from "../_shared/errors.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import {
@@ -7,42 +7,43 @@ import {
   combineOutcomes,
   type CredentialOutcome,
   readBearer,
+  readUrlKey,
+  requireRight,
 } from "../_shared/http/credentials.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { VerifyJwt } from "../_shared/http/jwt.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
-import { readUrlKey } from "../_shared/http/read_url_key.ts";
-import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
-import type { Importer, ImportOrder } from "../_shared/inbox/importer.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../_shared/call_database.ts";
+import type { Importer, ImportTask } from "../_shared/inbox/importer.ts";
 import type { HeadoutOutcome, Inbox } from "../_shared/inbox/inbox.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
-import { normalizeEventTimestamp } from "../_shared/inbox/normalize_event_timestamp.ts";
+import { normalizeEventTimestamp } from "../_shared/headout/event_timestamp.ts";
 import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
 import { returnUntried, runInlineImport } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots } from "../_shared/inbox/slots.ts";
+import { isDeferred } from "../_shared/inbox/sync_result.ts";
 import type { Log } from "../_shared/log.ts";
-import { monotonicNow } from "../_shared/monotonic.ts";
+import { monotonicNow } from "../_shared/clock.ts";
 import { createHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 
-/** What {@linkcode createHandler} composes; at least one credential must be given. */
+/** What {@linkcode createHandler} needs; at least one credential is required. */
 export interface HeadoutWebhookDeps {
   readonly inbox: Inbox;
   readonly importer: Importer;
   readonly log: Log;
-  /** What `x-api-key` may be. */
+  /** Accepted values of `x-api-key`. */
   readonly webhookSecrets?: readonly string[];
-  /** What `?key=` must be: Headout can be configured with a URL only. */
+  /** The accepted `?key=`, since Headout can only be configured with a URL. */
   readonly webhookKey?: string | undefined;
-  /** Verifies `Authorization: Bearer`, if a gateway in front signs its calls. */
+  /** Verifies `Authorization: Bearer`, for a gateway in front that signs its calls. */
   readonly verifyJwt?: VerifyJwt | undefined;
   readonly organizationId?: string | undefined;
-  /** How long the re-fetch after the answer may take, in milliseconds. */
+  /** How long the read after the answer may take, in milliseconds. */
   readonly syncBudgetMs?: number;
   readonly inlineSyncLimit?: number;
   readonly background?: Background;
@@ -51,9 +52,9 @@ export interface HeadoutWebhookDeps {
 }
 
 const NAME = "headout-webhook";
-/** For how long a burst of re-fetches is left to drain, in milliseconds. */
+/** How long a burst of re-fetches is left to drain, in milliseconds. */
 const BURST_MS = 5_000;
-/** Outcomes that a re-fetch follows. */
+/** Outcomes after which the booking is read again. */
 const REFETCHED = new Set<HeadoutOutcome>(["applied", "stub_created", "conflict"]);
 
 const bookingIdSchema = z.union([
@@ -61,7 +62,7 @@ const bookingIdSchema = z.union([
   z.string().trim().regex(/^\d{1,20}$/).transform(Number).pipe(z.int().positive()),
 ], "Expected a positive whole number up to 9007199254740991, or its digits.").transform(String);
 
-/** The body of design §4.2; further keys are kept with the delivery. */
+/** The body of the webhook; further keys are kept with the delivery. */
 export const bodySchema = z.object({
   bookingId: bookingIdSchema,
   status: z.enum(HEADOUT_STATUSES, `Expected one of ${HEADOUT_STATUSES.join(", ")}.`),
@@ -83,8 +84,9 @@ const MESSAGES: Readonly<Record<HeadoutOutcome, string>> = {
 };
 
 /**
- * Handles `POST /functions/v1/headout-webhook` (design §4.2): never 429, and a 4xx only for what
- * would fail again, since Headout does not repeat it. Throws `TypeError` without a credential.
+ * Handles `POST /functions/v1/headout-webhook`. It never answers 429, and a 4xx only to what would
+ * fail again, since Headout does not repeat a request after a 4xx. Throws `TypeError` without a
+ * credential.
  */
 export function createHandler({
   inbox,
@@ -122,18 +124,18 @@ export function createHandler({
     return await verifyJwt?.(token) === undefined ? "wrong" : "right";
   }
 
-  function refetch(order: ImportOrder): void {
+  function refetch(task: ImportTask): void {
     const release = slots.take();
     if (!release) {
-      background.run(() => returnUntried(deps, order));
+      background.run(() => returnUntried(deps, task));
       return kickDrain();
     }
     background.run(async () => {
-      const sync = await runInlineImport(deps, order, now() + syncBudgetMs).finally(release);
+      const sync = await runInlineImport(deps, task, now() + syncBudgetMs).finally(release);
       log.debug("re-fetch", {
-        request_id: order.requestId,
-        delivery_id: order.deliveryId,
-        outcome: sync.kind === "ended" ? sync.outcome : sync.reason,
+        request_id: task.requestId,
+        delivery_id: task.deliveryId,
+        outcome: isDeferred(sync) ? sync.reason : sync.outcome,
       });
     });
   }
@@ -144,22 +146,22 @@ export function createHandler({
     const caller = await authenticate(headers, url);
     note({ caller });
     requireRight(caller);
-    const bytes = await readBody(request); // not before: a stranger may send it for ever
+    const bytes = await readBody(request); // not earlier: a stranger may never stop sending
 
     const organization = organizationId ?? readOrganization(url.searchParams);
     const body = parseJsonBody(bytes, headers);
     const event = readEvent(body);
     const kept = { headers: redactHeaders(headers), body: body.storable };
     if (event instanceof AnswerError) {
-      // With a booking named, the inbox puts it up for a re-fetch: Headout never repeats a 4xx.
+      // If the body names a booking, the inbox schedules a read of it: Headout never repeats a 4xx.
       const named = bookingIdSchema.safeParse(body.value?.["bookingId"]).data ?? null;
       const invalid = { ...kept, function: NAME, source: "headout", error: event } as const;
       const row = await keepInvalid(
         inbox,
         { ...invalid, organizationId: organization, externalId: named },
-        INBOX_TIMEOUT_MS,
+        DATABASE_TIMEOUT_MS,
       );
-      // A 4xx would be for ever, and this is ours to mend.
+      // Not a 4xx, which Headout would not repeat: this is ours to fix.
       if (row.outcome === "not_configured" || row.outcome === "unknown_organization") {
         throw noConnection(organization);
       }
@@ -169,7 +171,7 @@ export function createHandler({
 
     const { bookingId, status, eventTimestamp } = event;
     note({ booking_id: bookingId, headout_status: status });
-    const applied = await callInbox(INBOX_TIMEOUT_MS, (options) =>
+    const applied = await callDatabase(DATABASE_TIMEOUT_MS, (options) =>
       inbox.applyHeadoutEvent({
         ...kept,
         organizationId: organization,
@@ -181,9 +183,9 @@ export function createHandler({
     const { deliveryId, outcome, oldStatus, newStatus, leaseToken } = applied;
     note({ delivery_id: deliveryId, outcome });
     if (leaseToken !== null) {
-      const order = { externalId: bookingId, organizationId: applied.organizationId };
-      refetch({ ...order, source: "headout", deliveryId, leaseToken, requestId });
-    } else if (REFETCHED.has(outcome)) kickDrain(); // the booking is being read: once more after that
+      const task = { externalId: bookingId, organizationId: applied.organizationId };
+      refetch({ ...task, source: "headout", deliveryId, leaseToken, requestId });
+    } else if (REFETCHED.has(outcome)) kickDrain(); // the booking is being read right now, so it must be read again
     if (outcome === "held") {
       alarm({ organizationId: applied.organizationId, source: "headout", bookings: 1 });
     }
@@ -201,7 +203,7 @@ export function createHandler({
   }, { log, now });
 }
 
-/** What happened, or the error that Headout gets; it is the same whenever the body comes again. */
+/** The event, or the error for Headout; the same body always gives the same one. */
 function readEvent(body: JsonBody): z.infer<typeof bodySchema> | AnswerError {
   if (body.error) return body.error;
   const parsed = bodySchema.safeParse(body.value);
@@ -212,11 +214,11 @@ function noConnection(organization: string | null): AnswerError {
   return notConfigured(organization === null ? "unnamed" : "unknown");
 }
 
-/** `?organization_id=`; null leaves the choice to the only enabled connection. */
+/** `?organization_id=`; null selects the only enabled connection. */
 function readOrganization(query: URLSearchParams): string | null {
   const given = query.get("organization_id");
   if (given === null || given === "") return null;
   const parsed = z.guid().toLowerCase().safeParse(given);
   if (parsed.success) return parsed.data;
-  throw notConfigured("malformed"); // the URL is wrong, not the event: a 4xx would lose it
+  throw notConfigured("malformed"); // the URL is wrong, not the event, which a 4xx would lose
 }

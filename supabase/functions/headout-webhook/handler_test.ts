@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
-import { DatabaseError, InboxUnavailable } from "../_shared/errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../_shared/errors.ts";
 import { createBackground } from "../_shared/http/background.ts";
 import { createJwtVerifier, KeysUnavailable } from "../_shared/http/jwt.ts";
 import {
@@ -78,7 +78,7 @@ Deno.test("createHandler() applies the event, answers 200 and re-fetches after t
     body: { ...BODY, odd: 1 },
   }]);
   await background.settled();
-  assert.deepEqual(importer.orders, [{
+  assert.deepEqual(importer.tasks, [{
     externalId: "123456789",
     source: "headout",
     organizationId: ORGANIZATION,
@@ -104,7 +104,7 @@ Deno.test("createHandler() does not re-fetch when the database asks for none", a
   const { body } = await read(await handler(post(BODY, RIGHT)));
   await background.settled();
   assert.equal(body.outcome, "duplicate");
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
 });
 
 for (
@@ -176,7 +176,7 @@ Deno.test("createHandler() names the booking of an invalid event, so that it is 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const NOT_UTF8 = new Uint8Array([0xff]);
 
-/** Refused, and who is meant by it all the same; null for nobody. */
+/** Refused bodies and the booking that they still name; null for none. */
 const NAMED: readonly (readonly [string, unknown, string, string | null])[] = [
   ["has a NUL character elsewhere", { ...BODY, note: "\0" }, "invalid_body", "123456789"],
   ["has a lone surrogate elsewhere", { ...BODY, note: "\ud83d" }, "invalid_body", "123456789"],
@@ -238,7 +238,7 @@ Deno.test("createHandler() keeps a body of another content type", async () => {
   const headers = { "content-type": "text/plain" };
   assert.equal((await handler(post(BODY, { ...RIGHT, headers }))).status, 415);
   assert.deepEqual(inbox.deliveries[0]?.body, { text: JSON.stringify(BODY) });
-  // A 415 is for ever too, and a gateway in between may be what spoiled the header.
+  // Headout does not repeat a 415 either, and a gateway in between may have changed the header.
   assert.equal(inbox.deliveries[0]?.externalId, "123456789", "it is put up for a re-fetch");
 });
 
@@ -305,7 +305,7 @@ const { publicKey, privateKey } = await generateKeyPair("ES256");
 const jwks = { keys: [{ ...await exportJWK(publicKey), alg: "ES256", kid: "k1" }] };
 const seconds = Math.floor(NOW / 1_000);
 
-/** A token that verifies; a test breaks one thing. */
+/** A valid token; a test breaks one thing. */
 function token(claims: Readonly<Record<string, unknown>> = {}, key = privateKey): Promise<string> {
   return new SignJWT({ iss: "https://auth.test", aud: "headout", exp: seconds + 60, ...claims })
     .setProtectedHeader({ alg: "ES256", kid: "k1" }).sign(key);
@@ -401,8 +401,8 @@ function fieldAndCode({ field, code }: { readonly field: string; readonly code: 
 Deno.test("createHandler() answers 503 when the inbox is down, and works when it is back", async () => {
   let down = true;
   const inbox = fakeInbox({
-    apply: () => down ? Promise.reject(new InboxUnavailable()) : applied(),
-    receive: () => down ? Promise.reject(new InboxUnavailable()) : received(),
+    apply: () => down ? Promise.reject(new DatabaseUnavailable()) : applied(),
+    receive: () => down ? Promise.reject(new DatabaseUnavailable()) : received(),
   });
   const { handler } = build({ inbox });
   for (const body of [BODY, "not JSON"]) {
@@ -425,27 +425,27 @@ Deno.test("createHandler() refuses to be made without a credential", () => {
   assert.throws(() => build({ webhookKey: undefined }), TypeError);
 });
 
-/** Keeps what would go on after the answer, and does nothing of it. */
+/** Collects what would continue after the answer without running it. */
 function idleBackground() {
   const tasks: (() => Promise<void>)[] = [];
   const run = (task: () => Promise<void>) => void tasks.push(task);
   return { tasks, run, settled: () => Promise.resolve() };
 }
 
-Deno.test("createHandler() gives a re-fetch back untried when its places are taken, and has it drained", async () => {
+Deno.test("createHandler() gives back a re-fetch untried when its slots are taken, and calls drain", async () => {
   const background = idleBackground();
   const { handler, inbox, importer } = build({ background, inlineSyncLimit: 0 });
   assert.equal((await handler(post(BODY, RIGHT))).status, 200);
   const [giveBack] = background.tasks;
   assert.equal(background.tasks.length, 2); // and the drain
   await giveBack?.();
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
   const [end] = inbox.ends;
   // Without an error it costs no attempt.
   assert.deepEqual([end?.status, end?.leaseToken, end?.lastError], ["pending", LEASE, undefined]);
 });
 
-Deno.test("createHandler() has a booking that is being read drained once more", async () => {
+Deno.test("createHandler() calls drain for a booking that is being read", async () => {
   for (const outcome of ["applied", "duplicate", "stale"] as const) {
     const background = idleBackground();
     const inbox = fakeInbox({ apply: () => applied({ outcome, leaseToken: null }) });
@@ -467,7 +467,7 @@ Deno.test("createHandler() raises the alarm once when the brake holds events", a
   ]);
 });
 
-Deno.test("createHandler() measures by a clock that nobody sets", async () => {
+Deno.test("createHandler() measures by the monotonic clock", async () => {
   await withWallClock(async (step) => {
     const inbox = fakeInbox({
       apply: () => {

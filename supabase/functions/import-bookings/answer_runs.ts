@@ -7,10 +7,10 @@ import type { StartedRun } from "../_shared/sync/start_runs.ts";
 type Body = Readonly<Record<string, unknown>>;
 
 /**
- * What the runs of one call are answered with (design §4.3): the run itself if there is one, else
- * their sum and each of them under `runs`. `next` says who goes on: null nobody (it is complete),
- * an object what `drain` or the caller would ask for, `running` another worker, `paused` nobody
- * until the connection is resumed. Throws the fault of a single run that failed for good.
+ * The answer to a call that ran something: the run itself if there is only one, otherwise their
+ * sum, with each of them under `runs`. `next` says how it continues: null if it is complete, an
+ * object with the next request for `drain` or the caller, `running` if another worker has it,
+ * `paused` until the connection is resumed. Throws the fault of a single run that failed for good.
  */
 export async function answerRuns(
   runs: Pick<RunStore, "readDrift">,
@@ -36,7 +36,7 @@ export async function answerRuns(
   };
 }
 
-/** What the log may know of a run. */
+/** What is logged of a run. */
 export function describeRun(result: StartedRun): LogProperties {
   const { organizationId, source, runId, completed, stopped, fault, counters } = result;
   return {

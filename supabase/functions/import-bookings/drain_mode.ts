@@ -7,7 +7,7 @@ import { startMeter } from "../_shared/sync/run_meter.ts";
 import type { StartedRun } from "../_shared/sync/start_runs.ts";
 import { describeRun } from "./answer_runs.ts";
 
-/** How long runs are gone on with in one call, in milliseconds. */
+/** Time one call may spend resuming runs, in milliseconds. */
 const RUNS_MS = 40_000;
 
 type Body = Readonly<Record<string, unknown>>;
@@ -18,22 +18,22 @@ export const drainSchema = z.object({
     .nullish(),
 });
 
-/** What one call may use, in milliseconds. */
+/** Limits of one call, in milliseconds. */
 export interface DrainBudget {
   readonly budgetMs: number;
-  /** Absent: no matter how much. */
+  /** Absent for no limit. */
   readonly cpuMs?: number | undefined;
 }
 
 /**
- * The mode `drain` (design §4.3): processes deliveries that are due, at most `limit`, within its
- * budget, and then has the runs that stopped gone on with. `completed: false` means that something
- * was left; `next` is what to ask for at once then, null if only waiting helps.
+ * The mode `drain`: processes due deliveries, at most `limit`, and then resumes runs that stopped,
+ * within its budget. `completed: false` means that something is left; then `next` is the request to
+ * send right away, or null if only waiting helps.
  */
 export function createDrainMode(
   deps: DrainDeps,
   { budgetMs, cpuMs = Infinity }: DrainBudget,
-  resume: (deadline: number) => Promise<readonly StartedRun[]> = () => Promise.resolve([]),
+  resume: (deadline: number) => Promise<readonly StartedRun[]>,
 ): (body: Body, call: Pick<Call, "startedAt" | "note">) => Promise<Body> {
   return async (body, { startedAt, note }) => {
     const parsed = drainSchema.safeParse(body);
@@ -41,10 +41,9 @@ export function createDrainMode(
     const limit = parsed.data.limit ?? undefined;
     const meter = startMeter();
     const spent = () => meter.read().cpuMs ?? 0;
-    const order = { startedAt, budgetMs, limit, isSpent: () => spent() >= cpuMs };
-    const { completed, more, counters } = await drain(deps, order).finally(meter.stop);
-    // Deliveries do not wait for a long run: each call takes the runs a part of the way, if it has
-    // the means left.
+    const task = { startedAt, budgetMs, limit, isSpent: () => spent() >= cpuMs };
+    const { completed, more, counters } = await drain(deps, task).finally(meter.stop);
+    // Deliveries must not wait for a long run, so each call only spends what it has left on runs.
     const runs = !more && spent() < cpuMs / 2
       ? await resume(Math.min(startedAt + budgetMs, deps.now() + RUNS_MS))
       : [];

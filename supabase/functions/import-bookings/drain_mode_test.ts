@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { SourceError } from "../_shared/booking/source_error.ts";
+import { SourceError } from "../_shared/source/source_error.ts";
 import { DatabaseError } from "../_shared/errors.ts";
 import type { LogProperties } from "../_shared/log.ts";
 import type { DrainDeps } from "../_shared/sync/drain.ts";
-import type { ClaimedDelivery, ClaimOrder } from "../_shared/sync/delivery_queue.ts";
+import type { ClaimedDelivery, ClaimTask } from "../_shared/sync/delivery_queue.ts";
 import { NO_COUNTERS } from "../_shared/sync/run_counters.ts";
 import type { StartedRun } from "../_shared/sync/start_runs.ts";
 import { captureLog, fakeInbox, never, NOW, ORGANIZATION } from "../_shared/testing.ts";
@@ -21,7 +21,7 @@ const RUN: StartedRun = {
 /** The mode with nothing due at either source; a test breaks one thing. */
 function build(changes: {
   readonly due?: readonly ClaimedDelivery[];
-  readonly claim?: (order: ClaimOrder) => void;
+  readonly claim?: (task: ClaimTask) => void;
   readonly runs?: readonly StartedRun[];
 } = {}) {
   const waiting = [...changes.due ?? []];
@@ -33,9 +33,9 @@ function build(changes: {
     },
     bookings: { applySnapshots: () => Promise.resolve([]) },
     queue: {
-      claimDeliveries: async (order) => {
-        await changes.claim?.(order);
-        return order.source === "eventflow" ? waiting.splice(0, order.maxDeliveries) : [];
+      claimDeliveries: async (task) => {
+        await changes.claim?.(task);
+        return task.source === "eventflow" ? waiting.splice(0, task.maxDeliveries) : [];
       },
     },
     inbox: fakeInbox(),
@@ -63,13 +63,13 @@ const due = (count: number): readonly ClaimedDelivery[] =>
     attempts: 1,
   }));
 
-Deno.test("createDrainMode() has the runs gone on with while a source is down", async () => {
+Deno.test("createDrainMode() resumes runs while a source is down", async () => {
   const { answer, resumed } = build({ due: due(50) });
   const { completed, next, run_id } = await answer();
   assert.deepEqual([resumed(), completed, next, run_id], [1, false, null, "run-1"]);
 });
 
-Deno.test("createDrainMode() has the runs gone on with after an unexpected error", async () => {
+Deno.test("createDrainMode() resumes runs after an unexpected error", async () => {
   const { answer, resumed } = build({
     claim: ({ source }) => {
       if (source === "eventflow") throw new DatabaseError("claim_deliveries", "42883", "m");
@@ -79,7 +79,7 @@ Deno.test("createDrainMode() has the runs gone on with after an unexpected error
   assert.deepEqual([resumed(), success, completed, next], [1, true, false, null]);
 });
 
-Deno.test("createDrainMode() leaves the runs to the next call once its own means are used up", async () => {
+Deno.test("createDrainMode() leaves runs to the next call once its CPU time is used up", async () => {
   const { answer, resumed } = build({ due: due(5) });
   const { completed, next } = await answer({ limit: 5 });
   assert.deepEqual([resumed(), completed, next], [0, false, { syncMode: "drain" }]);
@@ -100,7 +100,7 @@ for (
     ["a drain that resumed a run", { runs: [RUN] }, false],
     ["a drain that a source was left out of", {
       runs: [],
-      claim: ({ source }: ClaimOrder) => {
+      claim: ({ source }: ClaimTask) => {
         if (source === "eventflow") throw new DatabaseError("claim_deliveries", "42883", "m");
       },
     }, false],

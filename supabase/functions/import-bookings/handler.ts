@@ -1,47 +1,45 @@
 import { z } from "zod";
 import { BOOKING_SOURCES } from "../_shared/booking/status.ts";
-import { AnswerError, InvalidBody } from "../_shared/errors.ts";
+import { InvalidBody } from "../_shared/errors.ts";
 import {
   checkSecret,
   combineOutcomes,
   type CredentialOutcome,
   readBearer,
+  requireRight,
 } from "../_shared/http/credentials.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { VerifyJwt } from "../_shared/http/jwt.ts";
 import { parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
-import { requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
 import type { Log } from "../_shared/log.ts";
-import { monotonicNow } from "../_shared/monotonic.ts";
+import { monotonicNow } from "../_shared/clock.ts";
 import type { DeliveryQueue } from "../_shared/sync/delivery_queue.ts";
 import { createHoldAlarm, withHoldAlarm } from "../_shared/sync/hold_alarm.ts";
-import { resumeRuns } from "../_shared/sync/resume_runs.ts";
+import { resumeRuns } from "../_shared/sync/start_runs.ts";
 import { importSingle, type SingleDeps } from "../_shared/sync/single.ts";
 import type { RunStore } from "../_shared/sync/run_store.ts";
 import { createDrainMode } from "./drain_mode.ts";
 import { createRunModes } from "./run_modes.ts";
 
-/** What {@linkcode createHandler} composes; the rest has defaults. */
+/** What {@linkcode createHandler} needs; the optional parts have defaults. */
 export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
   readonly log: Log;
-  /** The keys that call as service_role. */
+  /** The keys of service_role. */
   readonly serviceKeys: readonly string[];
-  /** Verifies JWTs, whose `role` must be `service_role`; without it none is accepted. */
+  /** Verifies JWTs, whose `role` must be `service_role`; without it no JWT is accepted. */
   readonly verifyJwt?: VerifyJwt | undefined;
-  /** Only the default here: a body may name another organization (design §9). */
+  /** Only the default: a body may name another organization. */
   readonly organizationId?: string | undefined;
-  /** The deliveries that are due; without it the mode `drain` is not supported. */
-  readonly queue?: DeliveryQueue;
-  /** The runs; without them there is `single` and `drain` alone. */
-  readonly runs?: RunStore;
-  /** Within how long a single import is answered, in milliseconds. */
+  readonly queue: DeliveryQueue;
+  readonly runs: RunStore;
+  /** How long a single import may take, in milliseconds. */
   readonly syncBudgetMs?: number;
-  /** After how long a run stops at its checkpoint, in milliseconds. */
+  /** How long a call may run before it stops at a checkpoint, in milliseconds. */
   readonly importBudgetMs?: number;
-  /** After how much CPU a run stops likewise, in milliseconds; absent: no matter how much. */
+  /** The same in CPU milliseconds; absent for no limit. */
   readonly importCpuMs?: number | undefined;
   /** For durations, in milliseconds. */
   readonly now?: () => number;
@@ -51,7 +49,7 @@ const SYNC_MODES = ["single", "incremental", "full", "drain", "reconcile"] as co
 type SyncMode = (typeof SYNC_MODES)[number];
 type Body = Readonly<Record<string, unknown>>;
 
-/** One mode of the table in design §4.3: it checks its own fields and returns the body of a 200. */
+/** One sync mode: it checks its fields and returns the body of a 200. */
 type Mode = (body: Body, call: Call) => Promise<Body>;
 
 const uuid = z.guid("Expected a uuid.").toLowerCase();
@@ -73,7 +71,11 @@ export const singleSchema = z.object({
   message: "A dry run cannot finish a delivery.",
 });
 
-/** Handles `POST /functions/v1/import-bookings` (design §4.3); internal callers only. */
+/**
+ * Handles `POST /functions/v1/import-bookings`, for internal callers only. A single import that
+ * names a `delivery_id` answers with a member `delivery`, `{ status, next_attempt_at }`, in a
+ * success and beside `error`.
+ */
 export function createHandler({
   sources,
   bookings,
@@ -92,28 +94,22 @@ export function createHandler({
   const alarm = createHoldAlarm({ log, now });
   const deps = { sources, bookings: withHoldAlarm(bookings, alarm), inbox, log, now };
 
-  const runDeps = runs && { ...deps, alarm, runs, cpuBudgetMs: importCpuMs };
-
-  // A mode that is not in the table yet answers 400 `unsupported_sync_mode`.
-  const modes: Readonly<Partial<Record<SyncMode, Mode>>> = {
+  const runDeps = { ...deps, alarm, runs, cpuBudgetMs: importCpuMs };
+  const modes: Readonly<Record<SyncMode, Mode>> = {
     single,
-    ...(queue
-      ? {
-        drain: createDrainMode(
-          { ...deps, queue },
-          { budgetMs: importBudgetMs, cpuMs: importCpuMs },
-          runDeps && ((deadline) => resumeRuns(runDeps, deadline)),
-        ),
-      }
-      : {}),
-    ...(runDeps ? createRunModes(runDeps, { budgetMs: importBudgetMs, organizationId }) : {}),
+    drain: createDrainMode(
+      { ...deps, queue },
+      { budgetMs: importBudgetMs, cpuMs: importCpuMs },
+      (deadline) => resumeRuns(runDeps, deadline),
+    ),
+    ...createRunModes(runDeps, { budgetMs: importBudgetMs, organizationId }),
   };
 
   async function single(body: Body, { startedAt, note }: Call): Promise<Body> {
     const parsed = singleSchema.safeParse(body);
     if (!parsed.success) throw new InvalidBody(describeIssues(parsed.error, body));
     const { data } = parsed;
-    const order = {
+    const task = {
       externalId: data.booking_id,
       source: data.source ?? "eventflow",
       organizationId: requireOrganization(data.organization_id ?? organizationId),
@@ -123,18 +119,18 @@ export function createHandler({
       force: data.force ?? false,
     } as const;
     note({
-      source: order.source,
-      booking_id: order.externalId,
-      organization_id: order.organizationId,
-      delivery_id: order.deliveryId,
+      source: task.source,
+      booking_id: task.externalId,
+      organization_id: task.organizationId,
+      delivery_id: task.deliveryId,
     });
-    const result = await importSingle(deps, order, startedAt + syncBudgetMs);
+    const result = await importSingle(deps, task, startedAt + syncBudgetMs);
     note({ outcome: result.outcome, warnings: result.warnings.length });
     return {
       success: true,
       syncMode: "single",
-      booking_id: order.externalId,
-      organization_id: order.organizationId,
+      booking_id: task.externalId,
+      organization_id: task.organizationId,
       ...result,
     };
   }
@@ -154,15 +150,13 @@ export function createHandler({
     const caller = await authenticate(call.request.headers);
     call.note({ caller });
     requireRight(caller);
-    const bytes = await readBody(call.request); // not before: a stranger may send it for ever
+    const bytes = await readBody(call.request); // not earlier: a stranger may never stop sending
     const { value: body, error } = parseJsonBody(bytes, call.request.headers);
     if (error !== undefined) throw error;
     if (body === undefined) throw new TypeError("Cannot read the body: no reason given");
     const syncMode = readMode(body);
     call.note({ sync_mode: syncMode });
-    const run = modes[syncMode];
-    if (run === undefined) throw unsupportedMode(syncMode);
-    return respondJson(200, await run(body, call));
+    return respondJson(200, await modes[syncMode](body, call));
   }, { log, now });
 }
 
@@ -184,13 +178,4 @@ function requireOrganization(organizationId: string | undefined): string {
   throw new InvalidBody([
     { field: "organization_id", code: "required", message: "Expected a uuid." },
   ]);
-}
-
-function unsupportedMode(syncMode: SyncMode): AnswerError {
-  return new AnswerError(
-    400,
-    "unsupported_sync_mode",
-    `Cannot run: the sync mode ${syncMode} is not supported here.`,
-    { details: [{ field: "syncMode", code: "unsupported", message: "Not supported here." }] },
-  );
 }

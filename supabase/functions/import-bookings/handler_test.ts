@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { SignJWT } from "jose";
-import type { SingleAnswer } from "../_shared/booking/source.ts";
-import { SourceError } from "../_shared/booking/source_error.ts";
-import { InboxUnavailable } from "../_shared/errors.ts";
+import type { SingleAnswer, StatedBooking } from "../_shared/source/booking_source.ts";
+import { SourceError } from "../_shared/source/source_error.ts";
+import { DatabaseUnavailable } from "../_shared/errors.ts";
 import { createJwtVerifier } from "../_shared/http/jwt.ts";
 import type { SnapshotBatch, Verdict } from "../_shared/sync/booking_store.ts";
-import type { ClaimedDelivery, ClaimOrder } from "../_shared/sync/delivery_queue.ts";
+import type { ClaimedDelivery, ClaimTask } from "../_shared/sync/delivery_queue.ts";
 import {
   captureLog,
   DELIVERY,
@@ -22,6 +22,7 @@ import {
   stalled,
   withWallClock,
 } from "../_shared/testing.ts";
+import { fakeRuns } from "../_shared/sync/testing_runs.ts";
 import { createHandler, type ImportBookingsDeps } from "./handler.ts";
 
 const SERVICE_KEY = "sb_secret_of_the_service_role";
@@ -30,15 +31,15 @@ const BODY = { booking_id: "b-1", syncMode: "single" };
 const CLAIMED = { ...BODY, delivery_id: DELIVERY, lease_token: LEASE };
 const CHANGES = { bookings: { created: 0, updated: 1, marked_missing: 0 } };
 
-const FOUND: SingleAnswer = {
-  kind: "found",
+const STATED: StatedBooking = {
+  kind: "stated",
   snapshot: {
     external_id: "b-1",
     fetched_at: "2026-08-04T17:11:00.000Z",
     content_hash: "0".repeat(64),
     booking: { title: "Tält" },
+    warnings: [{ field: "status", code: "unknown_status", message: "Parked is no known status." }],
   },
-  warnings: [{ field: "status", code: "unknown_status", message: "Parked is no known status." }],
 };
 
 /** A handler in its good case; a test breaks one thing. */
@@ -46,7 +47,7 @@ function build(changes: Partial<ImportBookingsDeps> & {
   readonly answer?: () => Promise<SingleAnswer>;
   readonly verdict?: Partial<Verdict>;
 } = {}) {
-  const { answer = () => Promise.resolve(FOUND), verdict, ...deps } = changes;
+  const { answer = () => Promise.resolve(STATED), verdict, ...deps } = changes;
   const reads: { externalId: string; organizationId: string }[] = [];
   const batches: SnapshotBatch[] = [];
   const inbox = fakeInbox();
@@ -77,6 +78,8 @@ function build(changes: Partial<ImportBookingsDeps> & {
       },
     },
     inbox,
+    queue: { claimDeliveries: () => Promise.resolve([]) },
+    runs: fakeRuns().store,
     log,
     serviceKeys: ["legacy-service-role-key", SERVICE_KEY],
     organizationId: ORGANIZATION,
@@ -98,7 +101,8 @@ Deno.test("createHandler() reads one booking, applies it and answers 200", async
       organization_id: OTHER_ORGANIZATION,
       outcome: "updated",
       changes: CHANGES,
-      warnings: "warnings" in FOUND ? FOUND.warnings : [],
+      warnings: STATED.snapshot.warnings,
+      delivery: { status: "succeeded", next_attempt_at: null },
     },
   });
   assert.deepEqual(reads, [{ externalId: "b-1", organizationId: OTHER_ORGANIZATION }]);
@@ -142,13 +146,32 @@ Deno.test("createHandler() passes dry_run and force on", async () => {
   ]);
 });
 
-for (const syncMode of ["incremental", "full", "drain", "reconcile", undefined]) {
-  Deno.test(`createHandler() answers 400 to the mode ${syncMode ?? "that is default"}`, async () => {
-    const { handler } = build();
+for (const syncMode of ["incremental", "full", "reconcile", undefined]) {
+  Deno.test(`createHandler() hands the mode ${syncMode ?? "that is default"} to the runs`, async () => {
+    const runs = fakeRuns();
+    runs.state.paused = true;
+    const { handler } = build({ runs: runs.store });
     const answer = await read(await handler(post({ syncMode }, { headers: RIGHT })));
-    assert.deepEqual([answer.status, answer.body.error.code], [400, "unsupported_sync_mode"]);
+    assert.deepEqual([answer.status, answer.body.error.code], [503, "sync_paused"]);
   });
 }
+
+Deno.test("createHandler() hands the mode drain to the queue", async () => {
+  const asked: string[] = [];
+  const queue = {
+    claimDeliveries({ source }: ClaimTask) {
+      asked.push(source);
+      return Promise.resolve([]);
+    },
+  };
+  const { handler } = build({ queue });
+  const answer = await read(await handler(post({ syncMode: "drain" }, { headers: RIGHT })));
+  assert.deepEqual([answer.status, answer.body.completed, asked], [
+    200,
+    true,
+    ["eventflow", "headout"],
+  ]);
+});
 
 const INVALID: readonly (readonly [string, unknown, string])[] = [
   ["is not JSON", "{", "body"],
@@ -237,7 +260,7 @@ for (
       .sign(new TextEncoder().encode(secret));
     const headers = { authorization: `Bearer ${jwt}`, apikey: "sb_publishable_key" };
     assert.equal((await build({ verifyJwt }).handler(post(BODY, { headers }))).status, expected);
-    // Without a way to verify it, a JWT is refused whatever it says.
+    // A JWT that cannot be verified is refused whatever it says.
     assert.equal((await build().handler(post(BODY, { headers }))).status, 401);
   });
 }
@@ -254,10 +277,11 @@ Deno.test("createHandler() answers 404 with the source's reason and ends the del
     "booking_not_found",
     "archived",
   ]);
-  assert.equal(batches.length, 0); // absence is never a statement (invariant 6)
+  assert.equal(batches.length, 0); // rule: absence is not a statement
   assert.equal(inbox.ends[0]?.status, "succeeded");
   assert.equal(inbox.ends[0]?.leaseToken, LEASE);
   assert.equal(inbox.ends[0]?.result?.["outcome"], "not_found");
+  assert.deepEqual(body.delivery, { status: "succeeded", next_attempt_at: null });
 });
 
 const FAILURES: readonly (readonly [SourceError, number, string])[] = [
@@ -276,19 +300,36 @@ for (const [error, expected, end] of FAILURES) {
     assert.equal(inbox.ends[0]?.status, end);
     assert.equal(inbox.ends[0]?.lastError?.["code"], error.code);
     assert.equal(inbox.ends[0]?.retryAfterMs ?? undefined, error.retryAfterMs);
-    const told = body.error.details.at(-1);
-    assert.deepEqual([told.field, told.next_attempt_at], [
-      "delivery_id",
-      "2026-08-04T17:11:10.000Z",
-    ]);
+    assert.deepEqual(body.delivery, {
+      status: "pending",
+      next_attempt_at: "2026-08-04T17:11:10.000Z",
+    });
+    assert.equal(body.error.details.length, 0);
     assert.equal(batches.length, 0);
   });
 }
 
-Deno.test("createHandler() finishes no delivery when it was given none", async () => {
+for (
+  const [source, verdict, status] of [
+    ["eventflow", "created", "succeeded"],
+    ["eventflow", "skipped", "succeeded"],
+    ["eventflow", "stale", "stale"],
+    ["eventflow", "held", "held"],
+    ["headout", "stale", "succeeded"],
+  ] as const
+) {
+  Deno.test(`createHandler() says that a delivery of ${source} is ${status} after ${verdict}`, async () => {
+    const { handler } = build({ verdict: { verdict } });
+    const { body } = await read(await handler(post({ ...CLAIMED, source }, { headers: RIGHT })));
+    assert.deepEqual(body.delivery, { status, next_attempt_at: null });
+  });
+}
+
+Deno.test("createHandler() finishes no delivery and answers none when it was given none", async () => {
   const answer = () => Promise.reject(new SourceError("source_unavailable", "m"));
   const { handler, inbox } = build({ answer });
-  assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 502);
+  const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
+  assert.deepEqual([status, Object.hasOwn(body, "delivery")], [502, false]);
   assert.equal(inbox.ends.length, 0);
 });
 
@@ -318,7 +359,7 @@ for (
 
 Deno.test("createHandler() answers 503 when the database is unreachable", async () => {
   const { handler } = build({
-    bookings: { applySnapshots: () => Promise.reject(new InboxUnavailable()) },
+    bookings: { applySnapshots: () => Promise.reject(new DatabaseUnavailable()) },
   });
   const { status, body } = await read(await handler(post(CLAIMED, { headers: RIGHT })));
   assert.deepEqual([status, body.error.code], [503, "inbox_unavailable"]);
@@ -343,7 +384,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
     };
     const waiting = [due];
     const queue = {
-      claimDeliveries({ source }: ClaimOrder) {
+      claimDeliveries({ source }: ClaimTask) {
         step(3_600_000);
         return Promise.resolve(source === "eventflow" ? waiting.splice(0) : []);
       },
@@ -352,7 +393,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
       sources: {
         eventflow: {
           name: "eventflow",
-          readSingle: () => Promise.resolve(FOUND),
+          readSingle: () => Promise.resolve(STATED),
           readPage: () => never<never>(),
         },
       },
@@ -366,6 +407,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
       log: captureLog(),
       serviceKeys: [SERVICE_KEY],
       queue,
+      runs: fakeRuns().store,
     });
     const answer = await read(await handler(post({ syncMode: "drain" }, { headers: RIGHT })));
     assert.deepEqual([answer.body.completed, answer.body.counters.succeeded], [true, 1]);

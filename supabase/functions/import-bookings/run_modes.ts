@@ -5,14 +5,14 @@ import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { Call } from "../_shared/http/serve_call.ts";
 import type { BookingStore } from "../_shared/sync/booking_store.ts";
 import type { RunDeps } from "../_shared/sync/execute_run.ts";
+import { previewRuns } from "../_shared/sync/preview_runs.ts";
 import type { RunMode, RunParameters } from "../_shared/sync/run_store.ts";
-import { type RunOrder, startRuns } from "../_shared/sync/start_runs.ts";
+import { type RunTask, startRuns } from "../_shared/sync/start_runs.ts";
 import { answerRuns, describeRun } from "./answer_runs.ts";
-import { previewRuns } from "./preview_runs.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** A mode of import-bookings: it checks its own fields and returns the body of a 200. */
+/** A mode of import-bookings: it checks its fields and returns the body of a 200. */
 export type RunModeHandler = (
   body: Body,
   call: Pick<Call, "startedAt" | "note">,
@@ -25,7 +25,7 @@ const shared = {
   organization_id: z.guid("Expected a uuid.").toLowerCase().nullish(),
 };
 
-/** The bodies of the run modes (design §4.3). */
+/** The bodies of the run modes. */
 export const runSchemas = {
   incremental: z.object({
     ...shared,
@@ -36,23 +36,35 @@ export const runSchemas = {
   full: z.object({ ...shared, start_date: day, end_date: day, dry_run: flag })
     .refine((body) => !body.start_date || !body.end_date || body.start_date <= body.end_date, {
       path: ["end_date"],
-      message: "Expected no day before start_date.",
+      message: "Expected a day that is not before start_date.",
     }),
   reconcile: z.object({ ...shared, repair: flag }),
 } as const;
 
-/** The modes `incremental`, `full` and `reconcile`, each within `budgetMs` of the call's begin. */
+/**
+ * The modes `incremental`, `full` and `reconcile`, each within `budgetMs` of the start of the call.
+ */
 export function createRunModes(
   deps: RunDeps & { readonly bookings: BookingStore },
   options: { readonly budgetMs: number; readonly organizationId?: string | undefined },
 ): Readonly<Record<RunMode, RunModeHandler>> {
   function handle(mode: RunMode): RunModeHandler {
     return async (body, { startedAt, note }) => {
-      const { dryRun, ...order } = readOrder(mode, body, options.organizationId);
-      note({ organization_id: order.organizationId ?? null, source: order.source ?? null });
+      const { dryRun, ...task } = readTask(mode, body, options.organizationId);
+      note({ organization_id: task.organizationId ?? null, source: task.source ?? null });
       const deadline = startedAt + options.budgetMs;
-      if (dryRun) return await previewRuns(deps, order, deadline);
-      const results = await startRuns(deps, order, deadline);
+      if (dryRun) {
+        const preview = await previewRuns(deps, task, deadline);
+        return {
+          success: true,
+          syncMode: mode,
+          dry_run: true,
+          ...preview,
+          run_id: null,
+          next: null,
+        };
+      }
+      const results = await startRuns(deps, task, deadline);
       const answer = await answerRuns(deps.runs, mode, results);
       note({ completed: answer["completed"], runs: results.map(describeRun) });
       return answer;
@@ -65,18 +77,18 @@ export function createRunModes(
   };
 }
 
-function readOrder(
+function readTask(
   mode: RunMode,
   body: Body,
   organizationId: string | undefined,
-): RunOrder & { readonly dryRun: boolean } {
+): RunTask & { readonly dryRun: boolean } {
   const parsed = runSchemas[mode].safeParse(body);
   if (!parsed.success) throw new InvalidBody(describeIssues(parsed.error, body));
   const data: Readonly<Record<string, unknown>> = parsed.data;
   const { source, organization_id: named } = parsed.data;
   const parameters: Record<string, unknown> = {};
   for (const name of ["since", "start_date", "end_date", "repair"]) {
-    // What is not asked for is no parameter: false is what an absent `repair` is.
+    // Falsy fields are not parameters: `repair: false` is the same as none.
     if (data[name]) parameters[name] = data[name];
   }
   return {

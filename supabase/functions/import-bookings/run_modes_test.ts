@@ -13,6 +13,7 @@ function build(wrong: Parameters<typeof eventflowLike>[2] = () => ({}), organiza
   const modes = createRunModes({
     sources: { eventflow: eventflowLike(() => ROWS, 10, wrong).source },
     runs: runs.store,
+    alarm: () => {},
     bookings: {
       applySnapshots(batch) {
         assert.equal(batch.dryRun, true);
@@ -40,7 +41,7 @@ Deno.test("createRunModes() answers one run with its counters, and null for what
   assert.deepEqual((answer["counters"] as { verdicts: unknown }).verdicts, { created: 25 });
 });
 
-Deno.test("createRunModes() says that another worker is at the run", async () => {
+Deno.test("createRunModes() says that another worker has the run", async () => {
   const { modes, call, runs } = build();
   await runs.store.beginRun({} as never, "incremental", {});
   assert.equal((await modes.incremental({}, call))["next"], "running");

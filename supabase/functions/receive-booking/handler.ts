@@ -6,60 +6,59 @@ import {
   combineOutcomes,
   type CredentialOutcome,
   readBearer,
+  requireRight,
 } from "../_shared/http/credentials.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import { isStorableText } from "../_shared/http/find_unstorable.ts";
 import { type JsonBody, parseJsonBody } from "../_shared/http/parse_json_body.ts";
 import { readBody } from "../_shared/http/read_body.ts";
-import { rateLimited, requireRight } from "../_shared/http/refuse.ts";
 import { respondJson } from "../_shared/http/respond.ts";
 import { type Call, serveCall } from "../_shared/http/serve_call.ts";
-import { INBOX_TIMEOUT_MS } from "../_shared/inbox/call_inbox.ts";
+import { DATABASE_TIMEOUT_MS } from "../_shared/call_database.ts";
 import type { Importer } from "../_shared/inbox/importer.ts";
 import type { Inbox } from "../_shared/inbox/inbox.ts";
-import { cutText } from "../_shared/inbox/cut_text.ts";
 import { keepInvalid } from "../_shared/inbox/keep_invalid.ts";
-import { normalizeEventType } from "../_shared/inbox/normalize_event_type.ts";
+import { cutText, normalizeEventType } from "../_shared/eventflow/event_type.ts";
 import { createDrainKick } from "../_shared/inbox/drain_kick.ts";
 import { notConfigured } from "../_shared/inbox/not_configured.ts";
 import { readDedupeKey } from "../_shared/inbox/read_dedupe_key.ts";
 import { receiveDelivery } from "../_shared/inbox/receive_delivery.ts";
 import { redactHeaders } from "../_shared/inbox/redact_headers.ts";
-import type { SyncAnswer } from "../_shared/inbox/run_inline_import.ts";
 import { createSlots, type Slots } from "../_shared/inbox/slots.ts";
+import { isDeferred } from "../_shared/inbox/sync_result.ts";
 import type { Log } from "../_shared/log.ts";
-import { monotonicNow } from "../_shared/monotonic.ts";
+import { monotonicNow } from "../_shared/clock.ts";
 
-/** What {@linkcode createHandler} composes; the rest has defaults. */
+/** What {@linkcode createHandler} needs; the optional parts have defaults. */
 export interface ReceiveBookingDeps {
   readonly inbox: Pick<Inbox, "finishDelivery" | "receiveDelivery">;
   readonly importer: Importer;
   readonly log: Log;
-  /** The present secret and, during a rotation, the previous one. */
+  /** The current secret and, during a rotation, the previous one. */
   readonly webhookSecrets: readonly string[];
-  /** Standard Webhooks secret; with it a signed request needs no other credential. */
+  /** Standard Webhooks secret. A signed request needs no other credential. */
   readonly signingSecret?: string | undefined;
-  /** The only organization that is served; without it the body must name one. */
+  /** The only organization served here; without it the body must name one. */
   readonly organizationId?: string | undefined;
-  /** Within how long the sender is answered, in milliseconds; at most a second is added to it. */
+  /** How long the sender waits for an answer, in milliseconds, plus a second at most. */
   readonly syncBudgetMs?: number;
-  /** How many imports run at once; further deliveries are stored and left to drain. */
+  /** How many imports run at once; more deliveries are only stored and left to drain. */
   readonly inlineSyncLimit?: number;
-  /** What goes on after the response. */
+  /** Work that continues after the response. */
   readonly background?: Background;
-  /** How many requests are in hand at once before 429; bounds the memory for bodies. */
+  /** How many requests are processed at once before 429; limits the memory for bodies. */
   readonly requestLimit?: number;
-  /** How many bodies are read at once whose signature is yet to be checked; none of the others'. */
+  /** How many bodies with an unchecked signature are read at once; they have slots of their own. */
   readonly unprovenLimit?: number;
   /** For durations, in milliseconds. */
   readonly now?: () => number;
 }
 
 const NAME = "receive-booking";
-/** For how long a burst is only stored, in milliseconds, before places are given out again. */
+/** How long a burst is only stored before slots are given out again, in milliseconds. */
 const BURST_MS = 5_000;
-/** Deferred because of what was going on at that moment: worth a drain soon. */
+/** Reasons that pass quickly, so that a drain soon is worth it. */
 const MOMENTARY = new Set(["busy", "burst"]);
 
 const bookingIdSchema = z.union(
@@ -67,14 +66,14 @@ const bookingIdSchema = z.union(
   "Expected a string of 1 to 200 characters, or a whole number.",
 );
 
-/** The body of design §4.1; further keys are kept with the delivery. */
+/** The body of the webhook; further keys are kept with the delivery. */
 export const bodySchema = z.object({
   booking_id: bookingIdSchema,
   event_type: z.unknown().optional(),
   organization_id: z.guid("Expected a uuid.").toLowerCase().nullish(),
 });
 
-/** Handles `POST /functions/v1/receive-booking` (design §4.1). */
+/** Handles `POST /functions/v1/receive-booking`, EventFlow's webhook. */
 export function createHandler({
   inbox,
   importer,
@@ -109,8 +108,8 @@ export function createHandler({
   }
 
   /**
-   * The body of a caller who has no secret to show but may have signed it. Such bodies have places
-   * of their own: strangers who send theirs slowly take none from those who have proved themselves.
+   * The body of a caller without a secret who may have signed it. Such bodies have separate slots,
+   * so that slow strangers take none from authenticated callers.
    */
   async function readSigned(
     { request, note }: Call,
@@ -130,33 +129,33 @@ export function createHandler({
     const { request: { headers }, requestId, startedAt, note } = call;
     const deadline = startedAt + syncBudgetMs;
     const body = parseJsonBody(bytes, headers);
-    const order = readOrder(body, organizationId);
+    const notice = readNotice(body, organizationId);
     const kept = { function: NAME, headers: redactHeaders(headers), body: body.storable } as const;
-    if (order instanceof AnswerError) {
+    if (notice instanceof AnswerError) {
       const row = await keepInvalid(inbox, {
         ...kept,
         source: "eventflow",
         organizationId: organizationId ?? null,
         externalId: readNamed(body),
-        error: order,
-      }, Math.min(INBOX_TIMEOUT_MS, deadline - now()));
+        error: notice,
+      }, Math.min(DATABASE_TIMEOUT_MS, deadline - now()));
       note({ delivery_id: row.deliveryId });
-      throw order;
+      throw notice;
     }
 
-    note({ booking_id: order.externalId, ...describeEventType(order) });
+    note({ booking_id: notice.externalId, ...describeEventType(notice) });
     const dedupeKey = readDedupeKey(headers, {
       function: NAME,
-      organizationId: order.organizationId,
-      externalId: order.externalId,
+      organizationId: notice.organizationId,
+      externalId: notice.externalId,
     });
     const stored = await receiveDelivery(deps, {
       delivery: {
         ...kept,
         source: "eventflow",
-        organizationId: order.organizationId,
-        externalId: order.externalId,
-        eventType: order.eventType,
+        organizationId: notice.organizationId,
+        externalId: notice.externalId,
+        eventType: notice.eventType,
         eventTimestamp: null,
         dedupeKey,
         status: "pending",
@@ -169,17 +168,17 @@ export function createHandler({
     if (stored.kind === "unknown_organization") {
       throw organizationId === undefined ? unknownOrganization() : notConfigured("unknown");
     }
-    const sync = describeSync(stored.sync);
-    note({ outcome: sync["outcome"], reason: sync["reason"], duplicate: stored.duplicate });
-    const accepted = stored.sync.kind === "deferred";
-    if (stored.sync.kind === "deferred" && MOMENTARY.has(stored.sync.reason)) kickDrain();
+    const { sync, duplicate } = stored;
+    const accepted = isDeferred(sync);
+    note({ outcome: sync.outcome, reason: accepted ? sync.reason : undefined, duplicate });
+    if (accepted && MOMENTARY.has(sync.reason)) kickDrain();
     return respondJson(accepted ? 202 : 200, {
       success: true,
       ...(accepted ? { accepted: true } : {}),
       delivery_id: stored.deliveryId,
-      booking_id: order.externalId,
-      event_type: order.eventType,
-      sync,
+      booking_id: notice.externalId,
+      event_type: notice.eventType,
+      sync: accepted ? sync : { changes: {}, ...sync },
     });
   }
 
@@ -195,21 +194,24 @@ export function createHandler({
   }, { log, now });
 }
 
+/** Throws 429 `rate_limited` if this process is handling as many requests as it may. */
 function takePlace(slots: Slots): () => void {
   const release = slots.take();
-  if (!release) throw rateLimited();
-  return release;
+  if (release) return release;
+  throw new AnswerError(429, "rate_limited", "Cannot answer now: too many requests at once.", {
+    retryAfterSeconds: 1,
+  });
 }
 
-interface Order {
+interface Notice {
   readonly externalId: string;
   readonly organizationId: string;
   readonly eventType: string | null;
   readonly known: boolean;
 }
 
-/** What is asked for, or the error that its sender gets. */
-function readOrder(body: JsonBody, ours: string | undefined): Order | AnswerError {
+/** What the sender says, or the error that it gets. */
+function readNotice(body: JsonBody, ours: string | undefined): Notice | AnswerError {
   if (body.error) return body.error;
   const parsed = bodySchema.safeParse(body.value);
   if (!parsed.success) return new InvalidBody(describeIssues(parsed.error, body.value));
@@ -225,32 +227,24 @@ function readOrder(body: JsonBody, ours: string | undefined): Order | AnswerErro
   return { externalId: booking_id, organizationId, ...normalizeEventType(event_type) };
 }
 
-/** The booking that a refused body names all the same; null for one that the inbox cannot keep. */
+/** The booking that a refused body names; null if it names none that the inbox can store. */
 function readNamed(body: JsonBody): string | null {
   const { data } = bookingIdSchema.safeParse(body.value?.["booking_id"]);
-  // U+FFFD stands for bytes that were lost, so that it would be another booking's name.
+  // U+FFFD replaces lost bytes, so the id would be another booking's.
   return data === undefined || !isStorableText(data) || data.includes("\uFFFD") ? null : data;
 }
 
-/** An unknown event type is logged, cut short: it is the sender's text. */
-function describeEventType(order: Order): Readonly<Record<string, unknown>> {
-  if (order.known) return { event_type: order.eventType };
-  return { event_type: cutText(order.eventType ?? "", 50), event_type_unknown: true };
-}
-
-function describeSync(sync: SyncAnswer): Readonly<Record<string, unknown>> {
-  if (sync.kind === "deferred") {
-    return { outcome: "deferred", reason: sync.reason, next_attempt_at: sync.nextAttemptAt };
-  }
-  const { outcome, changes, error } = sync;
-  return { outcome, changes: changes ?? {}, ...(error === undefined ? {} : { error }) };
+/** What is logged of the event type. An unknown one is the sender's text, so it is cut short. */
+function describeEventType(notice: Notice): Readonly<Record<string, unknown>> {
+  if (notice.known) return { event_type: notice.eventType };
+  return { event_type: cutText(notice.eventType ?? "", 50), event_type_unknown: true };
 }
 
 function organizationMismatch(): AnswerError {
   return new AnswerError(
     403,
     "organization_mismatch",
-    "Cannot accept the delivery: it names another organization than the one served here.",
+    "Cannot accept the delivery: it names an organization that is not served here.",
     {
       details: [{
         field: "organization_id",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Webhook } from "standardwebhooks";
-import { DatabaseError, InboxUnavailable } from "../_shared/errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../_shared/errors.ts";
 import { ImporterUnavailable } from "../_shared/inbox/importer.ts";
 import {
   captureLog,
@@ -46,7 +46,7 @@ function build(changes: Partial<ReceiveBookingDeps> = {}) {
 Deno.test("createHandler() stores the delivery, imports it and answers 200", async () => {
   const changes = { bookings: { created: 1, updated: 0, marked_missing: 0 } };
   const importer = fakeImporter(() =>
-    Promise.resolve({ kind: "imported", outcome: "created", changes })
+    Promise.resolve({ success: true, outcome: "created", changes })
   );
   const { handler, inbox, log } = build({ importer });
   const response = await handler(
@@ -77,7 +77,7 @@ Deno.test("createHandler() stores the delivery, imports it and answers 200", asy
     lastError: null,
     claim: true,
   }]);
-  assert.deepEqual(importer.orders, [{
+  assert.deepEqual(importer.tasks, [{
     externalId: "b-1",
     source: "eventflow",
     organizationId: ORGANIZATION,
@@ -114,7 +114,7 @@ for (
 Deno.test("createHandler() takes a number as the digits of a booking id", async () => {
   const { handler, importer } = build();
   assert.equal((await handler(post({ booking_id: 42 }, { headers: RIGHT }))).status, 200);
-  assert.equal(importer.orders[0]?.externalId, "42");
+  assert.equal(importer.tasks[0]?.externalId, "42");
 });
 
 Deno.test("createHandler() accepts a body without a content type as JSON", async () => {
@@ -165,7 +165,7 @@ for (const [what, body, code, field] of INVALID) {
     assert.equal(inbox.deliveries[0]?.lastError?.["code"], code);
     // What is stored must be storable: no NUL, no lone surrogate.
     assert.doesNotMatch(JSON.stringify(inbox.deliveries[0]?.body), /[^\\]\\u(0000|d800)/);
-    assert.equal(importer.orders.length, 0);
+    assert.equal(importer.tasks.length, 0);
   });
 }
 
@@ -330,7 +330,7 @@ Deno.test("createHandler() answers 202 when the inbox defers the delivery", asyn
       sync: { outcome: "deferred", reason: "paused", next_attempt_at: nextAttemptAt },
     },
   });
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
 });
 
 Deno.test("createHandler() answers a duplicate with the first delivery's answer", async () => {
@@ -346,7 +346,7 @@ Deno.test("createHandler() answers a duplicate with the first delivery's answer"
   assert.equal(status, 200);
   assert.equal(body.delivery_id, first);
   assert.deepEqual(body.sync, result);
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
 });
 
 Deno.test("createHandler() takes another booking under the same idempotency key for another event", async () => {
@@ -368,8 +368,8 @@ for (
 ) {
   Deno.test(`createHandler() answers 200 ${outcome} when the import ended with ${code}`, async () => {
     const error = { code, message: "m", status, details: [] };
-    const delivery = { status: end, nextAttemptAt: null };
-    const importer = fakeImporter(() => Promise.resolve({ kind: "failed", error, delivery }));
+    const delivery = { status: end, next_attempt_at: null };
+    const importer = fakeImporter(() => Promise.resolve({ success: false, error, delivery }));
     const { handler, inbox } = build({ importer });
     const answer = await read(await handler(post(BODY, { headers: RIGHT })));
     assert.equal(answer.status, 200);
@@ -380,13 +380,13 @@ for (
 
 Deno.test("createHandler() answers 202 when the source is down and the import gave it back", async () => {
   const error = { code: "source_unavailable", message: "m", status: 502, details: [] };
-  const delivery = { status: "pending", nextAttemptAt: "2026-08-04T17:11:10.000Z" } as const;
-  const importer = fakeImporter(() => Promise.resolve({ kind: "failed", error, delivery }));
+  const delivery = { status: "pending", next_attempt_at: "2026-08-04T17:11:10.000Z" } as const;
+  const importer = fakeImporter(() => Promise.resolve({ success: false, error, delivery }));
   const { handler, inbox } = build({ importer });
   const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
   assert.equal(status, 202);
   assert.equal(body.sync.reason, "source_unavailable");
-  assert.equal(body.sync.next_attempt_at, delivery.nextAttemptAt);
+  assert.equal(body.sync.next_attempt_at, delivery.next_attempt_at);
   assert.equal(inbox.ends.length, 0);
 });
 
@@ -430,7 +430,7 @@ Deno.test("createHandler() answers within its budget and a second when nothing e
   assert.ok(aborted);
 });
 
-Deno.test("createHandler() stores without claiming when its places are taken, and has it drained", async () => {
+Deno.test("createHandler() stores without claiming when its slots are taken, and calls drain", async () => {
   const inbox = fakeInbox({
     receive: ({ claim }) => received(claim ? {} : { outcome: "deferred", reason: "burst" }),
   });
@@ -445,12 +445,12 @@ Deno.test("createHandler() stores without claiming when its places are taken, an
     const { status, body } = await read(await handler(post(BODY, { headers: RIGHT })));
     assert.deepEqual([status, body.sync.reason], [202, "burst"]);
   }
-  assert.equal(importer.orders.length, 0);
+  assert.equal(importer.tasks.length, 0);
   assert.equal(inbox.ends.length, 0); // one call of the database each
   assert.equal(tasks.length, 1); // one drain for both
 });
 
-Deno.test("createHandler() leaves a burst to drain until its own imports have had a rest", async () => {
+Deno.test("createHandler() leaves a burst to drain for a while", async () => {
   let time = NOW;
   const inbox = fakeInbox({
     receive: ({ claim }) => received(claim ? {} : { outcome: "deferred", reason: "burst" }),
@@ -458,7 +458,7 @@ Deno.test("createHandler() leaves a burst to drain until its own imports have ha
   let release = () => {};
   const importer = fakeImporter(() =>
     new Promise((resolve) => {
-      release = () => resolve({ kind: "imported", outcome: "updated", changes: {} });
+      release = () => resolve({ success: true, outcome: "updated", changes: {} });
     })
   );
   const background = { run: () => {}, settled: () => Promise.resolve() };
@@ -469,7 +469,7 @@ Deno.test("createHandler() leaves a burst to drain until its own imports have ha
   assert.equal(await send(), 202);
   release();
   assert.equal(await first, 200);
-  assert.equal(await send(), 202); // the place is free again, but the burst may not be over
+  assert.equal(await send(), 202); // the slot is free again, but the burst may not be over
   time += 5_000;
   const later = send();
   await new Promise((resolve) => setTimeout(resolve));
@@ -516,7 +516,7 @@ function sign(text: string): Readonly<Record<string, string>> {
   };
 }
 
-Deno.test("createHandler() keeps the places of those with a secret free of unsigned strangers", async () => {
+Deno.test("createHandler() keeps slots for callers with a secret free of unsigned strangers", async () => {
   const { handler, log } = build({
     signingSecret: SIGNING,
     requestLimit: 1,
@@ -535,11 +535,11 @@ Deno.test("createHandler() keeps the places of those with a secret free of unsig
   assert.equal((await handler(post(text, { headers: sign(text) }))).status, 200);
 });
 
-Deno.test("createHandler() gives the place of a signed body to the next one once it is right", async () => {
+Deno.test("createHandler() frees the slot of a signed body once it is verified", async () => {
   let release = () => {};
   const importer = fakeImporter(() =>
     new Promise((resolve) => {
-      release = () => resolve({ kind: "imported", outcome: "updated", changes: {} });
+      release = () => resolve({ success: true, outcome: "updated", changes: {} });
     })
   );
   const { handler } = build({
@@ -550,9 +550,9 @@ Deno.test("createHandler() gives the place of a signed body to the next one once
   });
   const text = JSON.stringify(BODY);
   const first = handler(post(text, { headers: sign(text) }));
-  while (importer.orders.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  while (importer.tasks.length === 0) await new Promise((resolve) => setTimeout(resolve));
   assert.equal((await handler(post("{", { headers: sign(text) }))).status, 401);
-  // Its importing counts among the requests of those who proved themselves.
+  // Its import counts among the authenticated requests.
   assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 429);
   release();
   assert.equal((await first).status, 200);
@@ -561,7 +561,7 @@ Deno.test("createHandler() gives the place of a signed body to the next one once
 Deno.test("createHandler() answers 503 when the inbox is unreachable, and works when it is back", async () => {
   let down = true;
   const inbox = fakeInbox({
-    receive: () => down ? Promise.reject(new InboxUnavailable()) : received(),
+    receive: () => down ? Promise.reject(new DatabaseUnavailable()) : received(),
   });
   const { handler } = build({ inbox });
   for (const body of [BODY, "not JSON"]) {
@@ -581,7 +581,7 @@ Deno.test("createHandler() answers 503 when the inbox hangs", async () => {
   assert.deepEqual([status, body.error.code], [503, "inbox_unavailable"]);
 });
 
-Deno.test("createHandler() answers 500 without a word of why, and the log has it", async () => {
+Deno.test("createHandler() answers 500 without saying why, and the log has it", async () => {
   const inbox = fakeInbox({
     receive: () =>
       Promise.reject(new DatabaseError("receive_delivery", "42703", "column x is missing")),
@@ -620,6 +620,6 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
       organizationId: ORGANIZATION,
     });
     assert.equal((await handler(post(BODY, { headers: RIGHT }))).status, 200);
-    assert.equal(importer.orders.length, 1);
+    assert.equal(importer.tasks.length, 1);
   });
 });

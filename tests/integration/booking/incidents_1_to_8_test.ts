@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SourceError } from "../../../supabase/functions/_shared/booking/source_error.ts";
+import { SourceError } from "../../../supabase/functions/_shared/source/source_error.ts";
 import {
   addDays,
   buildSnapshot,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { SourceError } from "../../../supabase/functions/_shared/booking/source_error.ts";
+import { SourceError } from "../../../supabase/functions/_shared/source/source_error.ts";
 import { buildSnapshot, secondsAgo } from "../../support/booking_builder.ts";
 import { type BookingDatabase, useDatabase } from "../../support/booking_database.ts";
 import { decodeAnswer, eventflowBooking, foundAnswer } from "../../support/eventflow_answer.ts";

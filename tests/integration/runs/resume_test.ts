@@ -3,9 +3,8 @@ import { createEventFlowClient } from "../../../supabase/functions/_shared/event
 import { createRpc } from "../../../supabase/functions/_shared/postgres/client.ts";
 import { createPostgresRuns } from "../../../supabase/functions/_shared/postgres/runs.ts";
 import type { RunDeps } from "../../../supabase/functions/_shared/sync/execute_run.ts";
-import { resumeRuns } from "../../../supabase/functions/_shared/sync/resume_runs.ts";
 import type { RunStore } from "../../../supabase/functions/_shared/sync/run_store.ts";
-import { startRuns } from "../../../supabase/functions/_shared/sync/start_runs.ts";
+import { resumeRuns, startRuns } from "../../../supabase/functions/_shared/sync/start_runs.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 import { domainRows, historyCounts } from "./support.ts";
 
@@ -93,6 +92,7 @@ function deps(stack: TestStack): RunDeps {
       }),
     },
     runs: createPostgresRuns(rpc),
+    alarm: () => {},
     now: Date.now,
   };
 }

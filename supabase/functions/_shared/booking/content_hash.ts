@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Snapshot } from "./snapshot.ts";
-import { withoutQuery } from "./url_key.ts";
+import { withoutQuery } from "./child_keys.ts";
 
-// Fields that say when an answer was made, not what is in it (design §9, "Hash and order").
+// Fields that say when an answer was made, not what is in it.
 const VOLATILE: ReadonlySet<string> = new Set([
   "exported_at",
   "fetched_at",
@@ -15,9 +15,9 @@ const VOLATILE: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * SHA-256 (hex) of what a snapshot states. Left out is what changes on every read: the moment of
- * reading, the revision, warnings and the queries of URLs (attachments count by `url_key`). The
- * order of days, products and attachments and of keys does not count (incidents 8, 11, 14).
+ * SHA-256 (hex) of what a snapshot states. It leaves out what changes on every read: the moment of
+ * reading, the revision, warnings and the queries of URLs (an attachment counts by its `url_key`).
+ * The order of days, products, attachments and keys makes no difference.
  */
 export function contentHash(snapshot: Omit<Snapshot, "content_hash">): string {
   const { booking, dates, products, attachments } = snapshot;
@@ -43,12 +43,12 @@ export function contentHash(snapshot: Omit<Snapshot, "content_hash">): string {
 }
 
 /**
- * JSON with the keys of every object in order, so that equal content is equal text. Keys whose
- * value is `undefined` are left out, as `JSON.stringify` does.
+ * JSON with the keys of every object sorted, so that equal content gives equal text. Keys whose
+ * value is `undefined` are left out, as in `JSON.stringify`.
  */
 export function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  // Text is appended to rather than joined: this runs for every value of every page.
+  // Appending is faster than joining, and this runs for every value of every page.
   let json = "";
   if (Array.isArray(value)) {
     for (const member of value) json += `${json === "" ? "" : ","}${canonicalJson(member)}`;
@@ -78,7 +78,7 @@ function stableJson(value: unknown): unknown {
   if (typeof value === "string") return /^https?:\/\//i.test(value) ? withoutQuery(value) : value;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(stableJson);
-  // No prototype, so that a key "__proto__" is a key like any other.
+  // No prototype, so that "__proto__" is a key like any other.
   const stable: Record<string, unknown> = Object.create(null);
   for (const [key, member] of Object.entries(value)) {
     if (!VOLATILE.has(key)) stable[key] = stableJson(member);

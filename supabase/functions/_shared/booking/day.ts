@@ -1,9 +1,9 @@
 const DAY = /^(\d{4})-(\d{2})-(\d{2})(?:[T ]\d{2}:\d{2}.*)?$/;
 
 /**
- * The calendar day of an ISO day or date-time, as it is written: an offset does not move it
- * (incident 9). `undefined` for anything else, for days that don't exist and for years outside
- * 1900 to 2200.
+ * The calendar day of an ISO date or date-time as it is written: an offset does not move it
+ * (incident: times shifted through UTC). `undefined` for anything else, for days that do not exist
+ * and for years outside 1900 to 2200.
  *
  * @example
  * ```ts

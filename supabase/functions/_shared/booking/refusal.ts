@@ -1,6 +1,6 @@
 /**
- * One booking that cannot be taken, by name of field. It refuses this booking only: decoders catch
- * it and name it in `Page.invalid`, so the page goes on (invariant 12, incident 23).
+ * A booking that cannot be accepted, and the field that is to blame. Decoders catch it and list the
+ * booking in `Page.invalid`, so the rest of the page goes on (rule: one booking stops nothing).
  */
 export class BookingRefusal extends Error {
   readonly code: string;

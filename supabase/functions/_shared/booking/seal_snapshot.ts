@@ -4,8 +4,8 @@ import { sealedSnapshotSchema, type Snapshot } from "./snapshot.ts";
 import { assertStorable } from "./storable.ts";
 
 /**
- * The finished snapshot: storable, within the schema and with its `content_hash`. Throws a
- * `BookingRefusal` that names the first field at fault. Every decoder ends here.
+ * The finished snapshot: storable, valid by the schema and with its `content_hash`. Every decoder
+ * ends here. Throws a `BookingRefusal` that names the first bad field.
  */
 export function sealSnapshot(draft: Omit<Snapshot, "content_hash">): Snapshot {
   assertStorable(draft.external_id, "id");

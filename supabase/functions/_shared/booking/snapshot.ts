@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { BOOKING_STATUSES } from "./status.ts";
 
-/** Limits of a snapshot; what exceeds one is refused by name, never cut. */
+/** Limits of a snapshot. A booking that exceeds one is refused, never cut. */
 export const SNAPSHOT_LIMITS = {
   /** Characters of a booking's external id (a check constraint of `bookings`). */
   externalId: 200,
-  /** Characters of a child's key: it is part of a unique index, whose rows end at 2,704 bytes. */
+  /**
+   * Characters of a child's key. It is part of a unique index, whose rows hold at most 2,704 bytes.
+   */
   childKey: 600,
   /** Characters of one text. */
   text: 1_000_000,
@@ -23,7 +25,7 @@ export const SNAPSHOT_LIMITS = {
   tags: 200,
   /** Largest absolute value of an amount, price or quantity. */
   amount: 1e12,
-  /** Levels of nesting in JSON that we keep as it is. */
+  /** Levels of nesting in JSON that we store verbatim. */
   depth: 64,
 } as const;
 
@@ -41,22 +43,25 @@ const childKey = z.string().min(1).max(SNAPSHOT_LIMITS.childKey);
 const optionalText = text.nullable().exactOptional();
 const optionalAmount = amount.nullable().exactOptional();
 const optionalFlag = z.boolean().nullable().exactOptional();
-// Not z.record(): it drops an own key "__proto__", and unknown fields are kept (invariant 16).
+// Not z.record(), which drops an own key "__proto__" (rule: unknown fields are kept).
 const json = z.custom<JsonObject>(isJsonObject, "must be a JSON object");
 const instant = z.iso.datetime();
 const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d:[0-5]\d$/, "must be HH:MM:SS");
 const day = z.iso.date().refine((value) => value >= "1900-01-01" && value <= "2200-12-31", {
-  message: "must lie within 1900 and 2200",
+  message: "must be from 1900 to 2200",
 });
 
-/** What a warning says: the source's field, a stable code and a sentence. */
+/** A warning: the source's field, a stable code and a sentence. */
 export const warningSchema = z.strictObject({
   field: z.string(),
   code: z.string(),
   message: z.string(),
 });
 
-/** The booking's own columns: an absent key is no statement, null clears, a value sets. */
+/**
+ * The booking's own columns. A value sets, null clears, and an absent key leaves the column as it
+ * is.
+ */
 export const snapshotBookingSchema = z.strictObject({
   booking_number: optionalText,
   title: optionalText,
@@ -85,7 +90,9 @@ export const snapshotBookingSchema = z.strictObject({
   extra: json.exactOptional(),
 });
 
-/** One day of a phase. Times are local wall clock, `HH:MM:SS`; null clears, absent says nothing. */
+/**
+ * One day of a phase. Times are local wall clock, `HH:MM:SS`; null clears, absent changes nothing.
+ */
 export const snapshotDateSchema = z.strictObject({
   phase: z.enum(["rig", "event", "rigdown"]),
   day,
@@ -93,7 +100,7 @@ export const snapshotDateSchema = z.strictObject({
   end_time: time.nullable().exactOptional(),
 });
 
-/** One product row; a component's quantity is per unit of its parent (design §9). */
+/** One product row. The quantity of a component is per unit of its parent. */
 export const snapshotProductSchema = z.strictObject({
   external_id: childKey,
   parent_external_id: childKey.nullable().exactOptional(),
@@ -122,9 +129,10 @@ export const snapshotAttachmentSchema = z.strictObject({
 });
 
 /**
- * A source's present statement about one booking in our canonical form: what every decoder emits
- * and `apply_snapshots` takes. A collection that the source did not send is absent; `complete` is
- * true only where the source said in words that its list is the whole of it (invariant 6).
+ * What a source says about one booking right now, in our canonical form: every decoder produces it
+ * and `apply_snapshots` takes it. A collection that the source did not send is absent. `complete`
+ * is true only if the source says explicitly that its list is complete (rule: absence is not a
+ * statement).
  */
 export const snapshotSchema = z.strictObject({
   external_id: z.string().min(1).max(SNAPSHOT_LIMITS.externalId),
@@ -150,8 +158,8 @@ export const snapshotSchema = z.strictObject({
 });
 
 /**
- * The schema with product rows only looked at for what a decoder's types cannot promise: the length
- * of keys and tags. Rows are nine tenths of a page, and checking each field of theirs again costs as
+ * The schema with a short check of product rows: only what the types of a decoder cannot promise,
+ * the length of keys and tags. Product rows are nine tenths of a page, and a full check costs as
  * much as decoding them.
  */
 export const sealedSnapshotSchema = snapshotSchema.extend({
@@ -172,7 +180,7 @@ function isWithinLimits(row: SnapshotProduct): boolean {
     (tags === undefined || tags.length <= SNAPSHOT_LIMITS.tags);
 }
 
-/** A source's present statement about one booking. */
+/** What a source says about one booking right now. */
 export type Snapshot = z.infer<typeof snapshotSchema>;
 /** The booking's own columns within a snapshot. */
 export type SnapshotBooking = z.infer<typeof snapshotBookingSchema>;
@@ -182,5 +190,5 @@ export type SnapshotDate = z.infer<typeof snapshotDateSchema>;
 export type SnapshotProduct = z.infer<typeof snapshotProductSchema>;
 /** One file within a snapshot. */
 export type SnapshotAttachment = z.infer<typeof snapshotAttachmentSchema>;
-/** Something that the source said and that could not be taken as it stood. */
+/** Something in the source's answer that could not be used as it was sent. */
 export type SnapshotWarning = z.infer<typeof warningSchema>;

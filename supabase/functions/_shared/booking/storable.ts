@@ -2,13 +2,13 @@ import { BookingRefusal } from "./refusal.ts";
 import { SNAPSHOT_LIMITS } from "./snapshot.ts";
 
 /**
- * Throws a `BookingRefusal` naming the first value within `value` that Postgres cannot keep as it
- * is: text with NUL or half a surrogate pair (`unstorable_text`), text over 1,000,000 characters
+ * Throws a `BookingRefusal` for the first value in `value` that Postgres cannot store unchanged:
+ * text with NUL or half a surrogate pair (`unstorable_text`), text over 1,000,000 characters
  * (`text_too_long`), a number that JSON cannot carry (`unstorable_number`) or nesting over 64
  * levels (`too_deep`). Cutting or dropping it would change what the source said.
  */
 export function assertStorable(value: unknown, path = ""): void {
-  // Nearly every value can be kept: only one that cannot is worth the spelling of its path.
+  // Nearly every value can be stored, so paths are only built for one that cannot.
   if (!isStorable(value)) refuse(value, path, 0);
 }
 
@@ -16,7 +16,7 @@ function refuse(value: unknown, path: string, depth: number): void {
   if (typeof value === "string") return assertStorableText(value, path);
   if (typeof value === "number") {
     if (Number.isFinite(value)) return;
-    throw new BookingRefusal("unstorable_number", path, "The number is beyond what JSON can carry");
+    throw new BookingRefusal("unstorable_number", path, "The number does not fit into JSON");
   }
   if (typeof value !== "object" || value === null) return;
   if (depth >= SNAPSHOT_LIMITS.depth) {
@@ -35,7 +35,7 @@ function refuse(value: unknown, path: string, depth: number): void {
   }
 }
 
-/** Whether Postgres can keep a value as it is; see `assertStorable`. */
+/** Whether Postgres can store a value unchanged; see `assertStorable`. */
 export function isStorable(value: unknown, depth = 0): boolean {
   if (typeof value === "string") return isStorableText(value);
   if (typeof value === "number") return Number.isFinite(value);

@@ -5,13 +5,13 @@ const INSTANT = new RegExp(
   "i",
 );
 const RANGE = /^(.+?)\s*[-–—]+\s*(.+)$/;
-// Only spaces or a long dash part two date-times: they have hyphens of their own.
+// Two date-times are separated by spaces or a long dash, since they contain hyphens themselves.
 const INSTANT_RANGE = /^(.+?)(?:\s+-+\s+|\s*[–—]+\s*)(.+)$/;
 
 /**
  * A local wall-clock time as `HH:MM:SS`, from `HH:MM[:SS]` or an ISO date-time, whose offset is
- * ignored: the time is as written (incident 9). Midnight as `24:00` is `00:00:00`; `undefined` for
- * anything else.
+ * ignored: the time is as written (incident: times shifted through UTC). `24:00` becomes
+ * `00:00:00`; `undefined` for anything else.
  */
 export function parseTime(text: string): string | undefined {
   const match = TIME.exec(text.trim()) ?? INSTANT.exec(text.trim());

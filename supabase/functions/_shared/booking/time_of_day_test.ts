@@ -16,7 +16,7 @@ Deno.test("parseTime() reads every form as the wall clock that is written", () =
   for (const [text, time] of Object.entries(cases)) assert.equal(parseTime(text), time, text);
 });
 
-Deno.test("parseTime() knows what is no time", () => {
+Deno.test("parseTime() refuses what is not a time", () => {
   for (
     const text of ["", "8", "25:00", "24:01", "08:60", "08:00:60", "kl 8", "08:00-09:00", "08:00Z"]
   ) {

@@ -4,14 +4,14 @@ import { type VariableName, VARIABLES, type VariableValue } from "./variables.ts
 /** The environment as data: what `readEnvironment` reads, or a test's literal. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads variables by name and keeps account of what is wrong with them. */
+/** Reads variables by name and collects what is wrong with them. */
 export interface ConfigReader {
   readonly has: (name: VariableName) => boolean;
-  /** Undefined if it is missing or malformed; malformed is a problem. */
+  /** The value; undefined if it is missing or malformed. Malformed is a problem. */
   readonly take: <N extends VariableName>(name: N) => VariableValue<N> | undefined;
   /** Like `take`, and a missing value is a problem. */
   readonly need: <N extends VariableName>(name: N) => VariableValue<N>;
-  /** None of them gave a value; says so unless one was malformed. */
+  /** Adds the problem that none of `names` is set, unless one of them was malformed. */
   readonly missOneOf: (names: readonly VariableName[]) => void;
   readonly warn: (warning: string) => void;
   /** Returns the config with all warnings, or throws one `ConfigError` with all problems. */
@@ -20,7 +20,8 @@ export interface ConfigReader {
 
 /**
  * Makes a reader that collects problems instead of throwing at the first, so that one start shows
- * all of them. Values are trimmed, with a warning (incident 35); an empty one is none.
+ * all of them. Values are trimmed with a warning (incident: white space in a secret). An empty
+ * value counts as missing.
  */
 export function createReader(functionName: string, env: Environment): ConfigReader {
   const problems = new Map<VariableName, string>();
@@ -30,7 +31,7 @@ export function createReader(functionName: string, env: Environment): ConfigRead
   function take<N extends VariableName>(name: N): VariableValue<N> | undefined {
     const text = textOf(name);
     if (text !== env[name] && text !== "") {
-      warnings.add(`${name} had white space around it, which was dropped`); // incident 35
+      warnings.add(`${name} had white space around it, which was dropped`);
     }
     if (text === "") return undefined;
     const [schema, expected] = VARIABLES[name];
@@ -48,7 +49,7 @@ export function createReader(functionName: string, env: Environment): ConfigRead
       if (value === undefined && !problems.has(name)) {
         problems.set(name, `missing; expected ${VARIABLES[name][1]}`);
       }
-      return value as VariableValue<N>; // finish() throws if there is none
+      return value as VariableValue<N>; // finish() throws if it is undefined
     },
     missOneOf(names) {
       if (names.some((name) => problems.has(name))) return;

@@ -23,7 +23,7 @@ function milliseconds(minimum: number, maximum: number) {
   return z.string().regex(/^\d{1,9}$/).transform(Number).pipe(z.int().min(minimum).max(maximum));
 }
 
-/** Every variable that is read: its schema, and in words what it must be. */
+/** Every variable that is read: its schema, and what it must be in words. */
 export const VARIABLES = {
   SUPABASE_URL: [httpUrl, "the project's http(s) URL"],
   SUPABASE_SERVICE_ROLE_KEY: [secret, "the service_role key (or set SUPABASE_SECRET_KEYS)"],
@@ -66,5 +66,5 @@ export const VARIABLES = {
 /** The name of a variable that is read. */
 export type VariableName = keyof typeof VARIABLES;
 
-/** What a variable is once it has been read. */
+/** The type of a variable once it has been read. */
 export type VariableValue<N extends VariableName> = z.output<(typeof VARIABLES)[N][0]>;

@@ -5,14 +5,14 @@ import {
   readText,
   setStated,
   warn,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import {
   isJsonObject,
   type Snapshot,
   SNAPSHOT_LIMITS,
   type SnapshotAttachment,
 } from "../booking/snapshot.ts";
-import { isHttpUrl, urlKey } from "../booking/url_key.ts";
+import { isHttpUrl, urlKey } from "../booking/child_keys.ts";
 
 interface FileNames {
   readonly list: string;
@@ -38,9 +38,10 @@ const LISTS: readonly FileNames[] = [
 ];
 
 /**
- * The files of all three lists, one per URL without query and fragment (incident 14); two files of
- * one name stay two. `undefined` if no list was sent. An entry with only content is skipped with a
- * warning; an entry whose URL cannot be used also keeps the list from counting as complete.
+ * The files of all three lists, one per URL without query and fragment (incident: attachments
+ * multiplied by tokens). Two files with the same name stay two. `undefined` if no list was sent. An
+ * entry without a usable URL is skipped with a warning, and unless it has content instead, the list
+ * no longer counts as complete.
  */
 export function readAttachments(reading: Reading, complete: boolean): Snapshot["attachments"] {
   const files = new Map<string, SnapshotAttachment>();
@@ -71,7 +72,7 @@ function readFile(
 ): SnapshotAttachment | "skipped" | undefined {
   const field = `${names.list}[${index}]`;
   if (!isJsonObject(entry)) {
-    warn(parent, field, "invalid_attachment", "The entry is no object; it was skipped");
+    warn(parent, field, "invalid_attachment", "The entry is not an object; it was skipped");
     return undefined;
   }
   const reading = createReading(entry, parent.warnings, `${field}.`);
@@ -79,7 +80,7 @@ function readFile(
   if (url === undefined) {
     const inline = Object.hasOwn(entry, "content_base64");
     const code = inline ? "content_only" : "missing_url";
-    warn(parent, field, code, "The entry has no URL that can be kept; it was skipped");
+    warn(parent, field, code, "The entry has no usable URL; it was skipped");
     return inline ? "skipped" : undefined;
   }
   const file: SnapshotAttachment = { url, url_key: urlKey(url) };
@@ -92,7 +93,7 @@ function readFile(
   return file;
 }
 
-/** The first of the alternates that holds a link: a null or empty one names no file. */
+/** The first of the alternative fields that holds a link; null and empty ones are passed over. */
 function firstUrl(entry: Record<string, unknown>, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = entry[name];
@@ -111,7 +112,7 @@ function tentName(reading: Reading): string | undefined {
   return ["Tält", index, view ? `- ${view}` : undefined].filter(Boolean).join(" ");
 }
 
-/** The first statement of a file stands; a later one fills in what it did not say. */
+/** The first entry of a file counts; a later one only fills in what is missing. */
 function mergeFile(files: Map<string, SnapshotAttachment>, file: SnapshotAttachment): void {
   const known = files.get(file.url_key);
   if (known === undefined) {

@@ -5,22 +5,22 @@ import {
   readNumber,
   readText,
   setStated,
-  type Statement,
+  type Stated,
   valueAt,
   warn,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import {
   isJsonObject,
   type JsonObject,
   SNAPSHOT_LIMITS,
   type SnapshotBooking,
 } from "../booking/snapshot.ts";
-import { mapEventFlowStatus } from "../booking/status.ts";
-import { isHttpUrl } from "../booking/url_key.ts";
+import { mapEventFlowStatus } from "./status.ts";
+import { isHttpUrl } from "../booking/child_keys.ts";
 
 /**
- * The columns of a booking by every name that EventFlow has for them. Only what is present is
- * stated; of alternates the first present wins, null too (domain/eventflow.md).
+ * The columns of a booking under every name that EventFlow uses for them. Absent fields stay
+ * absent; of several alternative names the first that is present wins, even if it is null.
  */
 export function readBookingFields(reading: Reading, frame: JsonObject): SnapshotBooking {
   const booking: SnapshotBooking = {};
@@ -28,7 +28,7 @@ export function readBookingFields(reading: Reading, frame: JsonObject): Snapshot
     setStated(booking, key, readText(reading, names));
   text("booking_number", "booking_number", "number");
   text("title", "title", "name", "location");
-  text("client_name", "clientName", ...within(reading, "client", ["name"]));
+  text("client_name", "clientName", ...membersOf(reading, "client", ["name"]));
   readStatus(reading, frame, booking);
   text("delivery_address", "delivery_address");
   text("delivery_city", "delivery_city");
@@ -40,7 +40,7 @@ export function readBookingFields(reading: Reading, frame: JsonObject): Snapshot
     "delivery_contact_name",
     "contact_name",
     "contact_person",
-    ...within(reading, "contact", ["name"]),
+    ...membersOf(reading, "contact", ["name"]),
   );
   text("contact_phone", ...contactNames(reading, "phone"));
   text("contact_email", ...contactNames(reading, "email"));
@@ -63,10 +63,10 @@ type TextColumn = {
 }[keyof SnapshotBooking];
 
 /**
- * Members of a nested object as alternates. Where the parent is text or null it stands for itself,
- * so that a null parent clears what it would have held.
+ * The members of a nested object as alternative names. A parent that is text or null is used
+ * itself, so that a null parent clears the column.
  */
-function within(reading: Reading, parent: string, members: readonly string[]): string[] {
+function membersOf(reading: Reading, parent: string, members: readonly string[]): string[] {
   return isJsonObject(valueAt(reading.source, parent))
     ? members.map((member) => `${parent}.${member}`)
     : [parent];
@@ -81,11 +81,11 @@ function readStatus(reading: Reading, frame: JsonObject, booking: SnapshotBookin
   const own = pick(reading, ["status", "booking_status"]);
   const silent = own === undefined || own.value === null ||
     (typeof own.value === "string" && own.value.trim() === "");
-  // A booking without a status of its own has the frame's (design §9).
+  // A booking without a status takes the one from the answer's root.
   const value = silent ? valueAt(frame, "source_status") : own.value;
   if (value === undefined || value === null || value === "") {
     if (own !== undefined) {
-      warn(reading, own.name, "empty_status", "The status is empty; it stays as it was");
+      warn(reading, own.name, "empty_status", "The status is empty; ours stays as it is");
     }
     return;
   }
@@ -95,7 +95,12 @@ function readStatus(reading: Reading, frame: JsonObject, booking: SnapshotBookin
   if (status !== undefined) booking.status = status;
   else {
     const field = silent ? "source_status" : own.name;
-    warn(reading, field, "unknown_status", "The status is a word that we don't know; ours stays");
+    warn(
+      reading,
+      field,
+      "unknown_status",
+      "The status is not one that we know; ours stays as it is",
+    );
   }
 }
 
@@ -104,27 +109,27 @@ function readDegrees(
   member: "lat" | "lng",
   name: "latitude" | "longitude",
   limit: number,
-): Statement<number> {
+): Stated<number> {
   const names = [`delivery_geocode.${member}`, name];
   if (reading.source["delivery_geocode"] === null) names.push("delivery_geocode");
   const degrees = readNumber(reading, names);
   if (typeof degrees !== "number" || Math.abs(degrees) <= limit) return degrees;
-  warn(reading, name, "invalid_coordinate", `${name} must lie within ±${limit}; it was not taken`);
+  warn(reading, name, "invalid_coordinate", `${name} must be within ±${limit}; it was ignored`);
   return undefined;
 }
 
-/** `economics` if it is an object or null, else `totals`; kept as JSON. */
-function readEconomics(reading: Reading): Statement<JsonObject> {
+/** `economics` if it is an object or null, otherwise `totals`; stored as JSON. */
+function readEconomics(reading: Reading): Stated<JsonObject> {
   const names = ["economics", "totals"].filter((name) => {
     const value = valueAt(reading.source, name);
     if (value === undefined || value === null || isJsonObject(value)) return true;
-    warn(reading, name, "invalid_object", `${name} must be an object; it was not taken`);
+    warn(reading, name, "invalid_object", `${name} must be an object; it was ignored`);
     return false;
   });
-  return pick(reading, names)?.value as Statement<JsonObject>;
+  return pick(reading, names)?.value as Stated<JsonObject>;
 }
 
-function readMapDrawing(reading: Reading): Statement<string> {
+function readMapDrawing(reading: Reading): Stated<string> {
   const names = ["map_drawing.public_url", "map_drawing.url", "map_drawing_url"];
   const parent = valueAt(reading.source, "map_drawing");
   if (parent !== undefined && !isJsonObject(parent)) names.push("map_drawing");
@@ -135,6 +140,6 @@ function readMapDrawing(reading: Reading): Statement<string> {
     return value.trim();
   }
   reading.used.delete(name);
-  warn(reading, name, "invalid_url", `${name} must be an http(s) URL; it was not taken`);
+  warn(reading, name, "invalid_url", `${name} must be an http(s) URL; it was ignored`);
   return undefined;
 }

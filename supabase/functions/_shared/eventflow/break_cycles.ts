@@ -1,9 +1,9 @@
-import { type Reading, warn } from "../booking/reading.ts";
+import { type Reading, warn } from "../source/reading.ts";
 import type { SnapshotProduct } from "../booking/snapshot.ts";
 
 /**
- * Takes the parent from a row that would be its own ancestor: quantities are multiplied along
- * parents, which must end. Warns of it, and of parents that the list does not hold.
+ * Removes the parent of a row that would be its own ancestor, since quantities are multiplied up
+ * the chain of parents. Warns of it, and of parents that are not in the list.
  */
 export function breakCycles(items: ReadonlyMap<string, SnapshotProduct>, reading: Reading): void {
   const done = new Set<string>();
@@ -16,11 +16,11 @@ export function breakCycles(items: ReadonlyMap<string, SnapshotProduct>, reading
       if (!parent) break;
       if (path.has(parent)) {
         row.parent_external_id = null;
-        note(reading, "parent_cycle", "A row is its own ancestor; its parent was not taken");
+        note(reading, "parent_cycle", "A row is its own ancestor; its parent was ignored");
         break;
       }
       if (!items.has(parent)) {
-        note(reading, "unknown_parent", "A row names a parent that the list does not hold");
+        note(reading, "unknown_parent", "A row names a parent that is not in the list");
       }
       row = items.get(parent);
     }

@@ -1,23 +1,25 @@
-import ky from "ky";
-import { askSource, measured, type SourceReply } from "../booking/ask_source.ts";
+import {
+  askSource,
+  type AskSourceOptions,
+  measured,
+  type MeasuredPage,
+  type SourceReply,
+} from "../source/ask_source.ts";
 import type {
   BookingSource,
   Page,
   ReadPageArgs,
   ReadSingleArgs,
   SingleAnswer,
-} from "../booking/source.ts";
-import { retryPolicy } from "../booking/retry_policy.ts";
-import { withoutBody } from "../booking/without_body.ts";
-import { SourceError } from "../booking/source_error.ts";
-import { addOverlap, type MeasuredPage } from "./add_overlap.ts";
+} from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import { decodeList } from "./decode_list.ts";
 import { decodeSingle } from "./decode_single.ts";
 
-/** Bookings per page; EventFlow's own limit (domain/eventflow.md). */
+/** Bookings per page; EventFlow's maximum. */
 export const EVENTFLOW_PAGE_LIMIT = 500;
 
-/** Rows before a page that are read once more with it; a divisor of the page's size. */
+/** Rows before a page that are read again with it; must divide the page size. */
 export const EVENTFLOW_OVERLAP = 20;
 
 /** Settings of `createEventFlowClient()`; all times in milliseconds, sizes in bytes. */
@@ -33,28 +35,20 @@ export interface EventFlowClientOptions {
   readonly singleTimeoutMs?: number;
   /** For a page and all of its attempts. */
   readonly pageTimeoutMs?: number;
-  /** Further attempts of a single read: none, since the inbox tries again. */
+  /** Further attempts of a single read. Default none, since the inbox tries again. */
   readonly singleRetries?: number;
   /** Further attempts of a page. */
   readonly pageRetries?: number;
-  /** Longest pause before a further attempt; a source that asks for more gets an error. */
+  /** Longest pause before a further attempt; if the source asks for more, the read fails. */
   readonly maxRetryDelayMs?: number;
   readonly maxSingleBytes?: number;
   readonly maxPageBytes?: number;
   readonly pageLimit?: number;
 }
 
-interface Ask {
-  readonly query: Record<string, string>;
-  readonly timeoutMs: number;
-  readonly retries: number;
-  readonly maxBytes: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 /**
- * EventFlow as a source of bookings. Sends the key in both headers, since the bearer alone has been
- * refused, and follows no redirect with it. Throws `SourceError` only.
+ * EventFlow as a source of bookings. It sends the key in both headers, since EventFlow has refused
+ * the bearer alone. Throws only `SourceError`.
  */
 export function createEventFlowClient(options: EventFlowClientOptions): BookingSource {
   const {
@@ -71,36 +65,29 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
     maxPageBytes = 32 * 1024 * 1024,
     pageLimit = EVENTFLOW_PAGE_LIMIT,
   } = options;
-  /** A server with a page size of its own is not asked for smaller ones again. */
+  /**
+   * False for a server that sends pages of its own size: then smaller ones are not asked for again.
+   */
   let obeysLimit = pageLimit % EVENTFLOW_OVERLAP === 0;
   const url = `${baseUrl.replace(/\/+$/, "")}/export_bookings`;
   const headers = {
     authorization: `Bearer ${apiKey}`,
     "x-api-key": apiKey,
-    accept: "application/json",
   };
 
-  function ask({ query, timeoutMs, retries, maxBytes, signal }: Ask): Promise<SourceReply> {
+  function ask(
+    read: Pick<AskSourceOptions, "query" | "timeoutMs" | "retries" | "maxBytes" | "signal">,
+  ): Promise<SourceReply> {
+    const credential = "EVENTFLOW_API_KEY";
     return askSource({
       source: "EventFlow",
-      credential: "EVENTFLOW_API_KEY",
-      maxBytes,
-      timeoutMs,
-      signal,
+      credential,
+      url,
+      headers,
+      maxRetryDelayMs,
       now,
-      send: (signal, begin) =>
-        ky.get(url, {
-          searchParams: query,
-          headers,
-          signal,
-          redirect: "manual",
-          timeout: timeoutMs,
-          retry: retryPolicy({ limit: retries, maxDelayMs: maxRetryDelayMs, now }),
-          fetch: async (input, init) => {
-            begin();
-            return withoutBody(await fetch(input, init));
-          },
-        }),
+      fetch,
+      ...read,
     });
   }
 
@@ -147,8 +134,9 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
   }
 
   /**
-   * The last rows before a page, read after it: what a row that left the list has moved up from
-   * this page into the last one is among them. They are asked for as a page of a smaller size.
+   * The last rows before a page, read after it. When a row leaves the list, the rows behind it move
+   * up, and one of them moves from this page to the page before; it is found here. The rows are
+   * requested as a smaller page.
    */
   async function readBefore(args: ReadPageArgs, page: number) {
     try {
@@ -157,11 +145,35 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
       obeysLimit = rows.ids.length <= EVENTFLOW_OVERLAP;
       return obeysLimit ? rows : undefined;
     } catch (error) {
-      // A safeguard, not the page itself; but whoever asks us to wait is heard.
+      // This is only a safeguard, so its errors are ignored, except a request to wait.
       if (!(error instanceof SourceError) || error.retryAfterMs !== undefined) throw error;
       return undefined;
     }
   }
 
   return { name: "eventflow", readSingle, readPage };
+}
+
+/**
+ * The page with the rows right before it: their ids in `overlap`, their bookings unless the page
+ * has them.
+ */
+function addOverlap(page: MeasuredPage, before: MeasuredPage): Page {
+  const ids = new Set(page.ids);
+  return {
+    ...page,
+    snapshots: [
+      ...before.snapshots.filter(({ external_id }) => !ids.has(external_id)),
+      ...page.snapshots,
+    ],
+    invalid: [
+      ...before.invalid.filter(({ external_id }) =>
+        external_id !== undefined && !ids.has(external_id)
+      ),
+      ...page.invalid,
+    ],
+    overlap: before.ids,
+    bytes: page.bytes + before.bytes,
+    busyMs: page.busyMs + before.busyMs,
+  };
 }

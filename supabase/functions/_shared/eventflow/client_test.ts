@@ -1,3 +1,4 @@
+import { FIXTURE_NOW, testFixtures } from "../source/testing_fixtures.ts";
 import assert from "node:assert/strict";
 import { createEventFlowClient, type EventFlowClientOptions } from "./client.ts";
 
@@ -42,7 +43,7 @@ Deno.test("readSingle() says nothing of the key, the URL or the answer in its er
   }
 });
 
-Deno.test("readSingle() takes a network fault for a passing one", async () => {
+Deno.test("readSingle() takes a network fault for a temporary one", async () => {
   const { client } = setUp([networkFault]);
   await assert.rejects(client.readSingle(single), (error: unknown) => {
     const { code, retryable, details } = error as Record<string, unknown>;
@@ -155,7 +156,7 @@ Deno.test("readPage() asks a server with a page size of its own for no smaller p
   assert.equal(requests.length, 3);
 });
 
-Deno.test("readPage() does without the rows before, but hears a Retry-After", async () => {
+Deno.test("readPage() does without the rows before, but obeys a Retry-After", async () => {
   const lost = setUp([list({ id: "b" }), status(500)]).client;
   const page = await lost.readPage({ organizationId: ORGANIZATION, cursor: 2 });
   assert.deepEqual([page.ids, page.overlap], [["b"], undefined]);
@@ -171,7 +172,7 @@ Deno.test("readPage() says how many bytes it read", async () => {
   assert.equal(page.bytes, new TextEncoder().encode('{"data":[{"id":"å"}]}').length);
 });
 
-Deno.test("readPage() tries passing faults again and is dated by the attempt that answered", async () => {
+Deno.test("readPage() retries temporary faults and is dated by the attempt that answered", async () => {
   let clock = NOW;
   const taking = (ms: number, answer: Answer): Answer => (request) => {
     clock += ms;
@@ -196,7 +197,7 @@ Deno.test("readPage() gives up after its further attempts", async () => {
   assert.equal(requests.length, 3);
 });
 
-Deno.test("readPage() does not ask again before the time that EventFlow named", async () => {
+Deno.test("readPage() does not ask again before the time that EventFlow names", async () => {
   const { client, requests } = setUp([status(429, { "retry-after": "60" }), list()]);
   await assert.rejects(client.readPage({ organizationId: ORGANIZATION }), {
     code: "source_unavailable",
@@ -205,7 +206,7 @@ Deno.test("readPage() does not ask again before the time that EventFlow named", 
   assert.equal(requests.length, 1);
 });
 
-Deno.test("readPage() does not ask again after a fault that does not pass", async () => {
+Deno.test("readPage() does not ask again after a permanent fault", async () => {
   for (const answer of [status(401), status(404), html]) {
     const { client, requests } = setUp([answer, list()]);
     await assert.rejects(client.readPage({ organizationId: ORGANIZATION }));
@@ -213,7 +214,7 @@ Deno.test("readPage() does not ask again after a fault that does not pass", asyn
   }
 });
 
-/** A body of which nothing but its beginning ever comes. */
+/** A body that sends its beginning and then nothing more. */
 function endlessBody() {
   let cancelled = false;
   const body = new ReadableStream<Uint8Array>({
@@ -266,3 +267,13 @@ function html(): Response {
 function networkFault(): Promise<Response> {
   return Promise.reject(new TypeError("error sending request for url (https://eventflow.test/)"));
 }
+
+testFixtures("eventflow", (fetch, { request }) =>
+  createEventFlowClient({
+    baseUrl: "https://eventflow.test/api/",
+    apiKey: "key",
+    fetch,
+    now: () => FIXTURE_NOW,
+    pageRetries: 0,
+    ...(request.page_limit && { pageLimit: request.page_limit }),
+  }));

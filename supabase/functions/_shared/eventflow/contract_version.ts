@@ -1,12 +1,11 @@
-import { SourceError } from "../booking/source_error.ts";
+import { SourceError } from "../source/source_error.ts";
 import type { JsonObject } from "../booking/snapshot.ts";
 
 const MAJOR = "1";
 
 /**
- * Accepts any minor version of the contract's major 1, and an answer that names none (legacy).
- * Throws a permanent `source_contradiction` for another major (domain/eventflow.md, invariant 16,
- * incident 2).
+ * Accepts every minor version of contract 1, and a legacy answer without a version (incident: minor
+ * version refused). Throws a permanent `source_contradiction` for another major version.
  */
 export function assertContractVersion(frame: JsonObject): void {
   const version = frame["contract_version"];
@@ -14,14 +13,14 @@ export function assertContractVersion(frame: JsonObject): void {
   const text = typeof version === "number" ? String(version) : version;
   const major = typeof text === "string" ? /^v?(\d+)(?:\.|$)/.exec(text.trim())?.[1] : undefined;
   if (major === MAJOR) return;
-  const message = "EventFlow's contract version has a major that we don't know";
+  const message = "EventFlow's contract has an unknown major version";
   throw new SourceError("source_contradiction", message, {
     retryable: false,
     details: [{ code: "unknown_contract_major", field: "contract_version", message }],
   });
 }
 
-/** Throws a retryable `source_unavailable` if the answer says of itself that it failed. */
+/** Throws a retryable `source_unavailable` if the answer says that it failed. */
 export function assertSuccess(frame: JsonObject): void {
   const { success } = frame;
   if (success === undefined || success === null || success === true) return;

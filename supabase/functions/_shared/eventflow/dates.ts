@@ -1,5 +1,5 @@
 import { parseDay } from "../booking/day.ts";
-import { pick, type Reading, setStated, valueAt, warn } from "../booking/reading.ts";
+import { pick, type Reading, setStated, valueAt, warn } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import type { Snapshot, SnapshotDate } from "../booking/snapshot.ts";
 import { type PhaseTimeNames, readPhaseTimes } from "./times.ts";
@@ -34,10 +34,11 @@ const PHASES: readonly PhaseNames[] = [
 ];
 
 /**
- * The days of all phases: per phase the union over every name that EventFlow has for them
- * (incidents 5 and 6), sorted, each with the phase's times. `undefined` if no name is present.
- * A day that is no day refuses the booking by name: leaving it out would be a false statement. An
- * empty entry names no day; it is warned of and keeps the list from counting as complete.
+ * The days of all phases, sorted, each with the times of its phase. The days of a phase are
+ * collected from every name that EventFlow has for them (incident: wrong field names for dates).
+ * `undefined` if none of the names is present. An invalid day refuses the booking, since leaving it
+ * out would say that there is no such day. An empty entry is left out with a warning, and the list
+ * no longer counts as complete.
  */
 export function readDates(reading: Reading, complete: boolean): Snapshot["dates"] {
   let present = false;
@@ -58,7 +59,7 @@ export function readDates(reading: Reading, complete: boolean): Snapshot["dates"
         reading,
         names.starts[0] ?? names.range,
         "times_without_days",
-        `Times of the ${names.phase} phase came without a day; they were not taken`,
+        `Times of the ${names.phase} phase came without a day; they were ignored`,
       );
     }
     for (const day of [...days].sort()) {
@@ -71,7 +72,7 @@ export function readDates(reading: Reading, complete: boolean): Snapshot["dates"
   return present ? { complete: whole, items } : undefined;
 }
 
-/** Adds the days of one field, a day or a list of days; false if an entry named no day. */
+/** Adds the days of one field, which is a day or a list of days; false if an entry was empty. */
 function addDays(reading: Reading, name: string, value: unknown, days: Set<string>): boolean {
   if (!Array.isArray(value)) {
     if (value !== null && value !== "") days.add(dayOrRefuse(value, name));
@@ -84,7 +85,7 @@ function addDays(reading: Reading, name: string, value: unknown, days: Set<strin
       return;
     }
     whole = false;
-    warn(reading, `${name}[${index}]`, "empty_day", "An entry names no day; it was left out");
+    warn(reading, `${name}[${index}]`, "empty_day", "An entry is empty; it was left out");
   });
   return whole;
 }
@@ -95,6 +96,6 @@ function dayOrRefuse(value: unknown, field: string): string {
   throw new BookingRefusal(
     "invalid_day",
     field,
-    `${field} is no calendar day (YYYY-MM-DD) within 1900 and 2200`,
+    `${field} is not a calendar day (YYYY-MM-DD) from 1900 to 2200`,
   );
 }

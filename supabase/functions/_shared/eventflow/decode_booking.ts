@@ -5,7 +5,7 @@ import {
   remainder,
   setOwn,
   setStated,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import {
@@ -15,46 +15,40 @@ import {
   SNAPSHOT_LIMITS,
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
-import type { InvalidBooking } from "../booking/source.ts";
+import type { InvalidBooking } from "../source/booking_source.ts";
 import { assertStorable, isStorable } from "../booking/storable.ts";
 import { readAttachments } from "./attachments.ts";
-import { isComplete } from "./completeness.ts";
 import { readDates } from "./dates.ts";
 import { isSameUuid } from "./identity.ts";
 import { readProducts } from "./products.ts";
 import { readRevision } from "./revision.ts";
 import { readBookingFields } from "./booking_fields.ts";
 
-/** What a booking's answer says around it. */
+/** What surrounds a booking in an answer. */
 export interface BookingContext {
   /** The organization asked for; a booking that names another one is refused. */
   readonly organizationId: string;
-  /** When the read began, ISO (invariant 4). */
+  /** When the read began, ISO (rule: a fetch is dated when it was read). */
   readonly fetchedAt: string;
-  /** The answer's root: completeness flags, and in a single answer status and revision. */
+  /** The answer's root: completeness flags and, in a single answer, status and revision. */
   readonly frame: JsonObject;
 }
 
-/** A decoded booking, or the name of the field for which it was refused. */
+/** A decoded booking, or why it was refused. */
 export type DecodedBooking =
-  | {
-    readonly ok: true;
-    readonly snapshot: Snapshot;
-    readonly warnings: readonly SnapshotWarning[];
-  }
+  | { readonly ok: true; readonly snapshot: Snapshot }
   | { readonly ok: false; readonly invalid: InvalidBooking };
 
 /**
- * One booking of EventFlow's as a snapshot (domain/eventflow.md, "A booking"). Absent, null and
- * value stay three things, unknown fields are kept in `extra`, and what cannot be taken is named in
- * `warnings`. Never throws: a booking that cannot be taken is refused by name (incident 23).
+ * One of EventFlow's bookings as a snapshot. Absent, null and a value stay three different things,
+ * unknown fields go to `extra`, and unusable ones are listed in `warnings`. It does not throw for a
+ * bad booking; it returns why it was refused.
  */
 export function decodeBooking(raw: unknown, context: BookingContext): DecodedBooking {
   const externalId = readBookingId(raw);
   try {
-    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is no object");
-    const snapshot = decode(raw, externalId, context);
-    return { ok: true, snapshot, warnings: snapshot.warnings ?? [] };
+    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is not an object");
+    return { ok: true, snapshot: decode(raw, externalId, context) };
   } catch (error) {
     if (!(error instanceof BookingRefusal)) throw error;
     const { code, field, message } = error;
@@ -63,7 +57,7 @@ export function decodeBooking(raw: unknown, context: BookingContext): DecodedBoo
   }
 }
 
-/** A booking's id as text; a whole number is taken as its digits. */
+/** The id of a booking as text, also if it was sent as a whole number. */
 export function readBookingId(raw: unknown): string | undefined {
   if (!isJsonObject(raw) || !Object.hasOwn(raw, "id")) return undefined;
   const id = Number.isSafeInteger(raw["id"]) ? String(raw["id"]) : raw["id"];
@@ -110,6 +104,24 @@ function assertOrganization(reading: Reading, asked: string): void {
   throw new BookingRefusal(
     "organization_mismatch",
     "organization_id",
-    "The booking belongs to another organization than the one asked for",
+    "The booking belongs to a different organization than requested",
   );
+}
+
+/**
+ * Whether the source says explicitly that a collection is complete: one of `names` is `true` in the
+ * booking, its `meta`, the answer's root or the root's `meta`, and none is `false`. Only a real
+ * boolean counts (rule: absence is not a statement).
+ */
+function isComplete(
+  reading: Reading,
+  frame: JsonObject,
+  names: readonly string[],
+): boolean {
+  const { source, used } = reading;
+  for (const name of names) used.add(name).add(`meta.${name}`);
+  const flags = [source, source["meta"], frame, frame["meta"]]
+    .filter(isJsonObject)
+    .flatMap((place) => names.map((name) => place[name]));
+  return flags.includes(true) && !flags.includes(false);
 }

@@ -1,13 +1,13 @@
 import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { InvalidBooking, Page } from "../booking/source.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { InvalidBooking, Page } from "../source/booking_source.ts";
 import { assertContractVersion, assertSuccess } from "./contract_version.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 
 /** What was asked for. */
 export interface ListQuestion {
   readonly organizationId: string;
-  /** When the read began, ISO (invariant 4). */
+  /** When the read began, ISO (rule: a fetch is dated when it was read). */
   readonly fetchedAt: string;
   /** The page's number, from 1. */
   readonly page: number;
@@ -16,9 +16,9 @@ export interface ListQuestion {
 }
 
 /**
- * One page of bookings, from `{ data: [] }`, `{ bookings: [] }` or a bare list. A booking that
- * cannot be taken is named in `invalid` and the others are decoded (invariant 12, incident 23).
- * Throws `SourceError`: anything that is no list says nothing (invariant 6).
+ * One page of bookings, from `{ data: [] }`, `{ bookings: [] }` or a bare list. A bad booking is
+ * listed in `invalid` and the others are decoded (rule: one booking stops nothing). Throws
+ * `SourceError` for anything that is not a list (rule: absence is not a statement).
  */
 export function decodeList(body: unknown, question: ListQuestion): Page {
   const { rows, frame } = findList(body);
@@ -34,7 +34,7 @@ export function decodeList(body: unknown, question: ListQuestion): Page {
     else invalid.push(decoded.invalid);
   }
   const { page, limit } = question;
-  // EventFlow says nowhere how long its list is: a short page is taken for the last.
+  // EventFlow does not say how long its list is, so a short page counts as the last.
   const after = rows.length < limit ? { last: true, probe: page + 1 } : {
     last: false,
     next: page + 1,
@@ -42,7 +42,7 @@ export function decodeList(body: unknown, question: ListQuestion): Page {
   return { snapshots, invalid, ids, limit, ...after };
 }
 
-/** The list within an answer and the completeness flags around it. */
+/** The list in an answer and the completeness flags around it. */
 function findList(
   body: unknown,
 ): { readonly rows: readonly unknown[]; readonly frame: JsonObject } {
@@ -57,7 +57,7 @@ function findList(
     if (Array.isArray(body["data"])) return { rows: body["data"], frame };
     if (Array.isArray(body["bookings"])) return { rows: body["bookings"], frame };
   }
-  const message = "EventFlow answered a list read with something that is no list";
+  const message = "EventFlow answered a list read with something that is not a list";
   throw new SourceError("source_invalid", message, {
     retryable: true,
     details: [{ code: "not_a_list", message }],

@@ -1,26 +1,16 @@
 import { isJsonObject, type JsonObject } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { SingleAnswer } from "../booking/source.ts";
-import { assertNamed } from "./assert_named.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
 import { assertContractVersion, assertSuccess } from "./contract_version.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 import { decodeTombstone } from "./decode_tombstone.ts";
-import { isSameId } from "./identity.ts";
-import { contradiction } from "./contradiction.ts";
-
-/** What was asked for. */
-export interface SingleQuestion {
-  readonly externalId: string;
-  readonly organizationId: string;
-  /** When the read began, ISO (invariant 4). */
-  readonly fetchedAt: string;
-}
+import { assertNamed, contradiction, isSameId, type SingleQuestion } from "./identity.ts";
 
 /**
- * EventFlow's answer about one booking: contract major 1, or the legacy `{ data }` and
- * `{ bookings }`. Only a booking, or a tombstone that names this booking and this organization, is
- * a statement (invariant 7); whatever is empty, unknown or malformed throws a `SourceError` and
- * means nothing (invariant 6, incident 1).
+ * EventFlow's answer about one booking: contract 1, or the legacy `{ data }` and `{ bookings }`.
+ * Only a booking, or a tombstone that names this booking and this organization, is a statement
+ * (rule: cancelling takes a positive statement). Anything empty, unknown or malformed throws a
+ * `SourceError` (incident: changed shape read as cancelled).
  */
 export function decodeSingle(body: unknown, question: SingleQuestion): SingleAnswer {
   const frame = Array.isArray(body) ? { data: body } : body;
@@ -37,7 +27,7 @@ function decodeContract(frame: JsonObject, question: SingleQuestion): SingleAnsw
   const { found, booking, tombstone } = frame;
   if (found === true) {
     if (!isNothing(tombstone)) {
-      throw contradiction("found_with_tombstone", "tombstone", "Found, and a tombstone with it");
+      throw contradiction("found_with_tombstone", "tombstone", "Found, but with a tombstone");
     }
     assertNamed(frame, question);
     if (isNothing(booking)) throw empty("Found, but without the booking");
@@ -45,7 +35,7 @@ function decodeContract(frame: JsonObject, question: SingleQuestion): SingleAnsw
   }
   if (found !== false) throw unknownShape("found is neither true nor false");
   if (!isNothing(booking)) {
-    throw contradiction("absent_with_booking", "booking", "Not found, and a booking with it");
+    throw contradiction("absent_with_booking", "booking", "Not found, but with a booking");
   }
   return decodeTombstone(frame, question);
 }
@@ -56,9 +46,10 @@ function decodeLegacy(
   question: SingleQuestion,
 ): SingleAnswer {
   const rows = Array.isArray(legacy) ? legacy : [legacy];
-  // Known to be empty for some seconds after a status flip: never "absent" (incident 1).
+  // EventFlow answers like this for some seconds after a status change, so it does not mean
+  // "absent".
   if (rows.every(isNothing)) throw empty("The legacy answer is empty");
-  // An older server may ignore booking_id and list everything.
+  // An older server may ignore booking_id and send the whole list.
   const ours = rows.filter((row) => isSameId(readBookingId(row) ?? "", question.externalId));
   if (ours.length > 1) {
     throw contradiction("booking_twice", "data", "The answer holds the booking more than once");
@@ -73,14 +64,18 @@ function decodeFound(
 ): SingleAnswer {
   const id = readBookingId(booking);
   if (id !== undefined && !isSameId(id, question.externalId)) {
-    throw contradiction("other_booking", "id", "The answer is about another booking than asked");
+    throw contradiction(
+      "other_booking",
+      "id",
+      "The answer is about a different booking than requested",
+    );
   }
   const { organizationId, fetchedAt } = question;
   const decoded = decodeBooking(booking, { organizationId, fetchedAt, frame });
-  if (decoded.ok) return { kind: "found", snapshot: decoded.snapshot, warnings: decoded.warnings };
+  if (decoded.ok) return { kind: "stated", snapshot: decoded.snapshot };
   const { code, field, message } = decoded.invalid;
   if (code === "organization_mismatch") throw contradiction("other_organization", field, message);
-  throw new SourceError("source_invalid", `EventFlow's booking cannot be taken: ${message}`, {
+  throw new SourceError("source_invalid", `EventFlow's booking cannot be used: ${message}`, {
     retryable: code === "missing_id" || code === "invalid_booking",
     details: [{ code, field, message }],
   });

@@ -1,20 +1,19 @@
-import { createReading } from "../booking/reading.ts";
+import { createReading } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { SingleAnswer } from "../booking/source.ts";
-import { mapEventFlowStatus, normalizeStatusWord } from "../booking/status.ts";
-import { isStorable } from "../booking/storable.ts";
-import { assertNamed } from "./assert_named.ts";
-import { contradiction } from "./contradiction.ts";
-import type { SingleQuestion } from "./decode_single.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
+import { normalizeStatusWord } from "../booking/status.ts";
+import { assertNamed, contradiction, type SingleQuestion } from "./identity.ts";
 import { readRevision } from "./revision.ts";
+import { mapEventFlowStatus } from "./status.ts";
 
 /**
  * An answer with `found: false`. `cancelled` and `deleted` are statements if the tombstone names
- * this booking, this organization and that status; every other reason changes nothing (invariants
- * 6 and 7). Throws a permanent `source_contradiction` if it names anything else.
+ * this booking, this organization and that status (rule: cancelling takes a positive statement);
+ * every other reason changes nothing. Throws a permanent `source_contradiction` if the tombstone
+ * names anything else.
  */
 export function decodeTombstone(frame: JsonObject, question: SingleQuestion): SingleAnswer {
   const reason = typeof frame["reason"] === "string" ? frame["reason"].trim().toLowerCase() : "";
@@ -24,7 +23,6 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
     return {
       kind: "absent",
       reason: reason.replace(/[^a-z0-9_ .-]/g, "").slice(0, 100) || "unknown",
-      ...(tombstone !== undefined && isStorable(tombstone) ? { tombstone } : {}),
     };
   }
   if (tombstone === undefined) {
@@ -36,7 +34,7 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
     throw contradiction(
       "tombstone_status",
       "tombstone.source_status",
-      `The reason is ${reason}, the tombstone's status is another`,
+      `The reason is ${reason}, but the tombstone has another status`,
     );
   }
   const booking: Snapshot["booking"] = reason === "cancelled"
@@ -49,7 +47,7 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
     ...(reason === "deleted" ? { deleted: true as const } : {}),
     booking,
   });
-  return reason === "cancelled" ? { kind: "cancelled", snapshot } : { kind: "deleted", snapshot };
+  return { kind: "stated", snapshot };
 }
 
 function says(word: string, reason: "cancelled" | "deleted"): boolean {
@@ -64,7 +62,7 @@ function seal(draft: Omit<Snapshot, "content_hash">): Snapshot {
   } catch (error) {
     if (!(error instanceof BookingRefusal)) throw error;
     const { code, field, message } = error;
-    throw new SourceError("source_invalid", `EventFlow's tombstone cannot be taken: ${message}`, {
+    throw new SourceError("source_invalid", `EventFlow's tombstone cannot be used: ${message}`, {
       details: [{ code, field, message }],
     });
   }

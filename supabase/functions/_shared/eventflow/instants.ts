@@ -2,9 +2,9 @@ const INSTANT =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*(Z|[+-]\d{2}(?::?\d{2})?)?)?$/i;
 
 /**
- * An ISO date-time as an instant in UTC with up to microseconds; without an offset it is UTC, as
- * EventFlow's revisions are. Equal instants give equal text (incident 9). `undefined` for anything
- * else, also for years outside 1900 to 2200.
+ * An ISO date-time as an instant in UTC with up to microseconds; without an offset it is UTC, like
+ * EventFlow's revisions. Equal instants give equal text. `undefined` for anything else and for
+ * years outside 1900 to 2200.
  *
  * @example
  * ```ts

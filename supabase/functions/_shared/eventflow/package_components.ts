@@ -1,13 +1,12 @@
-import { warn } from "../booking/reading.ts";
-import { shortKey } from "../booking/short_key.ts";
+import { warn } from "../source/reading.ts";
+import { shortKey } from "../booking/child_keys.ts";
 import { isJsonObject } from "../booking/snapshot.ts";
-import { type ProductRow, readProductRow } from "./product_row.ts";
-import type { SettledRow } from "./products.ts";
+import { type ProductRow, readProductRow, type SettledRow } from "./product_row.ts";
 
 /**
- * The rows of all `package_components[]`, each with the external id `{parent}#{item type, else sku,
- * else name}` and an ordinal only among equals (design §9). Quantities stay per unit of the parent:
- * the projection multiplies. A part that the list also has as a row of its own is that row.
+ * The rows of all `package_components[]`. The external id is `{parent}#{item type, else sku, else
+ * name}`, with an ordinal only if several are the same. Quantities stay per unit of the parent; the
+ * projection multiplies them. A part that is also a row of the list is not added again.
  */
 export function readComponents(rows: readonly SettledRow[]): readonly SettledRow[] {
   const listed = new Map<string, SettledRow[]>();
@@ -28,7 +27,7 @@ function componentsOf(parent: SettledRow, listed: readonly SettledRow[]): Settle
   return parent.parts.flatMap((entry, position) => {
     const field = `package_components[${position}]`;
     if (!isJsonObject(entry)) {
-      warn(parent.reading, field, "invalid_product", "The entry is no object; it was skipped");
+      warn(parent.reading, field, "invalid_product", "The entry is not an object; it was skipped");
       return [];
     }
     const part = readProductRow(entry, parent.reading, {
@@ -50,7 +49,7 @@ function componentsOf(parent: SettledRow, listed: readonly SettledRow[]): Settle
   });
 }
 
-/** A part's identity is its item type, else its sku, else its name. */
+/** A part is identified by its item type, else its sku, else its name. */
 function isSamePart(a: ProductRow, b: ProductRow): boolean {
   for (const key of ["inventory_item_type_id", "sku", "name"] as const) {
     if (a.columns[key] && b.columns[key]) return a.columns[key] === b.columns[key];

@@ -8,27 +8,33 @@ import {
   remainder,
   setOwn,
   setStated,
-  type Statement,
+  type Stated,
   warn,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import type { JsonObject, SnapshotProduct } from "../booking/snapshot.ts";
 
-/** One entry of `products[]`, before its id and its parent are settled. */
+/** One entry of `products[]`, before its id and its parent are known. */
 export interface ProductRow {
-  /** Its columns but `external_id` and `parent_external_id`. */
+  /** All columns except `external_id` and `parent_external_id`. */
   readonly columns: Omit<SnapshotProduct, "external_id" | "parent_external_id">;
-  /** The order row's own id; absent if it has none. */
+  /** The id that the row has in the source; undefined if it has none. */
   readonly id: string | undefined;
-  /** The parent that the row names itself. */
+  /** The parent that the row names. */
   readonly parent: string | undefined;
   readonly component: boolean;
-  /** Whether its name says that it belongs to the row before it. */
+  /** Whether its name marks it as belonging to the row before it. */
   readonly marked: boolean;
   readonly position: number;
   /** `package_components[]` as sent. */
   readonly parts: readonly unknown[];
   readonly unmapped: JsonObject | undefined;
   readonly reading: Reading;
+}
+
+/** A row whose id and parent are known. */
+export interface SettledRow extends ProductRow {
+  readonly externalId: string;
+  readonly parentId: string | null | undefined;
 }
 
 const COSTS = [
@@ -41,11 +47,11 @@ const COSTS = [
   "purchase_cost",
 ];
 const MARK = /^\s*(?:↳|└|L,)/;
-// Defaults of columns that cannot be null: what an explicit null clears them to (design §9).
+// An explicit null resets these columns, which cannot be null, to their defaults.
 const DEFAULT_QUANTITY = 1;
 const DEFAULT_VAT_RATE = 25;
 
-/** Decodes the entry at `position`, an order row or (`component`) a part of a package. */
+/** Decodes the entry at `position`: a row of the list, or with `component` a part of a package. */
 export function readProductRow(
   entry: JsonObject,
   parent: Reading,
@@ -93,7 +99,7 @@ export function readProductRow(
   };
 }
 
-/** Of alternates the first that names something: text, or a whole number as its digits. */
+/** The first of the alternative ids that is text or a whole number. */
 function readId(reading: Reading, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = reading.source[name];
@@ -114,7 +120,7 @@ function readTags(reading: Reading): string[] | undefined {
     return found.value;
   }
   reading.used.delete("tags");
-  warn(reading, "tags", "invalid_list", "tags must be a list of texts; it was not taken");
+  warn(reading, "tags", "invalid_list", "tags must be a list of texts; it was ignored");
   return undefined;
 }
 
@@ -136,6 +142,6 @@ function readParts(reading: Reading): readonly unknown[] {
   return [];
 }
 
-function orDefault(value: Statement<number>, fallback: number): number | undefined {
+function orDefault(value: Stated<number>, fallback: number): number | undefined {
   return value === null ? fallback : value;
 }

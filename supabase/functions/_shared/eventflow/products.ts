@@ -1,5 +1,5 @@
-import { type Reading, readList, setOwn, setStated, warn } from "../booking/reading.ts";
-import { shortKey } from "../booking/short_key.ts";
+import { type Reading, readList, setOwn, setStated, warn } from "../source/reading.ts";
+import { shortKey } from "../booking/child_keys.ts";
 import {
   isJsonObject,
   type JsonObject,
@@ -7,27 +7,21 @@ import {
   type SnapshotProduct,
 } from "../booking/snapshot.ts";
 import { readComponents } from "./package_components.ts";
-import { type ProductRow, readProductRow } from "./product_row.ts";
+import { type ProductRow, readProductRow, type SettledRow } from "./product_row.ts";
 import { breakCycles } from "./break_cycles.ts";
 
-/** The product tree of a booking and what of it has no column. */
+/** The product tree of a booking, and the fields of it that have no column. */
 export interface Products {
   readonly collection: NonNullable<Snapshot["products"]>;
   /** Unmapped fields by external id; absent if there are none. */
   readonly unmapped: JsonObject | undefined;
 }
 
-/** A row whose id is settled. */
-export interface SettledRow extends ProductRow {
-  readonly externalId: string;
-  readonly parentId: string | null | undefined;
-}
-
 /**
- * The whole product tree as one list: order rows, accessories (named by `↳`, `└`, `L,` after the
- * nearest earlier row that is neither accessory nor component) and package components with their
- * quantity per unit of the parent (incidents 10, 11, 12). `undefined` if no list was sent. An entry
- * that is no object, or repeats an id, is left out with a warning.
+ * The whole product tree as one list: plain rows, accessories (their name begins with `↳`, `└` or
+ * `L,`, and their parent is the nearest earlier plain row) and package components with their
+ * quantity per unit of the parent (incident: component quantities not multiplied). `undefined` if
+ * no list was sent. An entry that is not an object or repeats an id is left out with a warning.
  */
 export function readProducts(reading: Reading, complete: boolean): Products | undefined {
   const list = readList(reading, "products");
@@ -41,7 +35,7 @@ export function readProducts(reading: Reading, complete: boolean): Products | un
       return;
     }
     whole = false;
-    warn(reading, field, "invalid_product", "The entry is no object; it was skipped");
+    warn(reading, field, "invalid_product", "The entry is not an object; it was skipped");
   });
   const items = new Map<string, SnapshotProduct>();
   const unmapped: JsonObject = {};
@@ -63,12 +57,12 @@ export function readProducts(reading: Reading, complete: boolean): Products | un
   };
 }
 
-/** Gives every row its id and its parent; the list's order stays. */
+/** Gives every row its id and its parent, in the order of the list. */
 function settleRows(rows: readonly ProductRow[]): readonly SettledRow[] {
   const ordinals = new Map<string, number>();
   const settled = new Map<ProductRow, SettledRow>();
   const settle = (row: ProductRow, parentId: string | undefined): SettledRow => {
-    // A row that states that it has no parent says so; one that is silent says nothing.
+    // Only a row that mentions its parent can state that it has none.
     const silent = !Object.hasOwn(row.reading.source, "parent_product_id");
     const known = { ...row, parentId: parentId ?? (silent ? undefined : null) };
     const done = { ...known, externalId: row.id ?? ownId(row, parentId, ordinals) };
@@ -84,7 +78,7 @@ function settleRows(rows: readonly ProductRow[]): readonly SettledRow[] {
   return rows.flatMap((row) => settled.get(row) ?? []);
 }
 
-/** By `sort_index`, then list order; a row without one stands where the list has it. */
+/** Sorted by `sort_index`, then by position; a row without an index keeps its place in the list. */
 function inOrder(rows: readonly ProductRow[]): readonly ProductRow[] {
   let last = -Infinity;
   return rows
@@ -93,7 +87,7 @@ function inOrder(rows: readonly ProductRow[]): readonly ProductRow[] {
     .map(({ row }) => row);
 }
 
-/** The id of a row that has none: from parent, name and its ordinal among equals. */
+/** An id for a row without one: from its parent, its name and its number among equals. */
 function ownId(
   row: ProductRow,
   parentId: string | undefined,

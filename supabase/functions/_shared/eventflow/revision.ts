@@ -1,10 +1,10 @@
-import { pick, type Reading, valueAt, warn } from "../booking/reading.ts";
+import { pick, type Reading, valueAt, warn } from "../source/reading.ts";
 import type { JsonObject, Snapshot } from "../booking/snapshot.ts";
 import { parseInstant } from "./instants.ts";
 
 /**
- * A booking's revision: its own, else the one that the answer's frame names. Either part may be
- * missing; one that is malformed counts as missing and is warned of.
+ * The revision of a booking, else of the answer's root. Either part may be missing; a malformed one
+ * counts as missing, with a warning.
  */
 export function readRevision(
   reading: Reading,
@@ -12,7 +12,7 @@ export function readRevision(
 ): Pick<Snapshot, "source_updated_at" | "source_version"> {
   const at = pick(reading, ["updated_at", "source_updated_at"]);
   const version = pick(reading, ["version", "source_version"]);
-  // Never into `extra`: a revision is no content, and the hash must not see it.
+  // Keeps the revision out of `extra`: it is not content, so the hash must not see it.
   for (const name of ["updated_at", "source_updated_at", "version", "source_version"]) {
     reading.used.add(name);
   }
@@ -28,7 +28,7 @@ function readUpdatedAt(reading: Reading, value: unknown): string | undefined {
   if (value === undefined || value === null || value === "") return undefined;
   const instant = typeof value === "string" ? parseInstant(value) : undefined;
   if (instant === undefined) {
-    warn(reading, "updated_at", "invalid_revision", "The revision's time is no ISO instant");
+    warn(reading, "updated_at", "invalid_revision", "The revision's time is not an ISO instant");
   }
   return instant;
 }
@@ -37,6 +37,11 @@ function readVersion(reading: Reading, value: unknown): number | undefined {
   if (value === undefined || value === null || value === "") return undefined;
   const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
   if (Number.isSafeInteger(number) && (number as number) >= 0) return number as number;
-  warn(reading, "version", "invalid_revision", "The revision's number is no integer from 0 up");
+  warn(
+    reading,
+    "version",
+    "invalid_revision",
+    "The revision's number is not a whole number from 0",
+  );
   return undefined;
 }

@@ -1,20 +1,20 @@
 import { parseTime, parseTimeRange } from "../booking/time_of_day.ts";
-import { pick, type Reading, type Statement, warn } from "../booking/reading.ts";
+import { pick, type Reading, type Stated, warn } from "../source/reading.ts";
 
-/** The wall-clock times of a phase, `HH:MM:SS`; the same for every day of the phase. */
+/** The wall-clock times of a phase, `HH:MM:SS`, the same for each of its days. */
 export interface PhaseTimes {
-  readonly start: Statement<string>;
-  readonly end: Statement<string>;
+  readonly start: Stated<string>;
+  readonly end: Stated<string>;
 }
 
-/** Where a phase's times stand: pairs by precedence, then the range. */
+/** The fields that hold the times of a phase: starts and ends by precedence, then the range. */
 export interface PhaseTimeNames {
   readonly starts: readonly string[];
   readonly ends: readonly string[];
   readonly range: string;
 }
 
-/** Start and end of a phase: each from its first present name, else from the range. */
+/** Start and end of a phase, each from the first name that is present, else from the range. */
 export function readPhaseTimes(reading: Reading, names: PhaseTimeNames): PhaseTimes {
   const range = readRange(reading, names.range);
   const start = readTime(reading, names.starts);
@@ -28,12 +28,12 @@ export function readPhaseTimes(reading: Reading, names: PhaseTimeNames): PhaseTi
 function readTime(
   reading: Reading,
   names: readonly string[],
-): { readonly present: boolean; readonly value: Statement<string> } {
+): { readonly present: boolean; readonly value: Stated<string> } {
   const found = pick(reading, names);
   if (found === undefined) return { present: false, value: undefined };
   if (isNone(found.value)) return { present: true, value: null };
   const value = typeof found.value === "string" ? parseTime(found.value) : undefined;
-  if (value === undefined) refuse(reading, found.name, "is no time of day (HH:MM)");
+  if (value === undefined) refuse(reading, found.name, "is not a time of day (HH:MM)");
   return { present: true, value };
 }
 
@@ -42,16 +42,16 @@ function readRange(reading: Reading, name: string): PhaseTimes {
   if (found === undefined) return { start: undefined, end: undefined };
   if (isNone(found.value)) return { start: null, end: null };
   const range = typeof found.value === "string" ? parseTimeRange(found.value) : undefined;
-  if (range === undefined) refuse(reading, name, "is no range of times (HH:MM - HH:MM)");
+  if (range === undefined) refuse(reading, name, "is not a range of times (HH:MM - HH:MM)");
   return { start: range?.start, end: range?.end };
 }
 
-/** Null and empty text both say that there is no time: a time has no empty value. */
+/** Null and empty text both say that there is no time. */
 function isNone(value: unknown): boolean {
   return value === null || (typeof value === "string" && value.trim() === "");
 }
 
 function refuse(reading: Reading, name: string, rule: string): void {
   reading.used.delete(name);
-  warn(reading, name, "invalid_time", `${name} ${rule}; it was not taken`);
+  warn(reading, name, "invalid_time", `${name} ${rule}; it was ignored`);
 }

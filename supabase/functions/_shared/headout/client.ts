@@ -1,23 +1,26 @@
-import ky from "ky";
-import { askSource, measured, type SourceReply } from "../booking/ask_source.ts";
+import type { Sleep } from "../clock.ts";
+import {
+  askSource,
+  type AskSourceOptions,
+  measured,
+  type SourceReply,
+} from "../source/ask_source.ts";
 import type {
   BookingSource,
   Page,
   ReadPageArgs,
   ReadSingleArgs,
   SingleAnswer,
-} from "../booking/source.ts";
-import { retryPolicy } from "../booking/retry_policy.ts";
-import { withoutBody } from "../booking/without_body.ts";
+} from "../source/booking_source.ts";
 import { decodeList } from "./decode_list.ts";
 import { decodeSingle } from "./decode_single.ts";
 import { isUnconfirmed } from "./is_unconfirmed.ts";
-import { createPacer, type Sleep } from "./pacer.ts";
+import { createPacer } from "./pacer.ts";
 
-/** Bookings per page; Headout caps at this without a word (domain/headout.md). */
+/** Bookings per page; Headout sends no more, whatever is asked for. */
 export const HEADOUT_PAGE_LIMIT = 20;
 
-/** Rows of a page that the next one repeats: rows shift while paging (domain/headout.md). */
+/** Rows of a page that the next one repeats, since rows shift while we page. */
 export const HEADOUT_PAGE_OVERLAP = 2;
 
 /** Settings of `createHeadoutClient()`; all times in milliseconds, sizes in bytes. */
@@ -37,21 +40,21 @@ export interface HeadoutClientOptions {
   readonly singleTimeoutMs?: number;
   /** For a page and all of its attempts. */
   readonly pageTimeoutMs?: number;
-  /** Further attempts of a single read: none, since the inbox tries again. */
+  /** Further attempts of a single read. Default none, since the inbox tries again. */
   readonly singleRetries?: number;
   /** Further attempts of a page. */
   readonly pageRetries?: number;
-  /** Longest pause before a further attempt; a source that asks for more gets an error. */
+  /** Longest pause before a further attempt; if the source asks for more, the read fails. */
   readonly maxRetryDelayMs?: number;
   readonly maxBytes?: number;
-  /** Least time between two requests: 90 a minute must not be reached. */
+  /** Least time between two requests; Headout refuses 90 a minute. */
   readonly minIntervalMs?: number;
 }
 
 /**
- * Headout as a source of bookings, the arbiter where its events disagree. 400, 403 and 404 on a
- * single read are `absent` with the reason `cannot_be_confirmed`, never a cancellation (invariant
- * 6). Requests of one client keep their distance. Throws `SourceError` only.
+ * Headout as a source of bookings, which decides where its events disagree. 400, 403 and 404 on a
+ * single read are `absent` with the reason `cannot_be_confirmed`, never a cancellation (rule:
+ * absence is not a statement). Requests of one client are spaced out. Throws only `SourceError`.
  */
 export function createHeadoutClient(options: HeadoutClientOptions): BookingSource {
   const {
@@ -75,34 +78,14 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
   });
 
   async function ask(
-    url: string,
-    timeoutMs: number,
-    retries: number,
-    signal: AbortSignal | undefined,
-    onAnswer?: (response: Response) => Promise<void>,
+    read: Pick<AskSourceOptions, "url" | "timeoutMs" | "retries" | "signal" | "onAnswer">,
   ): Promise<SourceReply> {
-    await pace(signal);
+    await pace(read.signal);
+    const credential = "HEADOUT_API_KEY";
+    const headers = { "headout-auth": apiKey };
     return await askSource({
-      source: "Headout",
-      credential: "HEADOUT_API_KEY",
-      maxBytes,
-      timeoutMs,
-      signal,
-      now,
-      send: (signal, begin) =>
-        ky.get(url, {
-          headers: { "headout-auth": apiKey, accept: "application/json" },
-          signal,
-          redirect: "manual",
-          timeout: timeoutMs,
-          retry: retryPolicy({ limit: retries, maxDelayMs: maxRetryDelayMs, now }),
-          fetch: async (input, init) => {
-            begin();
-            const response = await fetch(input, init);
-            await onAnswer?.(response);
-            return withoutBody(response);
-          },
-        }),
+      ...{ source: "Headout", credential, headers, maxBytes, maxRetryDelayMs, now, fetch },
+      ...read,
     });
   }
 
@@ -111,15 +94,15 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
     const url = `${bookings}${encodeURIComponent(externalId)}/`;
     let unconfirmed = false;
     try {
-      const reply = await ask(
+      const reply = await ask({
         url,
-        singleTimeoutMs,
-        singleRetries,
-        args.signal,
-        async (response) => {
+        timeoutMs: singleTimeoutMs,
+        retries: singleRetries,
+        signal: args.signal,
+        onAnswer: async (response) => {
           unconfirmed = await isUnconfirmed(response, now());
         },
-      );
+      });
       const { body, fetchedAt, bytes } = reply;
       return { ...decodeSingle(body, { externalId, fetchedAt }), bytes };
     } catch (error) {
@@ -131,7 +114,8 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
   async function readPage(args: ReadPageArgs): Promise<Page> {
     const { cursor: offset = 0 } = args;
     const url = `${bookings}?offset=${offset}&limit=${HEADOUT_PAGE_LIMIT}`;
-    const reply = await ask(url, pageTimeoutMs, pageRetries, args.signal);
+    const bounds = { timeoutMs: pageTimeoutMs, retries: pageRetries, signal: args.signal };
+    const reply = await ask({ url, ...bounds });
     return measured(reply, () => decodeList(reply.body, { fetchedAt: reply.fetchedAt, offset }));
   }
 

@@ -1,3 +1,4 @@
+import { FIXTURE_NOW, testFixtures } from "../source/testing_fixtures.ts";
 import assert from "node:assert/strict";
 import { withWallClock } from "../testing.ts";
 import { createHeadoutClient, type HeadoutClientOptions } from "./client.ts";
@@ -9,7 +10,7 @@ const single = { externalId: "123", organizationId: ORGANIZATION };
 Deno.test("readSingle() asks for the booking with Headout's own header", async () => {
   const { client, requests } = setUp([() => Response.json({ bookingId: "123" })]);
   const answer = await client.readSingle(single);
-  assert.deepEqual([answer.kind, answer.bytes], ["found", '{"bookingId":"123"}'.length]);
+  assert.deepEqual([answer.kind, answer.bytes], ["stated", '{"bookingId":"123"}'.length]);
   const [request] = requests;
   assert.equal(request?.url, "https://headout.test/api/public/v2/bookings/123/");
   assert.equal(request?.headers.get("headout-auth"), "pk_key");
@@ -36,9 +37,9 @@ for (
   const [code, headers, expected] of [
     [429, { "retry-after": "60" }, 60_000],
     [503, { "retry-after": "60" }, 60_000],
-    // Whoever says "later" does not say that the booking cannot be confirmed.
+    // An answer that says "later" does not say that the booking cannot be confirmed.
     [404, { "retry-after": "60" }, 60_000],
-    // Half a reason is none: it may be one that passes.
+    // Half a reason is none: the other half may say that the fault is temporary.
     [404, {}, undefined],
   ] as const
 ) {
@@ -70,7 +71,7 @@ Deno.test("readSingle() takes a 404 with a body for one that cannot be confirmed
   }
 });
 
-Deno.test("readSingle() takes a refusal with a huge reason for a passing one", async () => {
+Deno.test("readSingle() takes a refusal with a huge reason for a temporary one", async () => {
   const { client } = setUp([() => new Response("x".repeat(100_000), { status: 404 })]);
   await assert.rejects(client.readSingle(single), { code: "source_unavailable", retryable: true });
 });
@@ -142,3 +143,12 @@ Deno.test("requests of one client are not held up when the wall clock is set bac
     await client.readPage({ organizationId: ORGANIZATION });
   });
 });
+
+testFixtures("headout", (fetch) =>
+  createHeadoutClient({
+    baseUrl: "https://headout.test/",
+    apiKey: "pk_key",
+    fetch,
+    now: () => FIXTURE_NOW,
+    pageRetries: 0,
+  }));

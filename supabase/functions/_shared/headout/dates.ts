@@ -1,13 +1,13 @@
 import { parseDay } from "../booking/day.ts";
-import { pick, type Reading, setStated, warn } from "../booking/reading.ts";
+import { pick, type Reading, setStated, warn } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import type { Snapshot, SnapshotDate } from "../booking/snapshot.ts";
 import { parseTime } from "../booking/time_of_day.ts";
 
 /**
- * The event's day and start from `startDateTime`, a local time without offset: Headout's only date,
- * so the list is complete. A null one states no day but clears none either (invariant 6);
- * `undefined` if it is absent. A day that is no day refuses the booking.
+ * The day and start of the event from `startDateTime`, a local time without an offset. It is
+ * Headout's only date, so the list is complete. Null adds no day and clears none (rule: absence is
+ * not a statement); `undefined` if it is absent. An invalid day refuses the booking.
  */
 export function readDates(reading: Reading): Snapshot["dates"] {
   const found = pick(reading, ["startDateTime"]);
@@ -19,7 +19,7 @@ export function readDates(reading: Reading): Snapshot["dates"] {
     throw new BookingRefusal(
       "invalid_day",
       "startDateTime",
-      "startDateTime is no local date-time within 1900 and 2200",
+      "startDateTime is not a local date-time from 1900 to 2200",
     );
   }
   const item: SnapshotDate = { phase: "event", day };
@@ -27,7 +27,7 @@ export function readDates(reading: Reading): Snapshot["dates"] {
     const time = parseTime(text);
     setStated(item, "start_time", time);
     if (time === undefined) {
-      warn(reading, "startDateTime", "invalid_time", "Its time of day was not taken");
+      warn(reading, "startDateTime", "invalid_time", "Its time of day is invalid; it was ignored");
     }
   }
   return { complete: true, items: [item] };

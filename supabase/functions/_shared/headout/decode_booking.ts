@@ -7,7 +7,7 @@ import {
   remainder,
   setOwn,
   setStated,
-} from "../booking/reading.ts";
+} from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import {
@@ -18,26 +18,21 @@ import {
   type SnapshotBooking,
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
-import type { InvalidBooking } from "../booking/source.ts";
+import type { InvalidBooking } from "../source/booking_source.ts";
 import { assertStorable, isStorable } from "../booking/storable.ts";
-import { mapHeadoutStatus } from "../booking/status.ts";
+import { mapHeadoutStatus } from "./status.ts";
 import { readDates } from "./dates.ts";
 import { readGuests } from "./guests.ts";
 import { readTickets } from "./tickets.ts";
 
-/** A decoded booking, or the name of the field for which it was refused. */
+/** A decoded booking, or why it was refused. */
 export type DecodedBooking =
-  | {
-    readonly ok: true;
-    readonly snapshot: Snapshot;
-    readonly warnings: readonly SnapshotWarning[];
-  }
+  | { readonly ok: true; readonly snapshot: Snapshot }
   | { readonly ok: false; readonly invalid: InvalidBooking };
 
 /**
- * One booking of Headout's as a snapshot (domain/headout.md, "Bookings"). It has no revision, so it
- * is dated by its read. Fields that are not mapped are kept in `extra`. Never throws: a booking
- * that cannot be taken is refused by name (invariant 12).
+ * One of Headout's bookings as a snapshot. It has no revision, so it is dated by its read. Unmapped
+ * fields go to `extra`. It does not throw for a bad booking; it returns why it was refused.
  */
 export function decodeBooking(
   raw: unknown,
@@ -45,9 +40,8 @@ export function decodeBooking(
 ): DecodedBooking {
   const externalId = readBookingId(raw);
   try {
-    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is no object");
-    const snapshot = decode(raw, externalId, context.fetchedAt);
-    return { ok: true, snapshot, warnings: snapshot.warnings ?? [] };
+    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is not an object");
+    return { ok: true, snapshot: decode(raw, externalId, context.fetchedAt) };
   } catch (error) {
     if (!(error instanceof BookingRefusal)) throw error;
     const { code, field, message } = error;
@@ -56,7 +50,7 @@ export function decodeBooking(
   }
 }
 
-/** A booking's id as text: an integer in the webhook, text in the API (compare as text). */
+/** The id of a booking as text; the webhook sends an integer and the API text. */
 export function readBookingId(raw: unknown): string | undefined {
   if (!isJsonObject(raw) || !Object.hasOwn(raw, "bookingId")) return undefined;
   const value = raw["bookingId"];
@@ -108,7 +102,7 @@ function readStatus(reading: Reading, booking: SnapshotBooking): void {
     reading.warnings.push({
       field: "status",
       code: "unknown_status",
-      message: "The status is a word that we don't know; ours stays",
+      message: "The status is not one that we know; ours stays as it is",
     });
   }
 }

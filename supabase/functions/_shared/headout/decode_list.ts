@@ -1,12 +1,12 @@
 import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { InvalidBooking, Page } from "../booking/source.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { InvalidBooking, Page } from "../source/booking_source.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 
 /**
- * One page of Headout's bookings. Rows shift while paging, so the next offset is Headout's own, and
- * a booking may come twice. A booking that cannot be taken is named in `invalid` (invariant 12).
- * Throws a retryable `source_invalid` for anything without a list of items.
+ * One page of Headout's bookings. The next offset is the one that Headout names. Rows shift while
+ * we page, so a booking may come twice. A bad booking is listed in `invalid` (rule: one booking
+ * stops nothing). Throws a retryable `source_invalid` for anything without a list of items.
  */
 export function decodeList(
   body: unknown,
@@ -34,7 +34,7 @@ export function decodeList(
   return { snapshots, invalid, ids, last: next === undefined, ...(next && { next }) };
 }
 
-/** Where the next page begins: as told, else from the link, else from the total. */
+/** Where the next page begins: by `nextOffset`, else by `nextUrl`, else by `total`. */
 function nextOffset(body: JsonObject, offset: number, length: number): number | undefined {
   const { nextOffset: told, nextUrl, total } = body;
   const linked = typeof nextUrl === "string" ? /[?&]offset=(\d+)/.exec(nextUrl)?.[1] : undefined;

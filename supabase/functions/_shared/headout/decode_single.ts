@@ -1,12 +1,12 @@
 import { isJsonObject } from "../booking/snapshot.ts";
-import { SourceError } from "../booking/source_error.ts";
-import type { SingleAnswer } from "../booking/source.ts";
+import { SourceError } from "../source/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 
 /**
- * Headout's answer about one booking: the booking itself. Throws `SourceError` for anything else,
- * which means nothing (invariant 6): a permanent `source_contradiction` for another booking than
- * asked, since Headout's ids are integers here and text there they are compared as text.
+ * Headout's answer about one booking: the booking itself. Throws `SourceError` for anything else
+ * (rule: absence is not a statement), and a permanent `source_contradiction` for another booking.
+ * Ids are compared as text, since Headout sends both integers and text.
  */
 export function decodeSingle(
   body: unknown,
@@ -20,15 +20,15 @@ export function decodeSingle(
   }
   const id = readBookingId(body);
   if (id !== undefined && id !== question.externalId) {
-    const message = "Headout's answer is about another booking than asked";
+    const message = "Headout's answer is about a different booking than requested";
     throw new SourceError("source_contradiction", message, {
       details: [{ code: "other_booking", field: "bookingId", message }],
     });
   }
   const decoded = decodeBooking(body, question);
-  if (decoded.ok) return { kind: "found", snapshot: decoded.snapshot, warnings: decoded.warnings };
+  if (decoded.ok) return { kind: "stated", snapshot: decoded.snapshot };
   const { code, field, message } = decoded.invalid;
-  throw new SourceError("source_invalid", `Headout's booking cannot be taken: ${message}`, {
+  throw new SourceError("source_invalid", `Headout's booking cannot be used: ${message}`, {
     retryable: code === "missing_id" || code === "invalid_booking",
     details: [{ code, field, message }],
   });

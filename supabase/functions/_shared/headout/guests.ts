@@ -1,5 +1,5 @@
-import { pick, type Reading, readText, valueAt, warn } from "../booking/reading.ts";
-import { shortKey } from "../booking/short_key.ts";
+import { pick, type Reading, readText, valueAt, warn } from "../source/reading.ts";
+import { shortKey } from "../booking/child_keys.ts";
 import {
   isJsonObject,
   type JsonObject,
@@ -8,7 +8,7 @@ import {
   type SnapshotProduct,
 } from "../booking/snapshot.ts";
 
-/** Who comes and whom to call. */
+/** The contact of a booking and its guests as products. */
 export interface Guests {
   readonly contact: Pick<SnapshotBooking, "contact_name" | "contact_phone" | "contact_email">;
   readonly products: Snapshot["products"];
@@ -21,8 +21,9 @@ const CONTACT = new Map<string, "contact_name" | "contact_phone" | "contact_emai
 ]);
 
 /**
- * The primary customer as the contact, and as products the variant with one row per person type
- * and its count under it. The rows are the whole list only if every person of `count` is listed.
+ * The primary customer as the contact. As products the variant, and under it one row per person
+ * type with the number of people. The list is complete only if it names everybody that `count`
+ * counts.
  */
 export function readGuests(reading: Reading): Guests {
   const listed = valueAt(reading.source, "customersDetails.customers");
@@ -84,7 +85,7 @@ function readVariant(reading: Reading): SnapshotProduct | undefined {
   return row;
 }
 
-/** The contact fields among a customer's input fields, told by id, else by name. */
+/** The contact fields among a customer's input fields, recognized by id, else by name. */
 function contactFields(
   customer: JsonObject,
 ): { readonly key: keyof Guests["contact"]; readonly value: string | null }[] {
@@ -98,7 +99,7 @@ function contactFields(
   });
 }
 
-/** Whether nothing of a customer is left over that should be kept in `extra`. */
+/** Whether a customer holds nothing that should go to `extra`. */
 function isWhollyTaken(customer: JsonObject): boolean {
   const { personType: _type, isPrimary, inputFields, ...unknown } = customer;
   if (Object.keys(unknown).length > 0) return false;

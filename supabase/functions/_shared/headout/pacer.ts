@@ -1,9 +1,6 @@
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow, type Sleep, sleepFor } from "../clock.ts";
 
-/** Waits for `ms` milliseconds; rejects with the signal's reason if it is aborted. */
-export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
-
-/** How a pacer paces; all times in milliseconds. */
+/** Settings of a pacer; all times in milliseconds. */
 export interface PacerOptions {
   readonly minIntervalMs: number;
   /** Default `monotonicNow`. */
@@ -12,19 +9,18 @@ export interface PacerOptions {
 }
 
 /**
- * A function that resolves when the next request may be sent: never two within `minIntervalMs`, in
- * the order of the calls. A turn is only given to who is at the head of the queue and still wants
- * it; who gives up leaves at once and costs the others nothing. It holds for one process; several
- * together rely on 429.
+ * Makes a function that resolves when the next request may be sent: in the order of the calls, and
+ * never two within `minIntervalMs`. A caller that gives up leaves the queue at once and does not
+ * use up a turn. The limit holds for one process; several processes rely on 429.
  */
 export function createPacer(options: PacerOptions): (signal?: AbortSignal) => Promise<void> {
-  const { minIntervalMs, now = monotonicNow, sleep = abortableSleep } = options;
+  const { minIntervalMs, now = monotonicNow, sleep = sleepFor } = options;
   let free = -Infinity;
   let queue: Promise<void> = Promise.resolve();
   return (signal) => {
     const turn = queue.then(async () => {
       signal?.throwIfAborted();
-      const wait = Math.ceil(free - now()); // timers cut fractions off, which would be too early
+      const wait = Math.ceil(free - now()); // timers drop fractions, which would be too early
       if (wait > 0) await sleep(wait, signal);
       free = Math.max(free, now()) + minIntervalMs;
     });
@@ -33,27 +29,12 @@ export function createPacer(options: PacerOptions): (signal?: AbortSignal) => Pr
   };
 }
 
-/** Rejects with the signal's reason without waiting for the head of the queue to be reached. */
+/** Rejects with the signal's reason at once, wherever the caller is in the queue. */
 function orAborted(turn: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort, { once: true });
     turn.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}
-
-function abortableSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", abort, { once: true });
   });
 }

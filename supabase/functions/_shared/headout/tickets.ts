@@ -1,13 +1,13 @@
-import { pick, type Reading, warn } from "../booking/reading.ts";
+import { pick, type Reading, warn } from "../source/reading.ts";
 import {
   isJsonObject,
   type Snapshot,
   SNAPSHOT_LIMITS,
   type SnapshotAttachment,
 } from "../booking/snapshot.ts";
-import { isHttpUrl, urlKey } from "../booking/url_key.ts";
+import { isHttpUrl, urlKey } from "../booking/child_keys.ts";
 
-/** The files of a booking, and its tickets that are codes or text instead. */
+/** The files of a booking, and the tickets that are codes or text. */
 export interface Tickets {
   readonly attachments: Snapshot["attachments"];
   /** Tickets without a URL, verbatim. */
@@ -15,9 +15,9 @@ export interface Tickets {
 }
 
 /**
- * The voucher and the tickets that are links, one attachment per URL without query (incident 14).
- * The list is complete if the answer has both. A URL that is no link is warned of and left out,
- * and then the list is not complete.
+ * The voucher and the tickets that are links, one attachment per URL without its query (incident:
+ * attachments multiplied by tokens). The list is complete if the answer has both. A URL that is not
+ * a link is left out with a warning, and then the list is not complete.
  */
 export function readTickets(reading: Reading): Tickets {
   const files = new Map<string, SnapshotAttachment>();
@@ -27,7 +27,7 @@ export function readTickets(reading: Reading): Tickets {
     const key = isHttpUrl(url) ? urlKey(url) : "";
     if (key === "" || key.length > SNAPSHOT_LIMITS.urlKey || url.length > SNAPSHOT_LIMITS.url) {
       whole = false;
-      warn(reading, field, "invalid_url", "It is no http(s) URL that can be kept; it was left out");
+      warn(reading, field, "invalid_url", "The URL is not a usable http(s) link; it was left out");
     } else if (!files.has(key)) {
       const file: SnapshotAttachment = { url: url.trim(), url_key: key, file_type: type };
       if (name !== undefined) file.file_name = name;

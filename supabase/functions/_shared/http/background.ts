@@ -1,15 +1,15 @@
-/** Work that goes on after the response has been sent. */
+/** Work that continues after the response. */
 export interface Background {
-  /** Starts the task now; it must handle its own errors, a rejection is swallowed. */
+  /** Starts the task now. It must handle its errors; a rejection is ignored. */
   readonly run: (task: () => Promise<void>) => void;
-  /** Resolves when everything that has been started has ended. */
+  /** Resolves when all started tasks have ended. */
   readonly settled: () => Promise<void>;
 }
 
 /**
- * Keeps the worker alive for such work: `EdgeRuntime.waitUntil` where the platform has it, else a
- * tracked promise. It is a shortcut only: what is lost here is picked up by drain when its lease
- * ends (invariant 11).
+ * Keeps the worker alive for such work: by `EdgeRuntime.waitUntil` if the platform has it, else by
+ * a tracked promise. It is only a shortcut: drain picks up what is lost here once its lease ends
+ * (rule: work is bounded and resumes).
  */
 export function createBackground(waitUntil = findWaitUntil()): Background {
   const running = new Set<Promise<void>>();

@@ -3,8 +3,8 @@ import type { CredentialOutcome } from "./credentials.ts";
 
 /**
  * Checks a Standard Webhooks signature (`webhook-id`, `webhook-timestamp`, `webhook-signature`; 5
- * minutes of tolerance) over the body as received. `absent` without a signature header or when no
- * signing secret is configured; throws `Error` for a secret that is not base64.
+ * minutes of tolerance) over the body as received. `absent` without a signature header or without a
+ * signing secret; throws `Error` for a secret that is not base64.
  */
 export function checkSignature(
   bytes: Uint8Array,

@@ -5,7 +5,7 @@ import { checkSignature } from "./check_signature.ts";
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY = '{"booking_id":"b-1"}';
 
-/** A signed request that is right; a test breaks exactly one thing. */
+/** A correctly signed request; a test breaks exactly one thing. */
 function sign(changes: { at?: Date; headers?: Record<string, string>; secret?: string } = {}) {
   const at = changes.at ?? new Date();
   const webhook = new Webhook(changes.secret ?? SECRET);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkSecret, combineOutcomes, readBearer } from "./credentials.ts";
+import { checkSecret, combineOutcomes, readBearer, readUrlKey } from "./credentials.ts";
 
 Deno.test("checkSecret() tells absent, wrong and right apart", () => {
   assert.equal(checkSecret(null, ["a"]), "absent");
@@ -37,3 +37,26 @@ Deno.test("combineOutcomes() prefers right, then wrong", () => {
   assert.equal(combineOutcomes(["absent"]), "absent");
   assert.equal(combineOutcomes([]), "absent");
 });
+
+for (
+  const [query, presented] of [
+    ["", []],
+    ["?organization_id=o", []],
+    ["?keys=a&xkey=b", []],
+    ["?key", [""]],
+    ["?key=", [""]],
+    ["?key=abc", ["abc"]],
+    ["?a=1&key=abc&key=def", ["abc"]],
+    ["?key=a+b", ["a b", "a+b"]],
+    ["?key=a%2Bb", ["a+b", "a%2Bb"]],
+    ["?key=a+b%2F", ["a b/", "a+b%2F", "a+b/"]],
+    ["?key=a==", ["a=="]],
+    ["?key=50%", ["50%"]],
+    // The URL itself encodes a quote.
+    ["?key=a+'", ["a '", "a+%27", "a+'"]],
+  ] as const
+) {
+  Deno.test(`readUrlKey() reads ${JSON.stringify(presented)} from "${query}"`, () => {
+    assert.deepEqual(readUrlKey(new URL(`https://functions.test/${query}`)), presented);
+  });
+}

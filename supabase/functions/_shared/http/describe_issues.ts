@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { ErrorDetail } from "../errors.ts";
 
-/** Turns zod's issues with a body into `error.details`: one per bad field, never its value. */
+/** Zod's issues with a body as `error.details`: one per bad field, never with its value. */
 export function describeIssues(error: z.ZodError, body: unknown): readonly ErrorDetail[] {
   return error.issues.map((issue) => ({
     field: issue.path.map(String).join(".") || "body",

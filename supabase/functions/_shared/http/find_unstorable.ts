@@ -1,13 +1,13 @@
 import type { ErrorDetail } from "../errors.ts";
 
-/** Deeper nesting is refused: Postgres and our own serializer recurse. */
+/** Deeper nesting is refused, since Postgres and our serializer recurse. */
 const MAX_DEPTH = 64;
 const MAX_FINDINGS = 10;
 
 /**
- * Names what Postgres' jsonb cannot store in a parsed JSON value: NUL characters and lone
- * surrogates, in values and in keys, and nesting beyond 64 levels. At most 10 findings; empty if
- * the value is storable as it is.
+ * What Postgres' jsonb cannot store in a parsed JSON value: NUL characters and lone surrogates, in
+ * values and keys, and nesting beyond 64 levels. At most 10 findings; empty if the value can be
+ * stored.
  */
 export function findUnstorable(value: unknown): readonly ErrorDetail[] {
   const findings: ErrorDetail[] = [];
@@ -41,7 +41,7 @@ export function isStorableText(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 
-/** The string with what cannot be stored written as its JSON escape: `\u0000`, `\ud800`. */
+/** The string with unstorable characters written as JSON escapes: `\u0000`, `\ud800`. */
 export function escapeUnstorable(text: string): string {
   return isStorableText(text) ? text : text
     .replaceAll("\0", "\\u0000")

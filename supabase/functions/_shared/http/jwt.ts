@@ -8,6 +8,7 @@ import {
   type JWTVerifyGetKey,
   type JWTVerifyOptions,
 } from "jose";
+import type { Sleep } from "../clock.ts";
 import { AnswerError } from "../errors.ts";
 import { createKeySet } from "./key_set.ts";
 
@@ -26,10 +27,10 @@ const ASYMMETRIC = [
   "Ed25519",
 ];
 const TOLERANCE_SECONDS = 30;
-/** How long known keys still count while the key set cannot be fetched. */
+/** How long known keys stay valid while the key set cannot be fetched. */
 const STALE_KEYS_MS = 3_600_000;
 
-/** Where keys come from, and what a token must say. */
+/** Where the keys are, and what a token must say. */
 export interface JwtOptions {
   /** A key set, or where it is published (fetched on first use, cached 10 min, cool-down 1 s). */
   readonly jwks?: URL | JSONWebKeySet | undefined;
@@ -40,14 +41,13 @@ export interface JwtOptions {
   readonly fetch?: typeof fetch;
   /** Milliseconds. Default `Date.now`. */
   readonly now?: () => number;
-  /** Waits for milliseconds. Default `setTimeout`. */
-  readonly sleep?: (ms: number) => Promise<void>;
+  readonly sleep?: Sleep;
 }
 
-/** The claims of a token that verifies, undefined for any other. */
+/** The claims of a valid token; undefined for any other. */
 export type VerifyJwt = (token: string) => Promise<JWTPayload | undefined>;
 
-/** The keys could not be fetched: nobody can say whether the token is right, so try again. */
+/** The keys could not be fetched, so the token cannot be checked now. */
 export class KeysUnavailable extends AnswerError {
   override readonly name = "KeysUnavailable";
 
@@ -61,9 +61,9 @@ export class KeysUnavailable extends AnswerError {
 
 /**
  * Makes a verifier that fails closed: asymmetric algorithms with the key set, HS256 with the
- * secret, 30 s of clock tolerance, issuer and audience where set. A token of an unknown key is held
+ * secret, 30 s of clock tolerance, issuer and audience where set. A token with an unknown key waits
  * for up to a second, until the key set has been read again. Throws {@linkcode KeysUnavailable}
- * instead of calling a good token wrong, since senders do not repeat a 401.
+ * rather than call a good token wrong, since senders do not repeat a 401.
  */
 export function createJwtVerifier(options: JwtOptions): VerifyJwt {
   const now = options.now ?? (() => Date.now());
@@ -110,7 +110,7 @@ function getPublicKeys(options: JwtOptions, now: () => number): JWTVerifyGetKey 
       const known = remote.keys.jwks();
       if (!known || now() - fetchedAt >= STALE_KEYS_MS) throw new KeysUnavailable({ cause: error });
       return await createLocalJWKSet(known)(header, token).catch((reason) => {
-        // It may be one of those that could not be read.
+        // The key may be among those that could not be fetched.
         const unknown = reason instanceof errors.JWKSNoMatchingKey;
         throw unknown ? new KeysUnavailable({ cause: error }) : reason;
       });
@@ -118,7 +118,9 @@ function getPublicKeys(options: JwtOptions, now: () => number): JWTVerifyGetKey 
   };
 }
 
-/** A key set that was read has no key for this token; all else is about the key set itself. */
+/**
+ * Whether the key set was read and has no key for this token; other errors are about the key set.
+ */
 function saysTokenIsWrong(error: unknown): boolean {
   return error instanceof errors.JWKSNoMatchingKey ||
     error instanceof errors.JWKSMultipleMatchingKeys ||

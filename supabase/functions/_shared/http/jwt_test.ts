@@ -18,7 +18,7 @@ function token(options: { alg?: string; kid?: string; key?: CryptoKey } = {}): P
   return new SignJWT({ sub: "s" }).setProtectedHeader({ alg, kid }).sign(key);
 }
 
-/** A key set behind a fetch that counts and can fail; a sleep takes no time but the clock's. */
+/** A key set behind a fetch that counts and can fail; a sleep only moves the fake clock. */
 function publish(respond: () => Response | Promise<Response>) {
   let calls = 0;
   const sleeps: number[] = [];
@@ -39,7 +39,7 @@ function publish(respond: () => Response | Promise<Response>) {
   return { verify, calls: () => calls, slept };
 }
 
-/** How far the clock has been put on, in milliseconds; jose's cache goes by `Date.now`. */
+/** How far the clock has moved, in milliseconds; jose's cache uses `Date.now`. */
 const clock = { passed: 0 };
 const START = Date.now();
 Date.now = () => START + clock.passed;
@@ -88,7 +88,7 @@ Deno.test("createJwtVerifier() looks unknown keys up once a second, all of them 
   assert.deepEqual([calls(), slept()], [5, 4_000]);
 });
 
-Deno.test("createJwtVerifier() lets a known key on while an unknown one waits", async () => {
+Deno.test("createJwtVerifier() accepts a known key while an unknown one waits", async () => {
   let wake = () => {};
   const verify = createJwtVerifier({
     jwks: URL_OF_KEYS,
@@ -114,7 +114,7 @@ Deno.test("createJwtVerifier() lets a known key on while an unknown one waits", 
   assert.equal(await unknown, undefined);
 });
 
-Deno.test("createJwtVerifier() calls no unknown key wrong that it cannot look up", async () => {
+Deno.test("createJwtVerifier() does not call a key wrong that it cannot look up", async () => {
   let down = false;
   const { verify } = publish(() =>
     down ? new Response("no", { status: 500 }) : Response.json(KEYS)
@@ -141,7 +141,7 @@ for (
   });
 }
 
-Deno.test("createJwtVerifier() fetches nothing for what is no token of a listed algorithm", async () => {
+Deno.test("createJwtVerifier() fetches nothing for a token of another algorithm", async () => {
   const { verify, calls } = publish(() => Response.json(KEYS));
   const hs256 = await new SignJWT({}).setProtectedHeader({ alg: "HS256" })
     .sign(new Uint8Array(32));
@@ -172,9 +172,9 @@ Deno.test("createJwtVerifier() goes on with known keys for an hour while the ser
   });
   assert.ok(await verify(await token()));
   down = true;
-  clock.passed += 11 * 60_000; // jose's cache has ended
+  clock.passed += 11 * 60_000; // jose's cache has expired
   assert.ok(await verify(await token()));
-  // It may be a key of the set that nobody can read.
+  // It may be a key of the set that cannot be read.
   await assert.rejects(verify(await token({ kid: "x1" })), KeysUnavailable);
   clock.passed += 79 * 60_000;
   await assert.rejects(verify(await token()), KeysUnavailable);

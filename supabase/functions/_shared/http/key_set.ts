@@ -1,30 +1,32 @@
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
+import { type Sleep, sleepFor } from "../clock.ts";
 
-/** How long the key set is not asked for again, since anybody can send a token with an unknown key. */
+/**
+ * How long the key set is not fetched again, since anybody can send a token with an unknown key.
+ */
 const COOL_DOWN_MS = 1_000;
 const COOL_DOWN_STEP_MS = 50;
 
 /** How a published key set is read. */
 export interface KeySetOptions {
   readonly fetch?: typeof fetch;
-  /** Waits for milliseconds. Default `setTimeout`. */
-  readonly sleep?: (ms: number) => Promise<void>;
+  readonly sleep?: Sleep;
 }
 
 /** A published key set. */
 export interface KeySet {
-  /** jose's key set: what is known of it, and whether that is fresh. */
+  /** jose's key set: the known keys, and whether they are fresh. */
   readonly keys: ReturnType<typeof createRemoteJWKSet>;
   /** The key of a token; rejects like jose's own key set. */
   readonly find: JWTVerifyGetKey;
 }
 
 /**
- * A published key set whose `find` says of no key that it is unknown before the set has been read
- * after the question came: a key may have been published just now, within the cool-down.
+ * A published key set. Before `find` rejects a key as unknown, it has read the set once after being
+ * asked, since the key may have been published within the cool-down.
  */
 export function createKeySet(url: URL, options: KeySetOptions = {}): KeySet {
-  const { fetch: get = fetch, sleep = wait } = options;
+  const { fetch: get = fetch, sleep = sleepFor } = options;
   let fetches = 0;
   const keys = createRemoteJWKSet(url, {
     timeoutDuration: 5_000,
@@ -49,12 +51,8 @@ export function createKeySet(url: URL, options: KeySetOptions = {}): KeySet {
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey) || fetches > before) throw error;
       await (coolingDown ??= coolDown().finally(() => coolingDown = undefined));
-      return await keys(header, token); // whoever comes first has it fetched, for all
+      return await keys(header, token); // the first caller fetches it, for all of them
     }
   };
   return { keys, find };
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

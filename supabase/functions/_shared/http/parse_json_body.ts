@@ -1,25 +1,25 @@
 import { AnswerError, type ErrorDetail, InvalidBody } from "../errors.ts";
 import { escapeUnstorable, findUnstorable } from "./find_unstorable.ts";
 
-/** A body that a caller sent: what it says, and what of it the inbox can keep. */
+/** The body of a request: what it says, and what the inbox can store of it. */
 export interface JsonBody {
   /**
-   * The parsed object; undefined if there is none. With an {@linkcode JsonBody.error} it is not to be
-   * acted on, but it may tell which booking is meant: it is then also the only object of a list, its
-   * text may be such that Postgres cannot store it, and U+FFFD stands for bytes that are no UTF-8.
+   * The parsed object; undefined if there is none. Together with an {@linkcode JsonBody.error} it
+   * only helps to tell which booking is meant: then it may be the only object of a list, hold text
+   * that Postgres cannot store, and have U+FFFD in place of bytes that are not UTF-8.
    */
   readonly value: Readonly<Record<string, unknown>> | undefined;
-  /** Always storable as jsonb: the object verbatim, else `{ text }`. */
+  /** Always storable as jsonb: the object verbatim, otherwise `{ text }`. */
   readonly storable: Readonly<Record<string, unknown>>;
-  /** Why it cannot be taken as a JSON object: 415 or 400; undefined if it can. */
+  /** Why the body is refused: 415 or 400; undefined if it is a JSON object. */
   readonly error: AnswerError | undefined;
 }
 
 /**
- * Takes bytes as a JSON object without ever throwing, since an authentic body that is wrong is kept
- * all the same (design §9). A missing content type is JSON; another one is 415
- * `unsupported_media_type`; 400 `invalid_json` for what is empty or no JSON; 400 `invalid_body` for
- * what is no object or holds text that Postgres cannot store.
+ * Reads bytes as a JSON object. It never throws, since an authentic but bad body is kept too. A
+ * missing content type counts as JSON; any other is 415 `unsupported_media_type`. 400
+ * `invalid_json` if it is empty or not JSON, 400 `invalid_body` if it is not an object or holds
+ * text that Postgres cannot store.
  */
 export function parseJsonBody(bytes: Uint8Array, headers: Headers): JsonBody {
   const text = new TextDecoder().decode(bytes); // drops a byte order mark; wrong UTF-8 is U+FFFD
@@ -50,7 +50,7 @@ function onlyObject(value: unknown): Readonly<Record<string, unknown>> | undefin
   return Array.isArray(value) && value.length === 1 && isObject(value[0]) ? value[0] : undefined;
 }
 
-/** `application/json` or any `+json`, with parameters or without, not compressed. */
+/** `application/json` or any `+json`, with or without parameters, not compressed. */
 function isJson(headers: Headers): boolean {
   if (!["", "identity"].includes((headers.get("content-encoding") ?? "").toLowerCase())) {
     return false;
@@ -59,7 +59,7 @@ function isJson(headers: Headers): boolean {
   return type === "" || type === "application/json" || /^[\w.-]+\/[\w.-]+\+json$/.test(type);
 }
 
-/** The value in an object, since `null` is a value too; undefined for what is no JSON. */
+/** The value wrapped in an object, since `null` is a value too; undefined if it is not JSON. */
 function parse(text: string): { readonly value: unknown } | undefined {
   try {
     return { value: JSON.parse(text) };

@@ -45,7 +45,7 @@ for (const text of ["", "  ", "{", "undefined", "{'a':1}", '{"a":1}}']) {
   });
 }
 
-Deno.test("parseJsonBody() answers invalid_json to bytes that are no UTF-8", () => {
+Deno.test("parseJsonBody() answers invalid_json to bytes that are not UTF-8", () => {
   const body = parse(new Uint8Array([...new TextEncoder().encode('{"a":"'), 0xff, 0x22, 0x7d]));
   assert.equal(body.error?.code, "invalid_json");
   assert.deepEqual(body.storable, { text: '{"a":"\uFFFD"}' });
@@ -93,7 +93,7 @@ for (const text of ['[{"a":1},{"a":2}]', '[[{"a":1}]]', "[null]", "[]"]) {
   });
 }
 
-Deno.test("parseJsonBody() escapes a NUL byte in text that is no JSON", () => {
+Deno.test("parseJsonBody() escapes a NUL byte in text that is not JSON", () => {
   assert.deepEqual(parse("a\0b").storable, { text: "a\\u0000b" });
 });
 

@@ -29,7 +29,7 @@ Deno.test("readBody() stops reading once the bound is passed, whatever the lengt
   assert.ok(body.pulled() < 20, `${body.pulled()} chunks were read`);
 });
 
-Deno.test("readBody() gives a slow sender up", async () => {
+Deno.test("readBody() gives up on a slow sender", async () => {
   const stalled = new ReadableStream<Uint8Array>();
   await assert.rejects(readBody(post(stalled), { timeoutMs: 20 }), code("request_timeout", 408));
 });

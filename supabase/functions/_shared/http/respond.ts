@@ -1,6 +1,6 @@
 import { AnswerError } from "../errors.ts";
 
-/** Browsers may call with any origin: the credential decides, no cookie is ever read. */
+/** Any origin may call, since only the credential decides and cookies are never read. */
 export const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "POST, OPTIONS",
@@ -10,7 +10,7 @@ export const CORS_HEADERS: Readonly<Record<string, string>> = {
   "access-control-max-age": "86400",
 };
 
-/** A JSON response that no cache keeps; it ends its line, so that a terminal shows it as one. */
+/** A JSON response that is never cached. It ends with a line feed for terminals. */
 export function respondJson(
   status: number,
   body: unknown,
@@ -23,8 +23,8 @@ export function respondJson(
 }
 
 /**
- * The one funnel from error to response (design §4). What is not an {@linkcode AnswerError}
- * answers 500 `internal_error` without a word of why; the log has it under the request id.
+ * Turns every error into a response. Anything but an {@linkcode AnswerError} answers 500
+ * `internal_error` without saying why; the log has it under the request id.
  */
 export function respondError(error: unknown, requestId: string): Response {
   const known = error instanceof AnswerError ? error : new AnswerError(
@@ -32,10 +32,15 @@ export function respondError(error: unknown, requestId: string): Response {
     "internal_error",
     "Cannot answer: something failed on our side.",
   );
-  const { code, message, status, details } = known;
+  const { code, message, status, details, members } = known;
   return respondJson(
     status,
-    { success: false, error: { code, message, status, details }, request_id: requestId },
+    {
+      success: false,
+      error: { code, message, status, details },
+      ...members,
+      request_id: requestId,
+    },
     {
       ...known.headers,
       ...(known.retryAfterSeconds === undefined

@@ -1,7 +1,6 @@
 import { AnswerError, DatabaseError } from "../errors.ts";
 import type { Log, LogProperties } from "../log.ts";
-import { monotonicNow } from "../monotonic.ts";
-import { takeRequestId } from "./request_id.ts";
+import { monotonicNow } from "../clock.ts";
 import { CORS_HEADERS, respondError } from "./respond.ts";
 
 /** One request on its way through a handler. */
@@ -11,8 +10,8 @@ export interface Call {
   /** When it arrived, in milliseconds of `now()`. */
   readonly startedAt: number;
   /**
-   * Adds facts to the request's one log line; never secrets, never personal data. The fact `quiet`
-   * is not written: if true, the line is for debugging only, unless the call is answered an error.
+   * Adds facts to the log line of the request; never secrets, never personal data. The fact `quiet`
+   * is not logged: if true, the line has level debug unless the answer is an error.
    */
   readonly note: (facts: LogProperties) => void;
 }
@@ -26,9 +25,9 @@ export interface ServeCallOptions {
 }
 
 /**
- * Wraps a function's answer in what all of them share: request id taken or made and always
- * returned, CORS, 405 before anything is read, one funnel for errors, one log line per request. The
- * body that a refusal leaves unread is closed, so that a slow sender holds nothing of ours.
+ * Adds what all functions share: a request id that is always returned, CORS, 405 before anything is
+ * read, one way from error to response, and one log line per request. A body that a refusal leaves
+ * unread is closed, so that a slow sender holds no resources.
  */
 export function serveCall(
   answer: (call: Call) => Promise<Response>,
@@ -67,13 +66,13 @@ async function answerAnyway(
     if (call.request.method !== "POST") throw methodNotAllowed();
     return await answer(call);
   } catch (error) {
-    call.request.body?.cancel().catch(() => {}); // what was read of has been closed already
+    call.request.body?.cancel().catch(() => {}); // already closed if it was read
     call.note(describe(error));
     return respondError(error, call.requestId);
   }
 }
 
-/** A refused credential or organization is worth a look; other 4xx are the sender's own affair. */
+/** A refused credential or organization is worth a look; other 4xx are the sender's business. */
 function severityOf(status: number): "error" | "warn" | "info" {
   if (status >= 500) return "error";
   return status === 401 || status === 403 ? "warn" : "info";
@@ -85,7 +84,7 @@ function methodNotAllowed(): AnswerError {
   });
 }
 
-/** What the log may know of an error: never a value out of somebody's body. */
+/** What may be logged of an error: never a value from a body. */
 function describe(error: unknown): LogProperties {
   if (error instanceof AnswerError) {
     return { code: error.code, ...(error.cause ? { cause: name(error.cause) } : {}) };
@@ -95,7 +94,7 @@ function describe(error: unknown): LogProperties {
   return { code: "internal_error", ...name(error), why: error.message, at };
 }
 
-/** The error by name and by its own code, and for the database which call it was. */
+/** The name and code of an error, and for the database the function that was called. */
 function name(error: unknown): LogProperties {
   if (!(error instanceof Error)) return {};
   const { code } = error as { readonly code?: unknown };
@@ -103,4 +102,13 @@ function name(error: unknown): LogProperties {
     return { error: error.name, rpc: error.rpc, database_code: error.code };
   }
   return { error: error.name, ...(typeof code === "string" ? { error_code: code } : {}) };
+}
+
+/** Characters and length that are accepted in a request id. */
+const WELL_FORMED = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** The caller's `x-request-id` if it is well formed, else a new one. */
+function takeRequestId(headers: Headers, make = () => crypto.randomUUID() as string): string {
+  const given = headers.get("x-request-id");
+  return given !== null && WELL_FORMED.test(given) ? given : make();
 }

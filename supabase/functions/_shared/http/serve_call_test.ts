@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { AnswerError, DatabaseError, InboxUnavailable } from "../errors.ts";
+import { AnswerError, DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import { captureLog, post, read, withWallClock } from "../testing.ts";
 import { respondJson } from "./respond.ts";
 import { type Call, serveCall } from "./serve_call.ts";
@@ -56,7 +56,7 @@ Deno.test("serveCall() answers an AnswerError as the contract's error", async ()
   assert.equal(log.lines[0]?.["code"], "sync_paused");
 });
 
-Deno.test("serveCall() says nothing of an unknown error but in the log", async () => {
+Deno.test("serveCall() shows an unknown error only in the log", async () => {
   for (const error of [new RangeError("inner detail"), "a string", null]) {
     const { handler, log } = build(() => Promise.reject(error));
     const response = await handler(post({}));
@@ -99,7 +99,7 @@ Deno.test("serveCall() answers a refusal of what it has read", async () => {
 
 Deno.test("serveCall() logs what caused an answer, without its message", async () => {
   const cause = new DatabaseError("receive_delivery", "57P03", "the value is private");
-  const { handler, log } = build(() => Promise.reject(new InboxUnavailable({ cause })));
+  const { handler, log } = build(() => Promise.reject(new DatabaseUnavailable({ cause })));
   await handler(post({}));
   assert.deepEqual(log.lines[0]?.["cause"], {
     error: "DatabaseError",
@@ -109,7 +109,7 @@ Deno.test("serveCall() logs what caused an answer, without its message", async (
   assert.doesNotMatch(JSON.stringify(log.lines), /private/);
 });
 
-Deno.test("serveCall() measures by a clock that nobody sets", async () => {
+Deno.test("serveCall() measures by the monotonic clock", async () => {
   await withWallClock(async (step) => {
     const log = captureLog();
     const handler = serveCall(() => {

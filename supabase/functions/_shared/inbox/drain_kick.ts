@@ -1,29 +1,29 @@
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow, type Sleep, sleepFor } from "../clock.ts";
 import type { Importer } from "./importer.ts";
 
 /** What {@linkcode createDrainKick} works with; all times in milliseconds. */
 export interface DrainKickOptions {
   readonly importer: Pick<Importer, "drain">;
-  /** Keeps the worker alive for the call, which goes on after the response. */
+  /** Keeps the worker alive for the call, which continues after the response. */
   readonly background: { readonly run: (task: () => Promise<void>) => void };
   /** Default `monotonicNow`. */
   readonly now?: () => number;
-  readonly sleep?: (ms: number) => Promise<void>;
-  /** How long nothing must have been deferred. Default 2 s. */
+  readonly sleep?: Sleep;
+  /** How long it must be quiet: nothing deferred. Default 2 s. */
   readonly quietMs?: number;
-  /** How long a burst can put it off. Default 15 s. */
+  /** How long a burst can delay the call. Default 15 s. */
   readonly longestMs?: number;
 }
 
 /**
- * Has what was stored without being imported (its booking was busy, or there was a burst) drained as
- * soon as it has become quiet, instead of at the next minute. One call at a time: for whatever is
- * deferred while it lasts, which may be too late for it, one more follows. It is a shortcut only, and
- * a failure is left to the scheduled drain.
+ * Makes a function that calls drain once it is quiet, for deliveries that were stored but not
+ * imported: their booking was busy, or there was a burst. Without it they wait for the next minute.
+ * Calls do not overlap: if something is deferred during one, another follows. It is only a
+ * shortcut; if it fails, the scheduled drain does the work.
  */
 export function createDrainKick(options: DrainKickOptions): () => void {
-  const { importer, background, now = monotonicNow, quietMs = 2_000, longestMs = 15_000 } = options;
-  const sleep = options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  const { importer, background, now = monotonicNow, sleep = sleepFor } = options;
+  const { quietMs = 2_000, longestMs = 15_000 } = options;
   let busy = false;
   let kicked = false;
   let last = 0;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { withWallClock } from "../testing.ts";
 import { createDrainKick } from "./drain_kick.ts";
 
-/** A kick on a clock that only its own sleeping moves; `during` runs in each sleep. */
+/** A kick on a clock that only its own sleeps move; `during` runs in each sleep. */
 function build(during: (time: number, kick: () => void) => void = () => {}) {
   let time = 0;
   const drainedAt: number[] = [];
@@ -30,7 +30,7 @@ Deno.test("createDrainKick() drains once, two seconds after the last of several"
   assert.deepEqual(drainedAt, [4_000]);
 });
 
-Deno.test("createDrainKick() is put off by a burst for fifteen seconds at most", async () => {
+Deno.test("createDrainKick() is delayed by a burst for fifteen seconds at most", async () => {
   const { kick, drainedAt, settled } = build((_, again) => again());
   kick();
   await settled();
@@ -46,7 +46,7 @@ Deno.test("createDrainKick() can be kicked again once it has begun to drain", as
   assert.deepEqual(drainedAt, [2_000, 4_000]);
 });
 
-/** A kick by the real clock with drains that last until they are ended. */
+/** A kick on the real clock with drains that last until the test ends them. */
 function buildSlow() {
   let atOnce = 0;
   let mostAtOnce = 0;
@@ -81,7 +81,7 @@ function buildSlow() {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-Deno.test("createDrainKick() has one drain follow for all kicks during one, never two at once", async () => {
+Deno.test("createDrainKick() drains once more for all kicks during a drain, never twice at once", async () => {
   const { kick, ends, drainedAt, mostAtOnce, settled } = buildSlow();
   kick();
   while (drainedAt.length === 0) await pause(5);

@@ -4,7 +4,7 @@ import { within } from "../within.ts";
 import { DELIVERY_STATUSES } from "./inbox.ts";
 import { type ImportAnswer, type Importer, ImporterUnavailable } from "./importer.ts";
 
-/** Where import-bookings is and what opens it. */
+/** Where import-bookings is, and its key. */
 export interface HttpImporterOptions {
   readonly supabaseUrl: URL;
   readonly serviceKey: string;
@@ -13,38 +13,34 @@ export interface HttpImporterOptions {
   readonly drainTimeoutMs?: number;
 }
 
-const importedSchema = z.object({
-  success: z.literal(true),
-  outcome: z.string(),
-  changes: z.unknown().optional(),
-});
-
-const failedSchema = z.object({
-  success: z.literal(false),
-  error: z.object({
-    code: z.string(),
-    message: z.string(),
-    status: z.int(),
-    details: z.array(z.unknown()),
+/** An answer of the mode `single`. */
+const answerSchema = z.discriminatedUnion("success", [
+  z.object({ success: z.literal(true), outcome: z.string(), changes: z.unknown().default({}) }),
+  z.object({
+    success: z.literal(false),
+    error: z.object({
+      code: z.string(),
+      message: z.string(),
+      status: z.int(),
+      details: z.array(z.unknown()),
+    }),
   }),
-});
+]).and(z.object({
+  delivery: z.object({
+    status: z.enum(DELIVERY_STATUSES),
+    next_attempt_at: z.string().nullable(),
+  }).exactOptional(),
+}));
 
-/** How import-bookings says in `details` what became of the delivery. */
-const deliveryDetailSchema = z.object({
-  field: z.literal("delivery_id"),
-  code: z.enum(DELIVERY_STATUSES),
-  next_attempt_at: z.string().nullable(),
-});
-
-/** The answer of a drain that would get on at once if it were asked again. */
+/** The answer of a drain that has more to do right away. */
 const drainedSchema = z.object({ success: z.literal(true), next: z.object({}) });
 
-/** Drains in a row; what a burst leaves behind is more than the platform lets one call do. */
+/** Drains in a row; a burst leaves more work than the platform allows in one call. */
 const DRAIN_CALLS = 10;
-/** When the platform ends a request; an answer that has not come by then never comes. */
+/** When the platform ends a request; no answer comes after that. */
 const DRAIN_TIMEOUT_MS = 150_000;
 
-/** Calls import-bookings over HTTP, so that the import has a worker and CPU time of its own. */
+/** Calls import-bookings over HTTP, so that the import gets its own worker and CPU time. */
 export function createHttpImporter(options: HttpImporterOptions): Importer {
   const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = options;
   const url = new URL("functions/v1/import-bookings", withSlash(options.supabaseUrl));
@@ -58,18 +54,18 @@ export function createHttpImporter(options: HttpImporterOptions): Importer {
   });
 
   return {
-    async importBooking(order, signal) {
+    async importBooking(task, signal) {
       try {
         const response = await client.post(url, {
           signal,
-          headers: { "x-request-id": order.requestId },
+          headers: { "x-request-id": task.requestId },
           json: {
-            booking_id: order.externalId,
+            booking_id: task.externalId,
             syncMode: "single",
-            source: order.source,
-            organization_id: order.organizationId,
-            delivery_id: order.deliveryId,
-            lease_token: order.leaseToken,
+            source: task.source,
+            organization_id: task.organizationId,
+            delivery_id: task.deliveryId,
+            lease_token: task.leaseToken,
           },
         });
         return readAnswer(response, await response.text());
@@ -95,29 +91,9 @@ export function createHttpImporter(options: HttpImporterOptions): Importer {
 }
 
 function readAnswer(response: Response, text: string): ImportAnswer {
-  const body = parse(text);
-  const imported = importedSchema.safeParse(body);
-  if (response.ok && imported.success) {
-    return {
-      kind: "imported",
-      outcome: imported.data.outcome,
-      changes: imported.data.changes ?? {},
-    };
-  }
-  const failed = failedSchema.safeParse(body);
-  if (response.ok || !failed.success) {
-    throw new ImporterUnavailable(response.status, retryAfter(response));
-  }
-  const { error } = failed.data;
-  const delivery = error.details.map((detail) => deliveryDetailSchema.safeParse(detail).data)
-    .find((detail) => detail !== undefined);
-  // What is left is what the inbox keeps, so that a duplicate gets the first answer (invariant 2).
-  const details = error.details.filter((detail) => !deliveryDetailSchema.safeParse(detail).success);
-  return {
-    kind: "failed",
-    error: { ...error, details, status: response.status },
-    delivery: delivery && { status: delivery.code, nextAttemptAt: delivery.next_attempt_at },
-  };
+  const { data: answer } = answerSchema.safeParse(parse(text));
+  if (answer?.success === response.ok) return answer;
+  throw new ImporterUnavailable(response.status, retryAfter(response));
 }
 
 function parse(text: string): unknown {

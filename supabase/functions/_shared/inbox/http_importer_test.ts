@@ -3,7 +3,7 @@ import { untilAborted } from "../testing.ts";
 import { createHttpImporter } from "./http_importer.ts";
 import { ImporterUnavailable } from "./importer.ts";
 
-const ORDER = {
+const TASK = {
   externalId: "b-1",
   source: "eventflow",
   organizationId: "o-1",
@@ -25,23 +25,24 @@ function build(respond: (request: Request) => Response | Promise<Response>) {
     },
   });
   return {
-    importBooking: () => importer.importBooking(ORDER, new AbortController().signal),
+    importBooking: () => importer.importBooking(TASK, new AbortController().signal),
     drain: importer.drain,
     sent,
   };
 }
 
-function failed(status: number, details: readonly unknown[] = []): Response {
+function failed(status: number, members: Readonly<Record<string, unknown>> = {}): Response {
+  const details = [{ code: "x", message: "m" }];
   const error = { code: "source_unavailable", message: "m", status, details };
-  return Response.json({ success: false, error, request_id: "r" }, { status });
+  return Response.json({ success: false, error, ...members, request_id: "r" }, { status });
 }
 
-Deno.test("createHttpImporter() sends the order with both credentials and the request id", async () => {
+Deno.test("createHttpImporter() sends the task with both credentials and the request id", async () => {
   const { importBooking, sent } = build(() =>
     Response.json({ success: true, outcome: "updated", changes: { bookings: {} } })
   );
   assert.deepEqual(await importBooking(), {
-    kind: "imported",
+    success: true,
     outcome: "updated",
     changes: { bookings: {} },
   });
@@ -60,19 +61,18 @@ Deno.test("createHttpImporter() sends the order with both credentials and the re
   });
 });
 
-Deno.test("createHttpImporter() reads a failure and what became of the delivery", async () => {
-  const next_attempt_at = "2026-08-04T17:11:10.000Z";
-  const detail = { field: "delivery_id", code: "pending", message: "m", next_attempt_at };
-  const answer = await build(() => failed(502, [{ code: "x", message: "m" }, detail]))
-    .importBooking();
-  assert.ok(answer.kind === "failed");
-  assert.equal(answer.error.code, "source_unavailable");
-  assert.deepEqual(answer.delivery, {
-    status: "pending",
-    nextAttemptAt: next_attempt_at,
+Deno.test("createHttpImporter() returns a failure as it was answered, with the delivery", async () => {
+  const delivery = { status: "pending", next_attempt_at: "2026-08-04T17:11:10.000Z" };
+  assert.deepEqual(await build(() => failed(502, { delivery })).importBooking(), {
+    success: false,
+    error: {
+      code: "source_unavailable",
+      message: "m",
+      status: 502,
+      details: [{ code: "x", message: "m" }],
+    },
+    delivery,
   });
-  // The error that the sender sees is the one that the inbox keeps.
-  assert.deepEqual(answer.error.details, [{ code: "x", message: "m" }]);
 });
 
 Deno.test("createHttpImporter() does not retry", async () => {
@@ -88,6 +88,7 @@ for (
     ["answers HTML", () => new Response("<html>", { status: 502 })],
     ["answers 200 with another body", () => Response.json({ ok: true })],
     ["answers 200 with an error", () => failed(200)],
+    ["answers an unknown state", () => failed(502, { delivery: { status: "odd" } })],
     ["answers a redirect", () => Response.redirect("https://elsewhere.test/")],
   ] as const
 ) {
@@ -112,7 +113,7 @@ Deno.test("createHttpImporter() throws the signal's reason when aborted", async 
     fetch: (input, init) => untilAborted(new Request(input, init).signal),
   });
   const reason = new RangeError("over");
-  const answer = importer.importBooking(ORDER, controller.signal);
+  const answer = importer.importBooking(TASK, controller.signal);
   controller.abort(reason);
   await assert.rejects(answer, reason);
 });

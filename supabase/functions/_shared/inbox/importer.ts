@@ -1,49 +1,38 @@
 import type { BookingSourceName } from "../booking/status.ts";
-import type { DeliveryStatus } from "./inbox.ts";
+import type { AnsweredError, DeliveryState } from "./sync_result.ts";
 
 /** One booking that import-bookings is to fetch and apply. */
-export interface ImportOrder {
+export interface ImportTask {
   readonly externalId: string;
   readonly source: BookingSourceName;
   readonly organizationId: string;
   readonly deliveryId: string;
   readonly leaseToken: string | null;
-  /** Passed on as `x-request-id`, so that one id finds both functions' log lines. */
+  /** Passed on as `x-request-id`, so that one id finds the log lines of both functions. */
   readonly requestId: string;
 }
 
-/** An error as import-bookings answers it. */
-export interface ImportError {
-  readonly code: string;
-  readonly message: string;
-  readonly status: number;
-  readonly details: readonly unknown[];
-}
-
-/** What import-bookings answered; `delivery` says what it made of the delivery, if it got that far. */
+/** The JSON that import-bookings answered; `delivery` is absent if it did not get that far. */
 export type ImportAnswer =
-  | { readonly kind: "imported"; readonly outcome: string; readonly changes: unknown }
-  | {
-    readonly kind: "failed";
-    readonly error: ImportError;
-    readonly delivery:
-      | { readonly status: DeliveryStatus; readonly nextAttemptAt: string | null }
-      | undefined;
-  };
+  & (
+    | { readonly success: true; readonly outcome: string; readonly changes: unknown }
+    | { readonly success: false; readonly error: AnsweredError }
+  )
+  & { readonly delivery?: DeliveryState };
 
-/** The port to import-bookings: one call, no retry, since the inbox is what retries. */
+/** The port to import-bookings. It does not retry, since the inbox does. */
 export interface Importer {
   /** Throws {@linkcode ImporterUnavailable}, or the signal's reason when aborted. */
-  readonly importBooking: (order: ImportOrder, signal: AbortSignal) => Promise<ImportAnswer>;
-  /** Has due deliveries processed; returns when that has ended or takes too long, never throws. */
+  readonly importBooking: (task: ImportTask, signal: AbortSignal) => Promise<ImportAnswer>;
+  /** Has due deliveries processed. Returns when that has ended or takes too long; never throws. */
   readonly drain: () => Promise<void>;
 }
 
-/** The call could not be made, or what came back is no answer of import-bookings. */
+/** The call failed, or the response is not an answer of import-bookings. */
 export class ImporterUnavailable extends Error {
   override readonly name = "ImporterUnavailable";
   readonly code = "import_unavailable";
-  /** Status of the answer, 0 without one. */
+  /** HTTP status of the response; 0 if there was none. */
   readonly status: number;
   /** Milliseconds that the platform asked us to wait. */
   readonly retryAfterMs: number | undefined;

@@ -1,15 +1,10 @@
 import type { BookingSourceName, BookingStatus } from "../booking/status.ts";
+import type { DatabaseCallOptions } from "../call_database.ts";
 
 /** A JSON object as it goes into the inbox. */
 export type StoredJson = Readonly<Record<string, unknown>>;
 
-/** Bounds of one call to the database. */
-export interface InboxCallOptions {
-  /** Aborting it makes the call fail with `InboxUnavailable`. */
-  readonly signal?: AbortSignal;
-}
-
-/** A delivery as received, before anything was done about it. */
+/** A delivery as it was received. */
 export interface NewDelivery {
   /** The Edge Function that received it. */
   readonly function: string;
@@ -19,18 +14,18 @@ export interface NewDelivery {
   readonly externalId: string | null;
   readonly eventType: string | null;
   readonly eventTimestamp: string | null;
-  /** Credentials left out. */
+  /** Without credentials. */
   readonly headers: StoredJson;
   readonly body: StoredJson;
   /** Null makes the delivery an event of its own. */
   readonly dedupeKey: string | null;
   readonly status: "pending" | "invalid";
   readonly lastError: StoredJson | null;
-  /** False: we have our hands full; it is only stored, and due at once. Default true. */
+  /** False if we are too busy: then it is only stored, and due at once. Default true. */
   readonly claim?: boolean;
 }
 
-/** States of a delivery (design §5, `sync.deliveries.status`). */
+/** States of a delivery, as in `sync.deliveries.status`. */
 export const DELIVERY_STATUSES = [
   "pending",
   "processing",
@@ -48,7 +43,10 @@ export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 /** What became of a delivery that was handed to the inbox. */
 export interface ReceivedDelivery {
   readonly deliveryId: string;
-  /** `claimed` gives us a lease of 60 s to process it now; of a duplicate the rest is the original's. */
+  /**
+   * `claimed` gives us a lease of 60 s to process it now. For a duplicate the other fields are the
+   * original's.
+   */
   readonly outcome:
     | "claimed"
     | "deferred"
@@ -58,7 +56,7 @@ export interface ReceivedDelivery {
     | "not_configured";
   readonly organizationId: string | null;
   readonly leaseToken: string | null;
-  /** Why it was deferred: `paused`, `busy`, or `burst` if it was not to be claimed. */
+  /** Why it was deferred: `paused`, `busy`, or `burst` if `claim` was false. */
   readonly reason: string | null;
   /** ISO instant. */
   readonly nextAttemptAt: string | null;
@@ -80,7 +78,7 @@ export interface HeadoutEvent {
   readonly body: StoredJson;
 }
 
-/** What applying a Headout event did, in the words of design §4.2. */
+/** What applying a Headout event did, as the webhook answers it. */
 export type HeadoutOutcome =
   | "applied"
   | "duplicate"
@@ -89,7 +87,7 @@ export type HeadoutOutcome =
   | "conflict"
   | "stub_created";
 
-/** An event that is stored and decided on; `leaseToken` set means that a re-fetch is ours to do. */
+/** An event that is stored and decided. With a `leaseToken` we must read the booking again. */
 export interface AppliedHeadoutEvent {
   readonly deliveryId: string;
   readonly outcome: HeadoutOutcome;
@@ -105,16 +103,16 @@ export interface AppliedHeadoutEvent {
 export interface DeliveryEnd {
   readonly deliveryId: string;
   readonly leaseToken: string | null;
-  /** `pending` gives it back to be tried again after a backoff. */
+  /** `pending` gives it back, to be tried again after a backoff. */
   readonly status: "succeeded" | "pending" | "dead" | "stale" | "held";
-  /** Given back without one it was not tried, and no attempt is counted. */
+  /** Without one, a delivery that is given back counts as not tried and costs no attempt. */
   readonly lastError?: StoredJson | null;
   readonly result?: StoredJson | null;
-  /** Wins over the backoff. */
+  /** Milliseconds. Wins over the backoff. */
   readonly retryAfterMs?: number | null;
 }
 
-/** The delivery's present state; `finished` is false when the lease was lost and nothing changed. */
+/** The state of the delivery now; `finished` is false if the lease was lost and nothing changed. */
 export interface FinishedDelivery {
   readonly deliveryId: string;
   readonly finished: boolean;
@@ -126,21 +124,21 @@ export interface FinishedDelivery {
 }
 
 /**
- * The port to where deliveries are kept. Each method is one transaction; each throws
- * `InboxUnavailable` when the database cannot be reached or does not answer in time.
+ * The port to the stored deliveries. Each method is one transaction and throws
+ * `DatabaseUnavailable` if the database cannot be reached or does not answer in time.
  */
 export interface Inbox {
   readonly receiveDelivery: (
     delivery: NewDelivery,
-    options?: InboxCallOptions,
+    options?: DatabaseCallOptions,
   ) => Promise<ReceivedDelivery>;
-  /** Undefined if no connection can be named for the event; nothing is stored then. */
+  /** Undefined if no connection takes the event; then nothing is stored. */
   readonly applyHeadoutEvent: (
     event: HeadoutEvent,
-    options?: InboxCallOptions,
+    options?: DatabaseCallOptions,
   ) => Promise<AppliedHeadoutEvent | undefined>;
   readonly finishDelivery: (
     end: DeliveryEnd,
-    options?: InboxCallOptions,
+    options?: DatabaseCallOptions,
   ) => Promise<FinishedDelivery>;
 }

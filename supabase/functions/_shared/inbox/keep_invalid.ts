@@ -1,6 +1,6 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import type { AnswerError } from "../errors.ts";
-import { callInbox } from "./call_inbox.ts";
+import { callDatabase } from "../call_database.ts";
 import type { Inbox, ReceivedDelivery, StoredJson } from "./inbox.ts";
 
 /** An authentic delivery whose body is wrong. */
@@ -8,17 +8,17 @@ export interface InvalidDelivery {
   readonly function: string;
   readonly source: BookingSourceName;
   readonly organizationId: string | null;
-  /** The booking that it names all the same, if it does. */
+  /** The booking that it names; null if none can be read. */
   readonly externalId: string | null;
   readonly headers: StoredJson;
   readonly body: StoredJson;
-  /** What its sender is told. */
+  /** What the sender is told. */
   readonly error: AnswerError;
 }
 
 /**
- * Keeps a delivery as `invalid` with the reason (design §9), within `milliseconds`. It never has a
- * dedupe key: the sender's corrected repetition must not be taken for this one.
+ * Stores a delivery as `invalid` with the reason, within `milliseconds`. It gets no dedupe key, so
+ * that a corrected repetition does not count as a duplicate.
  */
 export async function keepInvalid(
   inbox: Pick<Inbox, "receiveDelivery">,
@@ -26,7 +26,7 @@ export async function keepInvalid(
   milliseconds: number,
 ): Promise<ReceivedDelivery> {
   const { error, ...kept } = delivery;
-  return await callInbox(milliseconds, (options) =>
+  return await callDatabase(milliseconds, (options) =>
     inbox.receiveDelivery({
       ...kept,
       eventType: null,

@@ -1,14 +1,13 @@
 import { AnswerError } from "../errors.ts";
 
-/** Why no connection of ours takes a delivery. */
+/** Why none of our connections takes a delivery. */
 export type NotConfiguredReason = "malformed" | "unnamed" | "unknown";
 
 const DETAILS = {
   malformed: { code: "invalid", message: "Expected a uuid as organization_id in the URL." },
   unnamed: {
     code: "required",
-    message:
-      "None is named, and there is not exactly one organization whose connection is enabled.",
+    message: "No organization is named, and there is not exactly one with an enabled connection.",
   },
   unknown: {
     code: "unknown_organization",
@@ -17,8 +16,8 @@ const DETAILS = {
 } as const;
 
 /**
- * 503 `not_configured`: no connection of ours takes the delivery, with the reason as its one detail.
- * It is ours to mend, so the sender is to try again, and a 4xx would be for ever.
+ * 503 `not_configured` with the reason as its one detail: none of our connections takes the
+ * delivery. We have to fix that, so the sender should try again; after a 4xx it would not.
  */
 export function notConfigured(reason: NotConfiguredReason): AnswerError {
   return new AnswerError(

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 
 const MAX_LENGTH = 255;
 
-/** What a key holds for, so that it is not mistaken for the same key of another sender or booking. */
+/**
+ * Where a key is valid, so that it is not confused with the same key of another sender or booking.
+ */
 export interface DedupeScope {
   readonly function: string;
   readonly organizationId: string;
@@ -11,15 +13,15 @@ export interface DedupeScope {
 
 /**
  * The dedupe key of a delivery: its `idempotency-key`, else its `webhook-id` header, within one
- * function, organization and booking (design §4.1). Null without either: then the delivery is an
- * event of its own. The booking counts too, since a sender that repeats a key for another booking
- * would lose that one's change. What is beyond 255 characters counts by its SHA-256, so that no
- * index overflows.
+ * function, organization and booking. Null without either header: then every delivery is a separate
+ * event. The booking is part of the key because senders reuse keys for other bookings (incident: an
+ * idempotency key used twice). A key of more than 255 characters is replaced by its SHA-256, so
+ * that it fits an index.
  */
 export function readDedupeKey(headers: Headers, scope: DedupeScope): string | null {
   const given = headers.get("idempotency-key")?.trim() || headers.get("webhook-id")?.trim();
   if (!given) return null;
-  // Encoded it has no colon, so that no other booking and key read the same together.
+  // Encoded it contains no colon, so two different pairs of booking and key never look the same.
   const booking = shorten(encodeURIComponent(scope.externalId));
   return `${scope.function}:${scope.organizationId}:${booking}:${shorten(given)}`;
 }

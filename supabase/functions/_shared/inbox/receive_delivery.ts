@@ -1,9 +1,9 @@
-import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { Inbox, NewDelivery } from "./inbox.ts";
 import { notConfigured } from "./not_configured.ts";
-import { readKeptAnswer } from "./read_kept_answer.ts";
-import { type InlineImportDeps, runInlineImport, type SyncAnswer } from "./run_inline_import.ts";
+import { type InlineImportDeps, runInlineImport } from "./run_inline_import.ts";
 import type { Slots } from "./slots.ts";
+import { deferredFor, readKept, type SyncResult } from "./sync_result.ts";
 
 /** What {@linkcode receiveDelivery} works with. */
 export interface ReceiveDeliveryDeps extends InlineImportDeps {
@@ -12,36 +12,39 @@ export interface ReceiveDeliveryDeps extends InlineImportDeps {
   readonly slots: Slots;
 }
 
-/** A valid delivery, and by when its sender wants an answer. */
-export interface ReceiveOrder {
+/** A valid delivery, and when its sender needs an answer. */
+export interface ReceiveTask {
   readonly delivery: NewDelivery & { readonly externalId: string; readonly organizationId: string };
   readonly requestId: string;
   /** Milliseconds of `now()`. */
   readonly deadline: number;
 }
 
-/** A stored delivery and what became of it; of a duplicate both are the original's (invariant 2). */
+/**
+ * A stored delivery and its result. For a duplicate both are the original's (rule: same event, one
+ * effect).
+ */
 export type ReceiveAnswer =
   | { readonly kind: "unknown_organization"; readonly deliveryId: string }
   | {
     readonly kind: "stored";
     readonly deliveryId: string;
     readonly duplicate: boolean;
-    readonly sync: SyncAnswer;
+    readonly sync: SyncResult;
   };
 
 /**
- * Stores a delivery and, if it is ours to process now, has it imported (invariant 1: nothing is
- * answered before it is stored). Without a free place it is only stored, for drain. Throws `InboxUnavailable` when it could not be stored, and 503
- * `not_configured` when no connection takes it.
+ * Stores a delivery and then imports it if it was claimed (rule: stored before acknowledged).
+ * Without a free slot it is only stored and left to drain. Throws `DatabaseUnavailable` if it could
+ * not be stored, and 503 `not_configured` if no connection takes it.
  */
 export async function receiveDelivery(
   deps: ReceiveDeliveryDeps,
-  order: ReceiveOrder,
+  task: ReceiveTask,
 ): Promise<ReceiveAnswer> {
   const release = deps.slots.take();
   try {
-    return await storeAndImport(deps, order, release !== undefined);
+    return await storeAndImport(deps, task, release !== undefined);
   } finally {
     release?.();
   }
@@ -49,12 +52,12 @@ export async function receiveDelivery(
 
 async function storeAndImport(
   deps: ReceiveDeliveryDeps,
-  order: ReceiveOrder,
+  task: ReceiveTask,
   claim: boolean,
 ): Promise<ReceiveAnswer> {
-  const row = await callInbox(
-    Math.min(INBOX_TIMEOUT_MS, order.deadline - deps.now()),
-    (options) => deps.inbox.receiveDelivery({ ...order.delivery, claim }, options),
+  const row = await callDatabase(
+    Math.min(DATABASE_TIMEOUT_MS, task.deadline - deps.now()),
+    (options) => deps.inbox.receiveDelivery({ ...task.delivery, claim }, options),
   );
   const { deliveryId, outcome } = row;
   if (outcome === "unknown_organization") return { kind: "unknown_organization", deliveryId };
@@ -64,21 +67,21 @@ async function storeAndImport(
       kind: "stored",
       deliveryId: original,
       duplicate: true,
-      sync: readKeptAnswer(row, row.reason ?? "busy"),
+      sync: readKept(row, row.reason ?? "busy"),
     };
   }
   if (outcome === "deferred") {
-    const sync = { reason: row.reason ?? "busy", nextAttemptAt: row.nextAttemptAt };
-    return { kind: "stored", deliveryId, duplicate: false, sync: { kind: "deferred", ...sync } };
+    const sync = deferredFor(row.reason ?? "busy", row.nextAttemptAt);
+    return { kind: "stored", deliveryId, duplicate: false, sync };
   }
   if (outcome !== "claimed") throw notConfigured("unknown");
   const sync = await runInlineImport(deps, {
-    externalId: order.delivery.externalId,
-    source: order.delivery.source,
-    organizationId: order.delivery.organizationId,
+    externalId: task.delivery.externalId,
+    source: task.delivery.source,
+    organizationId: task.delivery.organizationId,
     deliveryId,
     leaseToken: row.leaseToken,
-    requestId: order.requestId,
-  }, order.deadline);
+    requestId: task.requestId,
+  }, task.deadline);
   return { kind: "stored", deliveryId, duplicate: false, sync };
 }

@@ -1,4 +1,4 @@
-/** An allow-list, so that a credential in a header of any name stays out of the inbox. */
+/** An allow-list, so that a credential stays out of the inbox whatever its header is called. */
 const KEPT = [
   "content-type",
   "content-length",
@@ -13,7 +13,7 @@ const MAX_LENGTH = 500;
 
 /**
  * The headers of a delivery that the inbox keeps: what it was and where it came from, never a
- * credential, cookie, signature or address (invariant 18). Values are cut at 500 characters.
+ * credential, cookie, signature or address. Values are cut at 500 characters.
  */
 export function redactHeaders(headers: Headers): Readonly<Record<string, string>> {
   return Object.fromEntries(KEPT.flatMap((name) => {

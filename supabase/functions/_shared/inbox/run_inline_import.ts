@@ -1,14 +1,14 @@
 import type { Log } from "../log.ts";
 import { TimeUp, within } from "../within.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "./call_inbox.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { FinishedDelivery, Inbox } from "./inbox.ts";
 import {
   type ImportAnswer,
   type Importer,
   ImporterUnavailable,
-  type ImportOrder,
+  type ImportTask,
 } from "./importer.ts";
-import { readKeptAnswer } from "./read_kept_answer.ts";
+import { deferredFor, endedBy, isFinal, readKept, type SyncResult } from "./sync_result.ts";
 
 /** What {@linkcode runInlineImport} works with. */
 export interface InlineImportDeps {
@@ -17,141 +17,116 @@ export interface InlineImportDeps {
   readonly log: Log;
   /** Milliseconds. */
   readonly now: () => number;
-  /** How long a delivery may take in all, in milliseconds. */
+  /** How long a delivery may take in total, in milliseconds. */
   readonly budgetMs: number;
 }
-
-/** How processing a delivery at once went: over for good, or to be tried again by us. */
-export type SyncAnswer =
-  | {
-    readonly kind: "ended";
-    readonly outcome: string;
-    readonly changes?: unknown;
-    /** `{ code, message, status, details }` of the import. */
-    readonly error?: unknown;
-  }
-  | {
-    readonly kind: "deferred";
-    readonly reason: string;
-    /** ISO instant; null if only the end of the lease says when. */
-    readonly nextAttemptAt: string | null;
-  };
 
 /** How long after the deadline a delivery may still be given back, in milliseconds. */
 const GRACE_MS = 800;
 
-/** With less time than this left an import is not begun: it would only cost an attempt. */
+/** An import with less time left than this is not started, since it would only cost an attempt. */
 const LEAST_MS = 500;
 
-/** Endings that asking again would not change (design §9), in the words of the webhook's answer. */
-const FINAL = new Map([
-  ["booking_not_found", "not_found"],
-  ["source_contradiction", "contradiction"],
-]);
-
-/** Why it is tried again, where the error's code says it in other words than the inbox does. */
+/** The inbox's word for a reason where the error's code is a different one. */
 const REASONS = new Map([["sync_paused", "paused"], ["lease_lost", "busy"]]);
 
 /**
- * Has a claimed delivery imported before `deadline` (milliseconds of `now()`) and never throws:
- * what could not be done in time goes back to the inbox, and if even that fails the lease ends by
- * itself (invariant 11). What there is no time to begin with goes back untried.
+ * Imports a claimed delivery before `deadline` (milliseconds of `now()`) and never throws. A
+ * delivery that is not finished in time goes back to the inbox; if even that fails, its lease
+ * expires (rule: work is bounded and resumes). If there is no time to start, it goes back untried.
  */
 export async function runInlineImport(
   deps: InlineImportDeps,
-  order: ImportOrder,
+  task: ImportTask,
   deadline: number,
-): Promise<SyncAnswer> {
-  // A budget that is small itself, 100 ms at least, must still leave room to import at all.
+): Promise<SyncResult> {
+  // Even the smallest budget, 100 ms, must leave room for an import.
   const least = Math.min(LEAST_MS, deps.budgetMs / 4);
   if (deadline - deps.now() < least) {
-    return await giveBack(deps, order, deadline, { code: "budget_exceeded", untried: true });
+    return await giveBack(deps, task, deadline, { code: "budget_exceeded", untried: true });
   }
   try {
     const answer = await within(
       deadline - deps.now(),
-      (signal) => deps.importer.importBooking(order, signal),
+      (signal) => deps.importer.importBooking(task, signal),
     );
-    return await conclude(deps, order, deadline, answer);
+    return await conclude(deps, task, deadline, answer);
   } catch (error) {
     if (error instanceof TimeUp) {
-      return await giveBack(deps, order, deadline, { code: "budget_exceeded" });
+      return await giveBack(deps, task, deadline, { code: "budget_exceeded" });
     }
     const retryAfterMs = error instanceof ImporterUnavailable ? error.retryAfterMs : undefined;
     const status = error instanceof ImporterUnavailable ? error.status : undefined;
-    deps.log.warn("import call failed", { ...idsOf(order), import_status: status });
-    return await giveBack(deps, order, deadline, { code: "import_unavailable", retryAfterMs });
+    deps.log.warn("import call failed", { ...idsOf(task), import_status: status });
+    return await giveBack(deps, task, deadline, { code: "import_unavailable", retryAfterMs });
   }
 }
 
-/** Gives a claimed delivery back that nothing was tried for, which costs no attempt; drain takes it. */
+/** Gives back a claimed delivery that was not tried, which costs no attempt. Drain takes it. */
 export async function returnUntried(
   deps: Pick<InlineImportDeps, "inbox" | "log">,
-  order: ImportOrder,
+  task: ImportTask,
 ): Promise<void> {
-  const { deliveryId, leaseToken } = order;
+  const { deliveryId, leaseToken } = task;
   try {
-    await callInbox(
-      INBOX_TIMEOUT_MS,
+    await callDatabase(
+      DATABASE_TIMEOUT_MS,
       (options) =>
         deps.inbox.finishDelivery({ deliveryId, leaseToken, status: "pending" }, options),
     );
   } catch {
-    deps.log.warn("delivery not given back", idsOf(order));
+    deps.log.warn("delivery not given back", idsOf(task));
   }
 }
 
 async function conclude(
   deps: InlineImportDeps,
-  order: ImportOrder,
+  task: ImportTask,
   deadline: number,
   answer: ImportAnswer,
-): Promise<SyncAnswer> {
-  if (answer.kind === "imported") {
-    return { kind: "ended", outcome: answer.outcome, changes: answer.changes };
-  }
+): Promise<SyncResult> {
+  if (answer.success) return { outcome: answer.outcome, changes: answer.changes };
   const { error, delivery } = answer;
   const reason = REASONS.get(error.code) ?? error.code;
-  // What became of the delivery decides, not the error: what is open will be done again by us.
+  // The state of the delivery decides, not the error: if it is open, we will try again.
   if (delivery?.status === "pending" || delivery?.status === "processing") {
-    return { kind: "deferred", reason, nextAttemptAt: delivery.nextAttemptAt };
+    return deferredFor(reason, delivery.next_attempt_at);
   }
-  const final = delivery && (FINAL.get(error.code) ?? (delivery.status === "dead" && "dead"));
-  if (final) return { kind: "ended", outcome: final, error };
-  // Nobody says, or another worker has ended it: the inbox knows.
-  return await giveBack(deps, order, deadline, { code: reason });
+  if (delivery && (delivery.status === "dead" || isFinal(error.code))) return endedBy(error);
+  // Its state is unknown, or another worker has ended it: the inbox knows.
+  return await giveBack(deps, task, deadline, { code: reason });
 }
 
 async function giveBack(
   deps: InlineImportDeps,
-  order: ImportOrder,
+  task: ImportTask,
   deadline: number,
   why: {
     readonly code: string;
     readonly retryAfterMs?: number | undefined;
-    /** It was not begun, which costs no attempt. */
+    /** It was not started, which costs no attempt. */
     readonly untried?: boolean;
   },
-): Promise<SyncAnswer> {
+): Promise<SyncResult> {
   const message = "It was given back before it was imported.";
   const lastError = { code: why.code, message, details: [] };
   let state: FinishedDelivery | undefined;
   try {
     state = await within(deadline + GRACE_MS - deps.now(), (signal) =>
       deps.inbox.finishDelivery({
-        deliveryId: order.deliveryId,
-        leaseToken: order.leaseToken,
+        deliveryId: task.deliveryId,
+        leaseToken: task.leaseToken,
         status: "pending",
         ...(why.untried ? {} : { lastError }),
         retryAfterMs: why.retryAfterMs ?? null,
       }, { signal }));
   } catch {
-    deps.log.warn("delivery not given back", idsOf(order));
+    deps.log.warn("delivery not given back", idsOf(task));
   }
-  if (state === undefined) return { kind: "deferred", reason: why.code, nextAttemptAt: null };
-  return readKeptAnswer(state, why.code); // it may have ended after all, or used its attempts up
+  if (state === undefined) return deferredFor(why.code, null);
+  return readKept(state, why.code); // it may have ended after all, or used up its attempts
 }
 
-function idsOf(order: ImportOrder): Readonly<Record<string, string>> {
-  return { request_id: order.requestId, delivery_id: order.deliveryId };
+function idsOf(task: ImportTask): Readonly<Record<string, string>> {
+  return { request_id: task.requestId, delivery_id: task.deliveryId };
 }

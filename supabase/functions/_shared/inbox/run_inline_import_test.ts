@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { captureLog, fakeImporter, fakeInbox, finished, NOW, ORGANIZATION } from "../testing.ts";
 import type { ImportAnswer } from "./importer.ts";
 import { runInlineImport } from "./run_inline_import.ts";
+import { isDeferred } from "./sync_result.ts";
 
-const ORDER = {
+const TASK = {
   externalId: "b-1",
   source: "eventflow",
   organizationId: ORGANIZATION,
@@ -23,7 +24,7 @@ async function run(changes: {
   const inbox = fakeInbox({ finish: () => finished(kept) });
   const importer = fakeImporter(answer && (() => Promise.resolve(answer)));
   const deps = { inbox, importer, log: captureLog(), now: () => NOW, budgetMs };
-  const sync = await runInlineImport(deps, ORDER, NOW + leftMs);
+  const sync = await runInlineImport(deps, TASK, NOW + leftMs);
   return { sync, inbox, importer };
 }
 
@@ -39,10 +40,10 @@ for (
 ) {
   Deno.test(`runInlineImport() ${begins ? "begins" : "leaves untried"} with ${leftMs} of ${budgetMs} ms`, async () => {
     const { sync, inbox, importer } = await run({ budgetMs, leftMs });
-    assert.equal(importer.orders.length, begins ? 1 : 0);
-    assert.equal(sync.kind, begins ? "ended" : "deferred");
+    assert.equal(importer.tasks.length, begins ? 1 : 0);
+    assert.equal(sync.outcome, begins ? "updated" : "deferred");
     if (begins) return;
-    assert.equal(sync.kind === "deferred" && sync.reason, "budget_exceeded");
+    assert.equal(isDeferred(sync) && sync.reason, "budget_exceeded");
     assert.deepEqual(inbox.ends.map((end) => [end.deliveryId, end.status, end.lastError]), [
       ["d-1", "pending", undefined], // costs no attempt
     ]);
@@ -60,27 +61,29 @@ function failed(
   delivery?: "pending" | "processing" | "succeeded" | "dead",
 ): ImportAnswer {
   const error = { code, message: "m", status, details: [] };
-  const nextAttemptAt = delivery === "pending" ? "2026-08-04T17:12:00.000Z" : null;
-  return { kind: "failed", error, delivery: delivery && { status: delivery, nextAttemptAt } };
+  if (delivery === undefined) return { success: false, error };
+  const next_attempt_at = delivery === "pending" ? "2026-08-04T17:12:00.000Z" : null;
+  return { success: false, error, delivery: { status: delivery, next_attempt_at } };
 }
 
 for (const [code, status, ended, outcome] of FINAL) {
   Deno.test(`runInlineImport() takes ${code} for the end once the delivery is ${ended}`, async () => {
-    const { sync, inbox } = await run({ answer: failed(code, status, ended) });
-    assert.deepEqual([sync.kind, sync.kind === "ended" && sync.outcome], ["ended", outcome]);
+    const answer = failed(code, status, ended);
+    const { sync, inbox } = await run({ answer });
+    assert.deepEqual(sync, { outcome, error: "error" in answer && answer.error });
     assert.equal(inbox.ends.length, 0);
   });
 
   for (const open of ["pending", "processing"] as const) {
     Deno.test(`runInlineImport() defers ${code} while the delivery is ${open}`, async () => {
       const { sync } = await run({ answer: failed(code, status, open) });
-      assert.deepEqual([sync.kind, sync.kind === "deferred" && sync.reason], ["deferred", code]);
+      assert.deepEqual([sync.outcome, isDeferred(sync) && sync.reason], ["deferred", code]);
     });
   }
 
   Deno.test(`runInlineImport() gives the delivery back when ${code} says nothing of it`, async () => {
     const { sync, inbox } = await run({ answer: failed(code, status) });
-    assert.deepEqual([sync.kind, inbox.ends[0]?.lastError?.["code"]], ["deferred", code]);
+    assert.deepEqual([sync.outcome, inbox.ends[0]?.lastError?.["code"]], ["deferred", code]);
   });
 }
 
@@ -90,5 +93,5 @@ Deno.test("runInlineImport() answers what the inbox keeps when another worker ha
     answer: failed("source_unavailable", 502, "succeeded"),
     kept: { finished: false, status: "succeeded", nextAttemptAt: null, result },
   });
-  assert.deepEqual(sync, { kind: "ended", ...result });
+  assert.deepEqual(sync, result);
 });

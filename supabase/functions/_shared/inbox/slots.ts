@@ -1,23 +1,26 @@
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow } from "../clock.ts";
 
-/** A bounded number of places; taking one never waits. */
+/** A bounded number of slots; taking one never waits. */
 export interface Slots {
-  /** Gives back the place that was taken, undefined if there is none. Calling it twice is harmless. */
+  /**
+   * Takes a slot and returns the function that frees it, which may be called twice; undefined if
+   * none is free.
+   */
   readonly take: () => (() => void) | undefined;
 }
 
-/** How places behave once they have run out. */
+/** What happens once all slots are taken. */
 export interface SlotsOptions {
-  /** For how long none is given out after that, in milliseconds. Default 0. */
+  /** How long no slot is given out after that, in milliseconds. Default 0. */
   readonly restMs?: number;
   /** Milliseconds. Default `monotonicNow`. */
   readonly now?: () => number;
 }
 
 /**
- * Makes `limit` places, so that one process never runs more work at once (invariant 11). With
- * `restMs` a burst is left to others as a whole: work on its first part would be done again for the
- * rest of it.
+ * Makes `limit` slots, so that one process never does more work at once (rule: work is bounded and
+ * resumes). With `restMs` the rest of a burst goes to others as a whole, which costs less than
+ * importing the same bookings again and again.
  */
 export function createSlots(limit: number, options: SlotsOptions = {}): Slots {
   const { restMs = 0, now = monotonicNow } = options;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { withWallClock } from "../testing.ts";
 import { createSlots } from "./slots.ts";
 
-Deno.test("createSlots() gives out no more places than it has, and takes them back once", () => {
+Deno.test("createSlots() gives out no more slots than it has, and takes each back once", () => {
   const slots = createSlots(2);
   const first = slots.take();
   assert.ok(first && slots.take());
@@ -13,7 +13,7 @@ Deno.test("createSlots() gives out no more places than it has, and takes them ba
   assert.equal(slots.take(), undefined);
 });
 
-Deno.test("createSlots() rests for a while once its places have run out", () => {
+Deno.test("createSlots() rests for a while once its slots have run out", () => {
   let time = 0;
   const slots = createSlots(1, { restMs: 5_000, now: () => time });
   const first = slots.take();

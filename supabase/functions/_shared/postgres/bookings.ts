@@ -3,7 +3,10 @@ import type { BookingStore, Verdict } from "../sync/booking_store.ts";
 import { callRows } from "./call.ts";
 import type { CallRpc } from "./client.ts";
 
-/** PostgREST's max_rows: beyond it the verdicts, one per snapshot, would be cut off in silence. */
+/**
+ * PostgREST's max_rows: it would silently drop verdicts beyond that (incident: a list cut at 1,000
+ * rows).
+ */
 const MAX_SNAPSHOTS = 1_000;
 
 /** A row of `apply_snapshots` and of `checkpoint_run`. */
@@ -42,7 +45,6 @@ export function createPostgresBookings(rpc: CallRpc): BookingStore {
         snapshots: batch.snapshots,
         delivery_id: batch.deliveryId ?? null,
         lease_token: batch.leaseToken ?? null,
-        run_id: batch.runId ?? null,
         force: batch.force ?? false,
         dry_run: batch.dryRun ?? false,
         ...(batch.deliveries === undefined ? {} : {

@@ -8,7 +8,7 @@ export interface DatabaseOptions {
   readonly fetch?: typeof fetch;
 }
 
-/** One answer of the database's API, before anybody has judged it. */
+/** One answer of the database's API, unchecked. */
 export interface RpcResponse {
   readonly data: unknown;
   readonly error: { readonly message: string; readonly code?: string } | null;
@@ -23,7 +23,7 @@ export type CallRpc = (
   signal: AbortSignal,
 ) => Promise<RpcResponse>;
 
-/** Makes the one thing that the adapters need of supabase-js: rpc, without a session. */
+/** Makes the one part of supabase-js that the adapters need: rpc, without a session. */
 export function createRpc(options: DatabaseOptions): CallRpc {
   const client = createClient(options.supabaseUrl.href, options.serviceKeys[0], {
     auth: { autoRefreshToken: false, detectSessionInUrl: false, persistSession: false },
@@ -36,8 +36,8 @@ export function createRpc(options: DatabaseOptions): CallRpc {
 }
 
 /**
- * A project whose legacy keys are switched off answers 401 to the service role key that the
- * platform still hands out; a 401 has no effect, so the next key is tried and then kept.
+ * A project with legacy keys disabled answers 401 to the service role key that the platform still
+ * hands out. A call that is refused with 401 has no effect, so the next key is tried and then kept.
  */
 function fetchWithKeys(keys: readonly string[], send: typeof fetch): typeof fetch {
   let current = 0;
@@ -56,7 +56,9 @@ function fetchWithKeys(keys: readonly string[], send: typeof fetch): typeof fetc
   };
 }
 
-/** New keys (`sb_secret_…`) are no JWTs and go in `apikey` only; legacy ones in both headers. */
+/**
+ * New keys (`sb_secret_…`) are not JWTs and go only in `apikey`; legacy keys go in both headers.
+ */
 function withKey(init: RequestInit | undefined, key: string): RequestInit {
   const headers = new Headers(init?.headers);
   headers.set("apikey", key);

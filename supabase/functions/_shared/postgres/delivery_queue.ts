@@ -16,10 +16,10 @@ const claimedRow = z.object({
 /** The due deliveries in Postgres: one rpc, `claim_deliveries`. */
 export function createPostgresDeliveryQueue(rpc: CallRpc): DeliveryQueue {
   return {
-    async claimDeliveries(order, options = {}) {
+    async claimDeliveries(task, options = {}) {
       const rows = await callRows(rpc, "claim_deliveries", {
-        max_deliveries: order.maxDeliveries,
-        only_source: order.source,
+        max_deliveries: task.maxDeliveries,
+        only_source: task.source,
       }, { row: claimedRow, signal: options.signal });
       return rows.map((row) => ({
         deliveryId: row.delivery_id,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Snapshot } from "../booking/snapshot.ts";
-import { DatabaseError, InboxUnavailable } from "../errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import { DELIVERY, LEASE, ORGANIZATION, untilAborted } from "../testing.ts";
 import { createPostgresBookings } from "./bookings.ts";
 import { createRpc } from "./client.ts";
@@ -79,19 +79,19 @@ const UNREACHABLE: readonly (readonly [string, () => Response | Promise<Response
 ];
 
 for (const [what, respond] of UNREACHABLE) {
-  Deno.test(`createPostgresInbox() throws InboxUnavailable when the database ${what}`, async () => {
+  Deno.test(`createPostgresInbox() throws DatabaseUnavailable when the database ${what}`, async () => {
     const { inbox, sent } = build(respond);
-    await assert.rejects(inbox.finishDelivery(END), InboxUnavailable);
+    await assert.rejects(inbox.finishDelivery(END), DatabaseUnavailable);
     assert.equal(sent.length, 1); // no retry hides behind the caller's time
   });
 }
 
-Deno.test("createPostgresInbox() throws InboxUnavailable when aborted while the database hangs", async () => {
+Deno.test("createPostgresInbox() throws DatabaseUnavailable when aborted while the database hangs", async () => {
   const { inbox } = build((request) => untilAborted(request.signal));
   const controller = new AbortController();
   const call = inbox.finishDelivery(END, { signal: controller.signal });
   controller.abort();
-  await assert.rejects(call, InboxUnavailable);
+  await assert.rejects(call, DatabaseUnavailable);
 });
 
 const FAULTS: readonly (readonly [string, () => Response])[] = [
@@ -133,7 +133,7 @@ Deno.test("createRpc() takes the next key when one is refused, and stays with it
     "sb_secret_new",
     "sb_secret_new",
   ]);
-  assert.equal(sent[1]?.headers.get("authorization"), null); // it is no JWT
+  assert.equal(sent[1]?.headers.get("authorization"), null); // it is not a JWT
 });
 
 Deno.test("createRpc() throws DatabaseError when every key is refused", async () => {
@@ -175,7 +175,6 @@ Deno.test("createPostgresBookings() returns one verdict per snapshot", async () 
     snapshots: [SNAPSHOT],
     delivery_id: null,
     lease_token: null,
-    run_id: null,
     force: false,
     dry_run: false,
   });

@@ -57,9 +57,9 @@ const countRow = z.object({
   repaired: z.int(),
 });
 
-/** Within the lease: a page that takes longer is another worker's by then, in milliseconds. */
+/** The length of the lease, in milliseconds: after that the page belongs to another worker. */
 const PAGE_TIMEOUT_MS = 60_000;
-/** Rows of drift that an answer carries. */
+/** Rows of drift in an answer. */
 const MAX_DRIFT = 100;
 
 /** The runs in Postgres: each method is one rpc and one transaction, `readDrift` two. */
@@ -88,7 +88,7 @@ export function createPostgresRuns(rpc: CallRpc): RunStore {
       })[0];
     },
 
-    async checkpointRun(page, options = {}) {
+    async checkpointRun(page) {
       try {
         const rows = await callRows(rpc, "checkpoint_run", {
           run_id: page.runId,
@@ -97,11 +97,11 @@ export function createPostgresRuns(rpc: CallRpc): RunStore {
           counters: page.counters,
           snapshots: page.snapshots,
           sighted_ids: page.sightedIds,
-        }, { row: verdictRow, signal: options.signal, timeoutMs: PAGE_TIMEOUT_MS });
+        }, { row: verdictRow, timeoutMs: PAGE_TIMEOUT_MS });
         return rows.map(toVerdict);
       } catch (error) {
         const code = error instanceof DatabaseError ? error.code : "";
-        if (code === "PT409") throw new RunLost("Another worker is at the run.", { cause: error });
+        if (code === "PT409") throw new RunLost("Another worker has the run.", { cause: error });
         if (code === "PT423") throw new RunPaused("The connection is paused.", { cause: error });
         throw error;
       }

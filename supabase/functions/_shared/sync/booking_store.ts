@@ -1,20 +1,20 @@
 import type { Snapshot } from "../booking/snapshot.ts";
 import type { BookingSourceName } from "../booking/status.ts";
+import type { DatabaseCallOptions } from "../call_database.ts";
 
 /** Snapshots to apply in one transaction, at most 1000. */
 export interface SnapshotBatch {
   readonly organizationId: string;
   readonly source: BookingSourceName;
   readonly snapshots: readonly Snapshot[];
-  /** The delivery that asked for it; it is finished in the same transaction. */
+  /** The delivery that asked for it. It is finished in the same transaction. */
   readonly deliveryId?: string | null;
   readonly leaseToken?: string | null;
-  /** Several of them, when the batch stands for several; each is finished with its booking. */
+  /** The deliveries that asked for it, if there are several. Each is finished with its booking. */
   readonly deliveries?: readonly { readonly deliveryId: string; readonly leaseToken: string }[];
-  readonly runId?: string | null;
   /** Applies a snapshot even if it is no newer than what is stored. */
   readonly force?: boolean;
-  /** Takes the same path and rolls back. */
+  /** Does the same and rolls back. */
   readonly dryRun?: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Verdict {
     | "unchanged"
     | "stale"
     | "held"
-    /** Over before `connections.not_before` and never stored: left to history. */
+    /** Ended before `connections.not_before` and never stored, so it is ignored. */
     | "skipped"
     | "invalid"
     | "duplicate_in_page"
@@ -44,9 +44,9 @@ export interface Verdict {
 
 /** The port to the stored bookings. */
 export interface BookingStore {
-  /** One verdict per snapshot, in their order. Throws `InboxUnavailable` like the inbox does. */
+  /** One verdict per snapshot, in their order. Throws `DatabaseUnavailable`. */
   readonly applySnapshots: (
     batch: SnapshotBatch,
-    options?: { readonly signal?: AbortSignal },
+    options?: DatabaseCallOptions,
   ) => Promise<readonly Verdict[]>;
 }

@@ -1,4 +1,5 @@
 import type { BookingSourceName } from "../booking/status.ts";
+import type { DatabaseCallOptions } from "../call_database.ts";
 
 /** A due delivery that is leased to us for 60 s. */
 export interface ClaimedDelivery {
@@ -7,14 +8,14 @@ export interface ClaimedDelivery {
   readonly organizationId: string;
   readonly source: BookingSourceName;
   readonly externalId: string;
-  /** Times claimed, this one included. */
+  /** How often it was claimed, including this time. */
   readonly attempts: number;
 }
 
 /** What to claim. */
-export interface ClaimOrder {
+export interface ClaimTask {
   readonly source: BookingSourceName;
-  /** At most so many, from 1. */
+  /** From 1. */
   readonly maxDeliveries: number;
 }
 
@@ -24,11 +25,11 @@ export const LEASE_MS = 60_000;
 /** The port to the deliveries that are due. */
 export interface DeliveryQueue {
   /**
-   * Leases due deliveries, one per booking, fairly between organizations; none if nothing is due.
-   * Throws `InboxUnavailable` like the inbox does.
+   * Leases due deliveries, one per booking, fairly between organizations; empty if none is due.
+   * Throws `DatabaseUnavailable`.
    */
   readonly claimDeliveries: (
-    order: ClaimOrder,
-    options?: { readonly signal?: AbortSignal },
+    task: ClaimTask,
+    options?: DatabaseCallOptions,
   ) => Promise<readonly ClaimedDelivery[]>;
 }

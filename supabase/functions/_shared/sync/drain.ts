@@ -1,6 +1,6 @@
 import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
-import { DatabaseError, InboxUnavailable } from "../errors.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { Log } from "../log.ts";
 import type { DeliveryQueue } from "./delivery_queue.ts";
 import { drainBatch, type DrainBatchDeps, LEAST_READ_MS } from "./drain_batch.ts";
@@ -13,79 +13,82 @@ export interface DrainDeps extends DrainBatchDeps {
 }
 
 /** How much to drain. */
-export interface DrainOrder {
+export interface DrainTask {
   /** When the call began, in milliseconds of `now()`. */
   readonly startedAt: number;
   readonly budgetMs: number;
-  /** Deliveries at most, of all sources together; each source gets what those before it left. */
+  /** Most deliveries, over all sources. Each source gets what the ones before it left. */
   readonly limit?: number | undefined;
-  /** Whether the call has used up what it may of the CPU; then it claims no more. */
+  /** Whether the call has used up its CPU time; then it claims no more. */
   readonly isSpent?: () => boolean;
 }
 
 /** What a drain did. */
 export interface DrainResult {
-  /** Whether nothing that is due was left. */
+  /** Whether no due delivery is left. */
   readonly completed: boolean;
-  /** Whether another drain would get on at once; not if a source is down, asks to wait or failed. */
+  /**
+   * Whether another drain could continue right away; false if a source is down, asks us to wait or
+   * failed.
+   */
   readonly more: boolean;
   readonly counters: Readonly<DrainCounters>;
 }
 
 /**
- * How a source's turn ended: nothing was due, the call's means were used up, it gave no answers, or
- * an error of ours broke it off.
+ * How the turn of a source ended: nothing due, time or CPU used up, no answers from the source, or
+ * an error of ours.
  */
 type LaneEnd = "empty" | "stopped" | "source_down" | "failed";
 
-/** Deliveries in one claim: what fits the lease, the memory and one transaction with ease. */
+/** Deliveries in one claim: they fit the lease, the memory and one transaction easily. */
 const MAX_BATCH = 100;
-/** How long a batch should take, in milliseconds, and when its reads are broken off. */
+/** How long a batch should take, and when its reads are stopped, in milliseconds. */
 const BATCH_MS = 15_000;
 const READS_MS = 30_000;
-/** Kept at the end of the budget for applying the last batch, in milliseconds. */
+/** Reserved at the end of the budget for applying the last batch, in milliseconds. */
 const RESERVE_MS = 5_000;
 
-/** Reads at once, and how many milliseconds a delivery is taken to need before one was measured. */
+/** Reads at once, and the estimated milliseconds per delivery before one has been measured. */
 const HABITS: Readonly<Record<BookingSourceName, { concurrency: number; paceMs: number }>> = {
   eventflow: { concurrency: 8, paceMs: 150 },
-  headout: { concurrency: 2, paceMs: 700 }, // paced below 90 a minute by its client
+  headout: { concurrency: 2, paceMs: 700 }, // its client stays below 90 a minute
 };
 
 /**
- * Processes deliveries that are due, in batches that end well within their lease, until none is left
- * or the budget ends (invariant 11). Each source goes at its own pace and by itself: one that is down,
- * slow or ends with an unexpected error holds up no other, and what the others did is answered.
- * Deliveries of a source without an API key are left alone. Throws `InboxUnavailable` when the
- * database is unreachable, and the error when no source could be drained; leases that were held then
- * end by themselves.
+ * Processes due deliveries in batches that end well within their lease, until none is left or the
+ * budget ends (rule: work is bounded and resumes). Each source goes at its own pace: one that is
+ * down, slow or fails unexpectedly does not hold up another, and the answer covers what the others
+ * did. Deliveries of a source without an API key stay as they are. Throws `DatabaseUnavailable` if
+ * the database is unreachable, and the error if no source could be drained; leases that are still
+ * held then expire.
  */
-export async function drain(deps: DrainDeps, order: DrainOrder): Promise<DrainResult> {
+export async function drain(deps: DrainDeps, task: DrainTask): Promise<DrainResult> {
   const counters = createDrainCounters();
-  const quota = { left: order.limit ?? Infinity };
+  const quota = { left: task.limit ?? Infinity };
   const sources = BOOKING_SOURCES.filter((source) => deps.sources[source] !== undefined);
   const ends: LaneEnd[] = [];
   const faults: unknown[] = [];
-  // Sources that share a limit take turns: how much of it one needs is known when its claims are
-  // answered, and what a claim has put aside meanwhile would look like nothing left to the other.
-  const atOnce = order.limit === undefined ? sources.length : 1;
+  // Sources that share a limit take turns. How much of it a source uses is only known once its
+  // claims are answered; until then the other source could not tell how much is left.
+  const atOnce = task.limit === undefined ? sources.length : 1;
   await forEachBounded(sources, atOnce, async (source) => {
     try {
-      ends.push(await drainSource(deps, order, source, quota, counters));
+      ends.push(await drainSource(deps, task, source, quota, counters));
     } catch (error) {
       faults.push(error);
       ends.push("failed");
-      if (!(error instanceof InboxUnavailable)) logFault(deps.log, source, error);
+      if (!(error instanceof DatabaseUnavailable)) logFault(deps.log, source, error);
     }
   });
-  const unreachable = faults.find((error) => error instanceof InboxUnavailable);
+  const unreachable = faults.find((error) => error instanceof DatabaseUnavailable);
   if (unreachable !== undefined) throw unreachable;
   if (faults.length > 0 && faults.length === sources.length) throw faults[0];
   const completed = ends.every((end) => end === "empty");
   return { completed, more: ends.includes("stopped"), counters };
 }
 
-/** The error by name and code, never by its message: it may quote a value. */
+/** Logs the error by name and code. Its message may quote a value. */
 function logFault(log: Log, source: BookingSourceName, error: unknown): void {
   const { name, code } = Object(error) as { readonly name?: unknown; readonly code?: unknown };
   const rpc = error instanceof DatabaseError ? { rpc: error.rpc } : {};
@@ -94,12 +97,12 @@ function logFault(log: Log, source: BookingSourceName, error: unknown): void {
 
 async function drainSource(
   deps: DrainDeps,
-  order: DrainOrder,
+  task: DrainTask,
   source: BookingSourceName,
   quota: { left: number },
   counters: DrainCounters,
 ): Promise<LaneEnd> {
-  const { startedAt, budgetMs, isSpent = () => false } = order;
+  const { startedAt, budgetMs, isSpent = () => false } = task;
   const lastRead = startedAt + budgetMs - Math.min(RESERVE_MS, budgetMs / 4);
   const { concurrency } = HABITS[source];
   let { paceMs } = HABITS[source];
@@ -110,8 +113,8 @@ async function drainSource(
     const room = time < LEAST_READ_MS ? 0 : Math.floor(time / paceMs);
     const size = Math.min(MAX_BATCH, room, quota.left);
     if (size < 1 || isSpent()) return "stopped";
-    const deliveries = await callInbox(
-      INBOX_TIMEOUT_MS,
+    const deliveries = await callDatabase(
+      DATABASE_TIMEOUT_MS,
       (options) => deps.queue.claimDeliveries({ source, maxDeliveries: size }, options),
     );
     quota.left -= deliveries.length;

@@ -1,14 +1,13 @@
-import { AnswerError, InboxUnavailable } from "../errors.ts";
-import { callInbox, INBOX_TIMEOUT_MS } from "../inbox/call_inbox.ts";
+import { AnswerError, DatabaseUnavailable } from "../errors.ts";
+import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { Inbox } from "../inbox/inbox.ts";
 import type { Log } from "../log.ts";
 import type { BookingStore, Verdict } from "./booking_store.ts";
 import { type ClaimedDelivery, LEASE_MS } from "./delivery_queue.ts";
 import { countEnd, type DrainCounters } from "./drain_counters.ts";
-import { type Failure, refuseVerdict } from "./failures.ts";
-import { finishFailed } from "./finish_failed.ts";
+import { type Failure, finishFailed, refuseVerdict } from "./failures.ts";
 import { forEachBounded } from "./for_each_bounded.ts";
-import { groupStatements, type ReadDelivery } from "./group_statements.ts";
+import { groupDeliveries, type ReadDelivery } from "./split_work.ts";
 import { readBooking, type Sources } from "./read_booking.ts";
 import { createSourceBreaker } from "./source_breaker.ts";
 
@@ -27,29 +26,29 @@ export interface Batch {
   readonly deliveries: readonly ClaimedDelivery[];
   /** When they were claimed, in milliseconds of `now()`. */
   readonly claimedAt: number;
-  /** When the last read must have ended, in milliseconds of `now()`. */
+  /** When the last read must end, in milliseconds of `now()`. */
   readonly readsEnd: number;
   /** Reads at once. */
   readonly concurrency: number;
 }
 
-/** How long a source may take for one booking here, in milliseconds. */
+/** How long a source may take for one booking, in milliseconds. */
 const READ_MS = 15_000;
-/** With less time than this left a read is not begun: it would only cost an attempt. */
+/** A read with less time left than this is not started, since it would only cost an attempt. */
 export const LEAST_READ_MS = 500;
 /**
- * Bytes of answers that a batch may hold before it begins no further read: with what they become
- * while they are decoded and written, a worker has room for little more than twice that.
+ * Bytes of answers in a batch after which it starts no further read. Decoded and serialized they
+ * take several times as much, and a worker has room for little more than twice this.
  */
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
-/** What one call of the database needs at most, kept free at the end of the lease. */
-const LEASE_RESERVE_MS = INBOX_TIMEOUT_MS + 2_000;
+/** The longest call to the database, reserved at the end of the lease, in milliseconds. */
+const LEASE_RESERVE_MS = DATABASE_TIMEOUT_MS + 2_000;
 
 /**
- * Reads the bookings of a batch, applies them in as few calls as their organizations allow, and ends
- * or gives back every delivery. Returns false when the source is not worth asking at the moment.
- * What goes wrong with one delivery or call stops no other; it is thrown at the end, an
- * `InboxUnavailable` before anything else. The lease of a delivery that it was about ends by itself.
+ * Reads the bookings of a batch, applies them in as few calls as possible, one or more per
+ * organization, and finishes or gives back every delivery. Returns false if the source is not worth
+ * asking at the moment. An error with one delivery or call does not stop the others; it is thrown
+ * at the end, a `DatabaseUnavailable` first, and the lease of its delivery expires.
  */
 export async function drainBatch(
   deps: DrainBatchDeps,
@@ -79,25 +78,25 @@ export async function drainBatch(
       read.push({ claimed, snapshot: answer.snapshot, bytes: answer.bytes });
     }));
 
-  for (const group of groupStatements(read)) {
+  for (const group of groupDeliveries(read)) {
     if (deps.now() > batch.claimedAt + LEASE_MS - LEASE_RESERVE_MS) {
       await giveBack(group.map(({ claimed }) => claimed));
     } else await apply(group);
   }
-  // Last: reads that have been paid for must not wait for it, nor be lost by it.
+  // Last, so that it cannot delay or lose bookings that have been read.
   await giveBack(unread, breaker.retryAfterMs());
 
   if (faults.length > 0) {
-    throw faults.find((error) => error instanceof InboxUnavailable) ?? faults[0];
+    throw faults.find((error) => error instanceof DatabaseUnavailable) ?? faults[0];
   }
   return !breaker.isOpen();
 
-  /** Whether the answers are too heavy already, those under way taken to be like the others. */
+  /** Whether the answers are too large already, assuming that pending ones are like the others. */
   function isFull(): boolean {
     return held * (1 + reading / Math.max(read.length, 1)) >= MAX_HELD_BYTES;
   }
 
-  /** Work for one delivery. A database that fails is not tried for longer than the lease. */
+  /** Runs work for one delivery. After a failure it stops trying once the lease is over. */
   async function attempt(work: () => Promise<void>): Promise<void> {
     const over = deps.now() >= Math.min(batch.claimedAt + LEASE_MS, batch.readsEnd + LEASE_MS / 2);
     if (faults.length > 0 && over) return void (counters.lost += 1);
@@ -114,7 +113,7 @@ export async function drainBatch(
     let verdicts: readonly Verdict[];
     try {
       counters.applied_calls += 1;
-      verdicts = await callInbox(INBOX_TIMEOUT_MS, (options) =>
+      verdicts = await callDatabase(DATABASE_TIMEOUT_MS, (options) =>
         deps.bookings.applySnapshots({
           organizationId,
           source,
@@ -122,7 +121,7 @@ export async function drainBatch(
           deliveries: group.map(({ claimed }) => claimed),
         }, options));
     } catch (error) {
-      // What it did is unknown: a delivery that was settled all the same says so when finished.
+      // The outcome is unknown. If the delivery was finished after all, finishing it again tells.
       const failure = applyFailed(error);
       logFailure(deps.log, error, group.length);
       await forEachBounded(
@@ -142,23 +141,23 @@ export async function drainBatch(
     });
   }
 
-  /** Ends the delivery of a booking that could not be imported; counts what became of it. */
+  /** Finishes the delivery of a booking that could not be imported and counts its new state. */
   async function end(claimed: ClaimedDelivery, failure: Failure): Promise<void> {
-    const state = await finishFailed(deps.inbox, claimed, failure, INBOX_TIMEOUT_MS);
+    const state = await finishFailed(deps.inbox, claimed, failure, DATABASE_TIMEOUT_MS);
     countEnd(counters, state?.status ?? "processing");
   }
 
-  /** Without an error: it was never tried, which costs no attempt. */
+  /** Without an error it counts as not tried, which costs no attempt. */
   async function giveBack(deliveries: readonly ClaimedDelivery[], wait?: number): Promise<void> {
     await forEachBounded(
       deliveries,
       batch.concurrency,
       ({ deliveryId, leaseToken }) =>
         attempt(async () => {
-          const order = { deliveryId, leaseToken, retryAfterMs: wait ?? null } as const;
-          const state = await callInbox(
-            INBOX_TIMEOUT_MS,
-            (options) => deps.inbox.finishDelivery({ ...order, status: "pending" }, options),
+          const leased = { deliveryId, leaseToken, retryAfterMs: wait ?? null } as const;
+          const state = await callDatabase(
+            DATABASE_TIMEOUT_MS,
+            (options) => deps.inbox.finishDelivery({ ...leased, status: "pending" }, options),
           );
           counters[state.finished ? "given_back" : "lost"] += 1;
         }),
@@ -166,7 +165,7 @@ export async function drainBatch(
   }
 }
 
-/** `apply_snapshots` has ended these deliveries itself. */
+/** Counts a delivery that `apply_snapshots` has finished. */
 function countVerdict(counters: DrainCounters, verdict: Verdict | undefined): void {
   switch (verdict?.verdict) {
     case "created":

@@ -1,18 +1,21 @@
 import type { DeliveryStatus } from "../inbox/inbox.ts";
 
-/** What a drain did, as it is answered; each claimed delivery is counted under one ending. */
+/**
+ * What a drain did, as it is answered. Each claimed delivery counts in one of `succeeded` to
+ * `lost`.
+ */
 export interface DrainCounters {
   claimed: number;
-  /** Applied, unchanged, or known to the source as not there. */
+  /** Applied, unchanged, or unknown to the source. */
   succeeded: number;
   stale: number;
   held: number;
   /** Given back after a failed attempt, to be tried again. */
   failed: number;
   dead: number;
-  /** Not tried: the time, the source or the connection did not allow it; no attempt is counted. */
+  /** Not tried because of the time, the source or the connection; this costs no attempt. */
   given_back: number;
-  /** Another worker has it now, or its lease will end by itself. */
+  /** Another worker has it now, or its lease will expire. */
   lost: number;
   source_reads: number;
   applied_calls: number;
@@ -34,7 +37,7 @@ export function createDrainCounters(): DrainCounters {
   };
 }
 
-/** Counts a delivery under the state that it is in after our attempt. */
+/** Counts a delivery by its state after our attempt. */
 export function countEnd(counters: DrainCounters, status: DeliveryStatus): void {
   if (status === "succeeded" || status === "stale" || status === "held" || status === "dead") {
     counters[status] += 1;

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import type { SingleAnswer } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { SingleAnswer } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
-import { DatabaseError, InboxUnavailable } from "../errors.ts";
+import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import type { DeliveryEnd, FinishedDelivery } from "../inbox/inbox.ts";
 import { captureLog, fakeInbox, finished, never, NOW, ORGANIZATION } from "../testing.ts";
 import { OTHER_ORGANIZATION } from "../testing.ts";
 import type { SnapshotBatch, Verdict } from "./booking_store.ts";
-import type { ClaimedDelivery, ClaimOrder } from "./delivery_queue.ts";
-import { drain, type DrainDeps, type DrainOrder } from "./drain.ts";
+import type { ClaimedDelivery, ClaimTask } from "./delivery_queue.ts";
+import { drain, type DrainDeps, type DrainTask } from "./drain.ts";
 
 /** A due delivery of booking `n`. */
 function due(n: number, changes: Partial<ClaimedDelivery> = {}): ClaimedDelivery {
@@ -30,7 +30,7 @@ function found(externalId: string): SingleAnswer {
     content_hash: "0".repeat(64),
     booking: { title: "Tält" },
   };
-  return { kind: "found", snapshot, warnings: [] };
+  return { kind: "stated", snapshot };
 }
 
 /** A drain in its good case over a queue of deliveries; a test breaks one thing. */
@@ -43,7 +43,7 @@ function build(queued: readonly ClaimedDelivery[], changes: {
 } = {}) {
   const { answer = (id: string) => Promise.resolve(found(id)), verdict = () => ({}) } = changes;
   const waiting = [...queued];
-  const claims: ClaimOrder[] = [];
+  const claims: ClaimTask[] = [];
   const reads: string[] = [];
   const calls: SnapshotBatch[] = [];
   let atOnce = 0;
@@ -85,10 +85,10 @@ function build(queued: readonly ClaimedDelivery[], changes: {
       },
     },
     queue: {
-      claimDeliveries(order) {
-        claims.push(order);
-        const mine = waiting.filter(({ source }) => source === order.source)
-          .slice(0, order.maxDeliveries);
+      claimDeliveries(task) {
+        claims.push(task);
+        const mine = waiting.filter(({ source }) => source === task.source)
+          .slice(0, task.maxDeliveries);
         for (const each of mine) waiting.splice(waiting.indexOf(each), 1);
         return Promise.resolve(mine);
       },
@@ -98,8 +98,8 @@ function build(queued: readonly ClaimedDelivery[], changes: {
     now: changes.now ?? (() => NOW),
     ...changes.deps,
   };
-  const run = (order: Partial<DrainOrder> = {}) =>
-    drain(deps, { startedAt: NOW, budgetMs: 110_000, ...order });
+  const run = (task: Partial<DrainTask> = {}) =>
+    drain(deps, { startedAt: NOW, budgetMs: 110_000, ...task });
   const { queue, sources } = deps;
   return {
     ...{ run, claims, reads, calls, inbox, log, queue, sources, waiting },
@@ -194,7 +194,7 @@ Deno.test("drain() stops before its budget and says that more is due", async () 
   const { run, claims } = build(numbers(1_000).map((n) => due(n)), {
     now: () => time,
     answer: (id) => {
-      time += 100; // one after the other, since the clock is everybody's
+      time += 100; // one after the other, since they share the clock
       return Promise.resolve(found(id));
     },
   });
@@ -202,7 +202,7 @@ Deno.test("drain() stops before its budget and says that more is due", async () 
   assert.equal(completed, false);
   assert.ok(time - NOW <= 15_000, `it read for ${time - NOW} ms`);
   assert.ok(counters.claimed >= 100 && counters.claimed < 200, `${counters.claimed}`);
-  assert.ok(claims.at(-1)!.maxDeliveries <= 50); // what the rest of the time allows
+  assert.ok(claims.at(-1)!.maxDeliveries <= 50); // what the remaining time allows
   assert.equal(counters.succeeded + counters.given_back, counters.claimed);
 });
 
@@ -226,7 +226,7 @@ Deno.test("drain() gives back untouched what it had no time to read", async () =
 const FAILURES: readonly (readonly [string, SourceError, string, string])[] = [
   ["a passing fault", new SourceError("source_unavailable", "m"), "pending", "failed"],
   ["an answer that contradicts", new SourceError("source_contradiction", "m"), "dead", "dead"],
-  ["an answer that is no use", new SourceError("source_invalid", "m"), "dead", "dead"],
+  ["an unusable answer", new SourceError("source_invalid", "m"), "dead", "dead"],
 ];
 
 for (const [what, error, status, counter] of FAILURES) {
@@ -294,7 +294,7 @@ Deno.test("drain() is not stopped by bookings that always fail", async () => {
 Deno.test("drain() applies alone what has failed twice, so that it takes no other with it", async () => {
   const { run, calls, log } = build([due(1), due(2, { attempts: 3 }), due(3)], {
     verdict: ({ snapshots }) =>
-      snapshots.some((each) => each.external_id === "b-2") ? new InboxUnavailable() : {},
+      snapshots.some((each) => each.external_id === "b-2") ? new DatabaseUnavailable() : {},
   });
   const { counters } = await run();
   assert.deepEqual(
@@ -340,17 +340,17 @@ Deno.test("drain() leaves the deliveries of a source without a key alone", async
 });
 
 Deno.test("drain() throws when the database is unreachable", async () => {
-  const queue = { claimDeliveries: () => Promise.reject(new InboxUnavailable()) };
+  const queue = { claimDeliveries: () => Promise.reject(new DatabaseUnavailable()) };
   const { run } = build([], { deps: { queue } });
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
 });
 
-/** A queue whose claim for a source fails; the other's goes on. */
+/** A queue whose claim for one source fails, but not for the other. */
 function failingFor(source: BookingSourceName, error: Error) {
   const { queue } = build([due(1), due(2, { source: "headout" })]);
   return {
-    claimDeliveries: (order: ClaimOrder) =>
-      order.source === source ? Promise.reject(error) : queue.claimDeliveries(order),
+    claimDeliveries: (task: ClaimTask) =>
+      task.source === source ? Promise.reject(error) : queue.claimDeliveries(task),
   };
 }
 
@@ -381,8 +381,8 @@ Deno.test("drain() throws when every source ends with an unexpected error", asyn
 });
 
 Deno.test("drain() throws when the database is unreachable for one source", async () => {
-  const queue = failingFor("headout", new InboxUnavailable());
-  await assert.rejects(build([], { deps: { queue } }).run(), InboxUnavailable);
+  const queue = failingFor("headout", new DatabaseUnavailable());
+  await assert.rejects(build([], { deps: { queue } }).run(), DatabaseUnavailable);
 });
 
 Deno.test("drain() applies what it has read before it gives back the rest", async () => {
@@ -395,11 +395,11 @@ Deno.test("drain() applies what it has read before it gives back the rest", asyn
       return {};
     },
     finish: ({ status, lastError }) => {
-      if (lastError === undefined) throw new InboxUnavailable(); // no give-back succeeds
+      if (lastError === undefined) throw new DatabaseUnavailable(); // no give-back succeeds
       return finished({ status });
     },
   });
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
   assert.ok(applied >= 12, `${applied} of what was read`);
   const untried = inbox.ends.filter((end) => end.lastError === undefined);
   assert.equal(applied + 1 + untried.length, 30); // each of them was tried
@@ -418,10 +418,10 @@ Deno.test("drain() applies the other groups when one delivery cannot be finished
         : Promise.resolve(found(id)),
     verdict: ({ snapshots }) => snapshots[0]?.external_id === "b-2" ? new TypeError("a fault") : {},
     finish: () => {
-      throw new InboxUnavailable();
+      throw new DatabaseUnavailable();
     },
   });
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
   assert.deepEqual(inbox.ends.map((end) => end.deliveryId), ["d-1", "d-2"]);
   assert.deepEqual(calls.map(({ snapshots }) => snapshots.map((each) => each.external_id)), [
     ["b-2"],
@@ -447,22 +447,22 @@ Deno.test("drain() applies the other bookings when one answer breaks the reading
 Deno.test("drain() does not go on for longer than its lease with a database that fails", async () => {
   let time = NOW;
   const { run, calls, inbox } = build(
-    numbers(50).map((n) => due(n, { attempts: 3 })), // each is a group of its own
+    numbers(50).map((n) => due(n, { attempts: 3 })), // each is a separate group
     {
       now: () => time,
-      verdict: () => new InboxUnavailable(),
+      verdict: () => new DatabaseUnavailable(),
       finish: () => {
         time += 10_000; // it hangs
-        throw new InboxUnavailable();
+        throw new DatabaseUnavailable();
       },
     },
   );
-  await assert.rejects(run(), InboxUnavailable);
+  await assert.rejects(run(), DatabaseUnavailable);
   assert.ok(time - NOW <= 70_000, `${time - NOW} ms`);
   assert.ok(calls.length > 1 && inbox.ends.length > 1);
 });
 
-Deno.test("drain() begins no more reads once the answers it holds are heavy, and takes the rest after", async () => {
+Deno.test("drain() starts no more reads once its answers are large, and takes the rest later", async () => {
   const MB = 1024 * 1024;
   let reading = 0;
   let heaviest = 0;
@@ -489,11 +489,11 @@ Deno.test("drain() begins no more reads once the answers it holds are heavy, and
   assert.ok(inbox.ends.every((end) => end.lastError === undefined)); // costs no attempt
   assert.ok(calls.every(({ snapshots }) => snapshots.length === 1));
 
-  /** What is given back is due again at once. */
+  /** A delivery that is given back is due again at once. */
   function requeueing(count: number) {
     const done = new Set<string>();
     return {
-      claimDeliveries({ source, maxDeliveries }: ClaimOrder) {
+      claimDeliveries({ source, maxDeliveries }: ClaimTask) {
         for (const { snapshots } of calls) for (const each of snapshots) done.add(each.external_id);
         const left = numbers(count).map((n) => due(n)).filter((each) => !done.has(each.externalId));
         return Promise.resolve(source === "eventflow" ? left.slice(0, maxDeliveries) : []);

@@ -1,5 +1,6 @@
-import type { BookingSource } from "../booking/source.ts";
-import { InboxUnavailable } from "../errors.ts";
+import { type Sleep, sleepFor } from "../clock.ts";
+import type { BookingSource } from "../source/booking_source.ts";
+import { DatabaseUnavailable } from "../errors.ts";
 import { TimeUp, within } from "../within.ts";
 import type { HoldAlarm } from "./hold_alarm.ts";
 import type { Sources } from "./read_booking.ts";
@@ -7,7 +8,6 @@ import type { RunCheckpoint } from "./run_checkpoint.ts";
 import type { RunCounters } from "./run_counters.ts";
 import { readFault, type RunFault } from "./run_faults.ts";
 import { createPageReader, type PageReader, type PageTurn } from "./run_pages.ts";
-import { type Sleep, sleepFor } from "./run_patience.ts";
 import { createRunProgress, type RunProgress } from "./run_progress.ts";
 import { type OpenRun, RunLost, RunPaused, type RunStore } from "./run_store.ts";
 
@@ -15,8 +15,8 @@ import { type OpenRun, RunLost, RunPaused, type RunStore } from "./run_store.ts"
 export interface RunDeps {
   readonly sources: Sources;
   readonly runs: RunStore;
-  /** Told when the brake holds changes. */
-  readonly alarm?: HoldAlarm;
+  /** Called when the brake holds changes. */
+  readonly alarm: HoldAlarm;
   /** For durations, in milliseconds. */
   readonly now: () => number;
   /** For instants that are stored, in milliseconds since the epoch. Default `Date.now`. */
@@ -31,31 +31,31 @@ export interface RunResult {
   readonly run: OpenRun;
   readonly completed: boolean;
   readonly counters: RunCounters;
-  /** Why the run is not being gone on with by us. */
+  /** Why we do not continue the run. */
   readonly stopped?: "budget" | "fault" | "failed" | "running" | "paused";
-  /** What went wrong, for a run that stopped or failed by a fault. */
+  /** What went wrong, if the run stopped or failed because of a fault. */
   readonly fault?: RunFault;
 }
 
 /**
- * What the CPU of a run is to the time that parsing and decoding take, which can be measured on every
- * platform: about half of the work is writing the page out again.
+ * CPU time of a run per time spent on parsing and decoding, which can be measured on every
+ * platform. About half of the work is serializing the page again.
  */
 const CPU_PER_DECODING = 2;
-/** A worker that says nothing for 60 s counts as dead. */
+/** How often a run shows that it is alive; after 60 s of silence its worker counts as dead. */
 const BEAT_MS = 20_000;
 /**
- * Times in a row that a run may stop at the same page, about an hour, before it fails and makes room
- * for one that begins anew at the same cursor. A full one keeps what it has got and waits on.
+ * How often in a row a run may stop at the same page, about an hour, before it fails; then the next
+ * one starts again from the cursor. A full run keeps its checkpoint and goes on waiting.
  */
 const MAX_STALLS = 10;
 
 /**
- * Takes an open run from its checkpoint as far as the time goes: the next page is read while the
- * last one is applied, one page ahead at most; a page and its checkpoint are one transaction. It
- * stops after a checkpoint before `deadline` (milliseconds of `now()`), at a fault that passes, or
- * fails at one that does not; either way nothing of what was applied is lost (invariants 11 to 13).
- * Throws `InboxUnavailable` if the database goes away; the run then waits for its lease to end.
+ * Continues an open run from its checkpoint. The next page is read while the last one is applied,
+ * at most one page ahead; a page and its checkpoint are one transaction. The run stops at a
+ * checkpoint before `deadline` (milliseconds of `now()`) or at a temporary fault, and fails at a
+ * permanent one; what was applied stays in either case (rule: work is bounded and resumes). Throws
+ * `DatabaseUnavailable` if the database goes away; then the run waits for its lease to expire.
  */
 export async function executeRun(
   deps: RunDeps,
@@ -87,14 +87,14 @@ export async function executeRun(
     return await giveUp(run, progress, error, (deps.wall ?? Date.now)());
   } finally {
     clearInterval(heart);
-    ended.abort(new RunLost("Cannot go on: the call has ended."));
+    ended.abort(new RunLost("Cannot continue: the call has ended."));
     progress.stop();
   }
 }
 
 const budget = { stopped: "budget" } as const;
 
-/** True once the last page is applied, false if the time was over before. */
+/** True if the last page was applied, false if the time ended before. */
 async function readAndApply(
   deps: RunDeps,
   progress: RunProgress,
@@ -105,7 +105,7 @@ async function readAndApply(
   let busyMs = 0;
   let slowest = 0;
 
-  /** A page within the time that is left, and how long it took. */
+  /** The next page within the remaining time, and the milliseconds it took. */
   async function turn(checkpoint: RunCheckpoint): Promise<readonly [PageTurn, number]> {
     const began = now();
     const page = await within(deadline - began, () => read(checkpoint));
@@ -113,7 +113,8 @@ async function readAndApply(
     return [page, now() - began];
   }
   function timeFor(pages: number): boolean {
-    // The process's CPU may be shared with others, and decoding be held up by them: the lesser.
+    // Other requests share the process: they use its CPU and they delay decoding. So the lesser
+    // counts.
     const cpuMs = Math.min(busyMs * CPU_PER_DECODING, progress.cpuMs() ?? Infinity);
     return now() + pages * slowest * 1.2 < deadline && cpuMs < cpuBudgetMs;
   }
@@ -126,7 +127,7 @@ async function readAndApply(
       const [page, sourceMs] = await ahead;
       const after = progress.after(page);
       ahead = !after.done && (applied === 0 || timeFor(2)) ? turn(after) : undefined;
-      ahead?.catch(() => {}); // it is looked at once this page is applied
+      ahead?.catch(() => {}); // it is awaited once this page is applied
       const began = now();
       await progress.apply(page.page, sourceMs, after);
       slowest = Math.max(slowest, now() - began);
@@ -135,13 +136,13 @@ async function readAndApply(
       if (ahead === undefined || !timeFor(1)) return false;
     }
   } catch (error) {
-    // Out of time with something done is how a budget ends; with nothing done it is a slow source.
+    // If something was applied, the budget has ended; if nothing was, the source is slow.
     if (error instanceof TimeUp && applied > 0) return false;
     throw error;
   }
 }
 
-/** Notes what went wrong; the run stays open if it may pass. */
+/** Records what went wrong. The run stays open if that may pass. */
 async function giveUp(
   run: OpenRun,
   progress: RunProgress,
@@ -154,10 +155,10 @@ async function giveUp(
     await progress.finish("stopped").catch(() => {});
     return { ...result, stopped: "paused" };
   }
-  if (error instanceof InboxUnavailable) throw error;
+  if (error instanceof DatabaseUnavailable) throw error;
   const fault = readFault(error);
   if (fault === undefined) {
-    // A fault of ours: going on each minute would not mend it.
+    // A fault of ours: retrying every minute would not fix it.
     await progress.finish("failed", { code: "internal_error" }).catch(() => {});
     throw error;
   }

@@ -1,20 +1,20 @@
-import type { SourceError } from "../booking/source_error.ts";
+import type { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { AnswerError, type ErrorDetail } from "../errors.ts";
-import type { DeliveryEnd } from "../inbox/inbox.ts";
+import { callDatabase } from "../call_database.ts";
+import type { DeliveryEnd, FinishedDelivery, Inbox } from "../inbox/inbox.ts";
+import { endedBy } from "../inbox/sync_result.ts";
 import type { TimeUp } from "../within.ts";
 import type { Verdict } from "./booking_store.ts";
 
-/** How a failure is answered, and what becomes of the delivery that asked for it. */
+/** How a failure is answered, and what happens to the delivery that asked for the booking. */
 export interface Failure {
   readonly error: AnswerError;
-  /** Undefined: the delivery is not ours to finish (any more). */
+  /** Undefined if the delivery is not ours to finish, or no longer. */
   readonly end: Pick<DeliveryEnd, "status" | "retryAfterMs"> | undefined;
-  /** What a webhook's `sync.outcome` says of it when it is over for good. */
-  readonly outcome?: string;
 }
 
-/** The source has no API key here, so nobody can ask it. */
+/** The source has no API key here, so it cannot be read. */
 export function sourceNotConfigured(source: BookingSourceName): Failure {
   const error = new AnswerError(
     503,
@@ -25,7 +25,10 @@ export function sourceNotConfigured(source: BookingSourceName): Failure {
   return { error, end: { status: "pending" } };
 }
 
-/** The source says in words that it has no such booking; that changes nothing (invariant 6). */
+/**
+ * The source says that it has no such booking; that changes nothing (rule: absence is not a
+ * statement).
+ */
 export function notFound(reason: string): Failure {
   const error = new AnswerError(
     404,
@@ -35,10 +38,10 @@ export function notFound(reason: string): Failure {
       details: [{ field: "booking_id", code: reason, message: `The source answered: ${reason}.` }],
     },
   );
-  return { error, end: { status: "succeeded" }, outcome: "not_found" };
+  return { error, end: { status: "succeeded" } };
 }
 
-/** The source gave no statement: worth asking again, or not. */
+/** The source gave no statement; `cause.retryable` says whether we ask again. */
 export function sourceFailed(cause: SourceError): Failure {
   const contradiction = cause.code === "source_contradiction";
   const error = new AnswerError(contradiction ? 409 : 502, cause.code, cause.message, {
@@ -49,7 +52,7 @@ export function sourceFailed(cause: SourceError): Failure {
   if (cause.retryable) {
     return { error, end: { status: "pending", retryAfterMs: cause.retryAfterMs ?? null } };
   }
-  return { error, end: { status: "dead" }, outcome: contradiction ? "contradiction" : "dead" };
+  return { error, end: { status: "dead" } };
 }
 
 /** The source's share of the time budget is over. */
@@ -63,7 +66,10 @@ export function sourceTooSlow(cause: TimeUp): Failure {
   return { error, end: { status: "pending" } };
 }
 
-/** Verdicts that are no outcome; undefined for those that are. `apply_snapshots` has finished the delivery of an invalid one. */
+/**
+ * The failure behind a verdict; undefined for a verdict that is an outcome. `apply_snapshots` has
+ * already finished the delivery of an invalid booking.
+ */
 export function refuseVerdict(verdict: Verdict): Failure | undefined {
   switch (verdict.verdict) {
     case "created":
@@ -93,7 +99,7 @@ export function refuseVerdict(verdict: Verdict): Failure | undefined {
           details: [{
             field: "organization_id",
             code: "unknown_organization",
-            message: "Names no organization that exists.",
+            message: "Expected an organization that exists.",
           }],
         }),
         end: { status: "dead" },
@@ -105,7 +111,6 @@ export function refuseVerdict(verdict: Verdict): Failure | undefined {
           details: [detailOf(verdict.error)],
         }),
         end: { status: "dead" },
-        outcome: "dead",
       };
   }
 }
@@ -117,4 +122,34 @@ function detailOf(error: unknown): ErrorDetail {
     message: typeof message === "string" ? message : "The database refused the booking.",
     ...(typeof field === "string" ? { field } : {}),
   };
+}
+
+/** A delivery that a worker holds. */
+export interface LeasedDelivery {
+  readonly deliveryId: string;
+  /** Null for a call by hand: then only a delivery that no worker holds is finished. */
+  readonly leaseToken: string | null;
+}
+
+/**
+ * Finishes or gives back the delivery of a booking that could not be imported, within
+ * `milliseconds`, and returns its new state; undefined if it is not ours to finish, or no longer.
+ */
+export async function finishFailed(
+  inbox: Pick<Inbox, "finishDelivery">,
+  delivery: LeasedDelivery,
+  failure: Failure,
+  milliseconds: number,
+): Promise<FinishedDelivery | undefined> {
+  const { error, end } = failure;
+  if (end === undefined) return undefined;
+  const { code, message, status, details } = error;
+  return await callDatabase(milliseconds, (options) =>
+    inbox.finishDelivery({
+      deliveryId: delivery.deliveryId,
+      leaseToken: delivery.leaseToken,
+      ...end,
+      lastError: end.status === "succeeded" ? null : { code, message, details },
+      result: end.status === "pending" ? null : endedBy({ code, message, status, details }),
+    }, options));
 }

@@ -1,6 +1,6 @@
 /**
- * Runs `work` for every item in order, at most `places` at once. The first error is thrown, and no
- * further item is begun after it.
+ * Runs `work` for every item in order, at most `places` at once. Throws the first error and starts
+ * no further item after it.
  */
 export async function forEachBounded<T>(
   items: readonly T[],

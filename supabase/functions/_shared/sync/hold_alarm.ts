@@ -1,30 +1,30 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import type { Log } from "../log.ts";
-import { monotonicNow } from "../monotonic.ts";
+import { monotonicNow } from "../clock.ts";
 import type { BookingStore } from "./booking_store.ts";
 
-/** Changes that the brake stopped (invariant 7). */
+/** Changes that the brake stopped. */
 export interface Hold {
   readonly organizationId: string;
   readonly source: BookingSourceName;
   readonly bookings: number;
 }
 
-/** Says that the brake holds changes, at error level, for whoever is to release or dismiss them. */
+/** Logs at error level that the brake holds changes, so that an operator releases or drops them. */
 export type HoldAlarm = (hold: Hold) => void;
 
-/** How loud an alarm is. */
+/** Settings of an alarm. */
 export interface HoldAlarmOptions {
   readonly log: Log;
   /** Milliseconds. Default `monotonicNow`. */
   readonly now?: () => number;
-  /** How long a connection that has been told of stays quiet. Default one minute. */
+  /** Milliseconds between two lines about one connection. Default one minute. */
   readonly quietMs?: number;
 }
 
 /**
- * One line per connection and minute, however many calls hold something: a mass cancellation is one
- * event. What was held in silence is counted in the next line; `sync_status()` has the whole number.
+ * Makes an alarm that logs one line per connection and minute, since a mass cancellation is one
+ * event. The next line counts what was held in between; `sync_status()` has the total.
  */
 export function createHoldAlarm(options: HoldAlarmOptions): HoldAlarm {
   const { log, now = monotonicNow, quietMs = 60_000 } = options;
@@ -42,7 +42,7 @@ export function createHoldAlarm(options: HoldAlarmOptions): HoldAlarm {
   };
 }
 
-/** The same store, which raises the alarm when a call holds anything. */
+/** The store, with an alarm when a call holds anything. */
 export function withHoldAlarm(bookings: BookingStore, alarm: HoldAlarm): BookingStore {
   return {
     async applySnapshots(batch, options) {

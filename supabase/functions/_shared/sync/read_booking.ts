@@ -1,5 +1,5 @@
-import type { BookingSource, SingleAnswer } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { BookingSource, StatedBooking } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import type { BookingSourceName } from "../booking/status.ts";
 import { TimeUp, within } from "../within.ts";
 import {
@@ -20,15 +20,12 @@ export interface BookingToRead {
   readonly organizationId: string;
 }
 
-/** What a source states about a booking: something to apply. */
-export type Statement = Exclude<SingleAnswer, { kind: "absent" }>;
-
-/** The source's statement, or why there is none, within `milliseconds`. */
+/** What the source states, or why it states nothing, within `milliseconds`. */
 export async function readBooking(
   sources: Sources,
   booking: BookingToRead,
   milliseconds: number,
-): Promise<Statement | Failure> {
+): Promise<StatedBooking | Failure> {
   const { externalId, organizationId } = booking;
   const source = sources[booking.source];
   if (!source) return sourceNotConfigured(booking.source);

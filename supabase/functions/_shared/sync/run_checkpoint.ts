@@ -1,33 +1,33 @@
 import { createHash } from "node:crypto";
 
-/** How far a run got; JSON, in the words of `sync.runs.checkpoint`. */
+/** How far a run got; the JSON of `sync.runs.checkpoint`. */
 export interface RunCheckpoint {
   /** The next page to read; null is the first. */
   readonly cursor: number | null;
-  /** The page before that; null if there was none. */
+  /** The page before that; null if there is none. */
   readonly previous: number | null;
-  /** ISO instant since which an incremental run reads: its pages are numbered within that list. */
+  /** ISO instant from which an incremental run reads; its pages are pages of that list. */
   readonly since: string | null;
-  /** Fingerprints of the pages that were read: a source that repeats one is known again. */
+  /** Fingerprints of the pages that were read, to recognize a repeated one. */
   readonly pages: readonly string[];
-  /** The last ids of the page before: what follows must join on to them. */
+  /** The last ids of the page before; the next page must overlap with them. */
   readonly tail: readonly string[];
-  /** The page that was read last was read a second time, since the one after it did not join on. */
+  /** The last page was read a second time, because the page after it did not overlap with it. */
   readonly stepped_back: boolean;
-  /** Everything is applied, only the end is not noted yet. */
+  /** Everything is applied; only the end is not recorded yet. */
   readonly done: boolean;
-  /** Stops for a fault since the last page that was applied. */
+  /** How often the run stopped for a fault since it last applied a page. */
   readonly stalls: number;
-  /** ISO instant before which nobody shall go on. */
+  /** ISO instant before which the run must not continue. */
   readonly retry_at: string | null;
 }
 
-/** Ids kept of a page: more than any source repeats of it. */
+/** Ids kept of a page: more than any source repeats. */
 const TAIL = 40;
-/** Fingerprints kept: the first ten, since a source that ignores `page` sends those, and the last. */
+/** Fingerprints kept: the first ten, which a source that ignores `page` repeats, and the latest. */
 const MAX_PAGES = 500;
 
-/** The beginning of a run. */
+/** The checkpoint of a new run. */
 export const NO_CHECKPOINT: RunCheckpoint = {
   cursor: null,
   previous: null,
@@ -40,7 +40,7 @@ export const NO_CHECKPOINT: RunCheckpoint = {
   retry_at: null,
 };
 
-/** A checkpoint as it was stored; what is missing is as at the beginning. */
+/** A stored checkpoint; missing members are as in a new run. */
 export function readCheckpoint(stored: unknown): RunCheckpoint {
   const found = Object(stored) as { readonly [K in keyof RunCheckpoint]?: unknown };
   const number = (value: unknown): number | null => typeof value === "number" ? value : null;
@@ -60,7 +60,7 @@ export function readCheckpoint(stored: unknown): RunCheckpoint {
   };
 }
 
-/** A page on its way into a checkpoint. */
+/** A page that a checkpoint moves past. */
 export interface PassedPage {
   /** Where it was read; null is the first page. */
   readonly cursor: number | null;
@@ -87,7 +87,7 @@ export function passPage(checkpoint: RunCheckpoint, page: PassedPage): RunCheckp
   };
 }
 
-/** The same for the same ids in any order. */
+/** A short hash of ids, whatever their order. */
 export function fingerprint(ids: readonly string[]): string {
   return createHash("sha256").update(JSON.stringify([...ids].sort())).digest("base64url")
     .slice(0, 12);

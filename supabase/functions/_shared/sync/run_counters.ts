@@ -1,40 +1,43 @@
-import type { InvalidBooking, Page } from "../booking/source.ts";
+import type { InvalidBooking, Page } from "../source/booking_source.ts";
 import type { Verdict } from "./booking_store.ts";
 
-/** A booking that the run could not take; it blocks nothing (invariant 12). */
+/** A booking that the run could not apply (rule: one booking stops nothing). */
 export interface RefusedBooking {
   readonly external_id: string | null;
   readonly code: string | null;
   readonly field: string | null;
 }
 
-/** What a run did so far, over all calls that it took. */
+/** What a run did so far, over all its calls. */
 export interface RunCounters {
   readonly pages: number;
-  /** Bookings that were read, the refused ones too; a booking that came twice counts twice. */
+  /** Bookings that were read, including refused ones; a booking that came twice counts twice. */
   readonly bookings: number;
-  /** How often each verdict was given; `invalid` are the refused ones. */
+  /** How often each verdict was given; refused bookings are `invalid`. */
   readonly verdicts: Readonly<Record<string, number>>;
   /** The first 50. */
   readonly refused: readonly RefusedBooking[];
   /** Of the source's answers. */
   readonly bytes_read: number;
-  /** Waiting for the source, reading and decoding its pages; part of it while a page is applied. */
+  /**
+   * Waiting for the source, reading and decoding its pages. It overlaps with applying the page
+   * before.
+   */
   readonly source_ms: number;
   readonly database_ms: number;
-  /** Calls that the run took. */
+  /** Calls of import-bookings that worked on the run. */
   readonly calls: number;
-  /** Greatest V8 heap in use that was seen, sampled; null where the platform does not say. */
+  /** Highest sampled V8 heap in use; null if the platform does not tell. */
   readonly peak_heap_bytes: number | null;
-  /** CPU time of the process; null where the platform does not say. */
+  /** CPU time of the process; null if the platform does not tell. */
   readonly cpu_ms: number | null;
-  /** The most between two checkpoints. */
+  /** Most CPU time between two checkpoints. */
   readonly max_page_cpu_ms: number | null;
 }
 
 const MAX_REFUSED = 50;
 
-/** A run that has not begun. */
+/** The counters of a new run. */
 export const NO_COUNTERS: RunCounters = {
   pages: 0,
   bookings: 0,
@@ -49,7 +52,7 @@ export const NO_COUNTERS: RunCounters = {
   max_page_cpu_ms: null,
 };
 
-/** Counters as they were stored; what is missing or not a number counts from nothing. */
+/** Stored counters; what is missing or not a number starts at its initial value. */
 export function readCounters(stored: unknown): RunCounters {
   const found = Object(stored) as Record<string, unknown>;
   const counters: Record<string, unknown> = { ...NO_COUNTERS };
@@ -64,7 +67,7 @@ export function readCounters(stored: unknown): RunCounters {
   return { ...counters, verdicts: Object.fromEntries(verdicts), refused } as unknown as RunCounters;
 }
 
-/** With a page that was read; what its decoder refused is `invalid` already. */
+/** Adds a page that was read; bookings that the decoder refused count as `invalid`. */
 export function countPage(counters: RunCounters, page: Page, sourceMs: number): RunCounters {
   const refused = page.invalid.length === 0 ? counters : addVerdicts(
     counters,
@@ -79,7 +82,7 @@ export function countPage(counters: RunCounters, page: Page, sourceMs: number): 
   };
 }
 
-/** With the verdicts of a page that was applied: what `checkpoint_run` has stored as well. */
+/** Adds the verdicts of a page that was applied, as `checkpoint_run` has stored them. */
 export function countVerdicts(counters: RunCounters, verdicts: readonly Verdict[]): RunCounters {
   return addVerdicts(
     counters,
@@ -90,7 +93,7 @@ export function countVerdicts(counters: RunCounters, verdicts: readonly Verdict[
   );
 }
 
-/** Two runs, or two parts of one, as one. */
+/** The sum of two runs, or of two parts of one. */
 export function addCounters(a: RunCounters, b: RunCounters): RunCounters {
   const most = (x: number | null, y: number | null): number | null =>
     x === null || y === null ? x ?? y : Math.max(x, y);

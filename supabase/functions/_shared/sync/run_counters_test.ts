@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Page } from "../booking/source.ts";
+import type { Page } from "../source/booking_source.ts";
 import type { Verdict } from "./booking_store.ts";
 import {
   addCounters,

@@ -1,20 +1,20 @@
-import { SourceError } from "../booking/source_error.ts";
+import { SourceError } from "../source/source_error.ts";
 import { AnswerError } from "../errors.ts";
 import { TimeUp } from "../within.ts";
 import { sourceFailed, sourceTooSlow } from "./failures.ts";
 
-/** Why a run could not go on. */
+/** Why a run could not continue. */
 export interface RunFault {
-  /** Whether going on later can help. */
+  /** Whether it can continue later. */
   readonly passing: boolean;
-  /** What the source asked for. */
+  /** Milliseconds that the source asked us to wait. */
   readonly retryAfterMs?: number;
-  /** What `sync.runs.error` keeps. */
+  /** What is stored in `sync.runs.error`. */
   readonly note: Readonly<Record<string, unknown>>;
   readonly error: AnswerError;
 }
 
-/** The fault in an error of a source; undefined for an error of ours. */
+/** The fault behind an error of a source; undefined for an error of ours. */
 export function readFault(error: unknown): RunFault | undefined {
   if (error instanceof SourceError) {
     const { retryable, retryAfterMs } = error;

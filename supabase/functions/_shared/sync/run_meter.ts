@@ -2,23 +2,26 @@ import process from "node:process";
 
 /** What a call cost so far. */
 export interface Cost {
-  /** Greatest V8 heap in use that was seen; null where the platform does not say. */
+  /** Highest V8 heap in use that was seen; null if the platform does not tell. */
   readonly peakHeapBytes: number | null;
-  /** CPU time of the whole process, all its threads and requests; null where it is not known. */
+  /**
+   * CPU time of the whole process, with all threads and requests; null if the platform does not
+   * tell.
+   */
   readonly cpuMs: number | null;
 }
 
 /** Measures one call. */
 export interface Meter {
-  /** Looks now; the peak is also looked at ten times a second. */
+  /** The cost until now. The heap is also sampled ten times a second. */
   read(): Cost;
   stop(): void;
 }
 
-/** How often the heap is looked at, in milliseconds; between two looks it may have been higher. */
+/** How often the heap is sampled, in milliseconds; in between it may be higher. */
 const EVERY_MS = 100;
 
-/** Begins to measure. Best effort: platforms differ in what they tell. */
+/** Starts to measure. Best effort, since platforms differ in what they tell. */
 export function startMeter(): Meter {
   const cpuAtStart = readCpu();
   let peak: number | null = null;

@@ -1,22 +1,22 @@
-import { guardPage, type PageVerdict } from "../booking/page_guard.ts";
-import type { BookingSource, Page } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { Sleep } from "../clock.ts";
+import { guardPage, type PageVerdict } from "../source/page_guard.ts";
+import type { BookingSource, Page } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import { fingerprint, type PassedPage, type RunCheckpoint } from "./run_checkpoint.ts";
 import type { Connection, RunMode, RunParameters } from "./run_store.ts";
-import { readPatiently, type Sleep } from "./run_patience.ts";
 
-/** A page to apply, and where the run goes on from it. */
+/** A page to apply, and where the run continues after it. */
 export interface PageTurn extends PassedPage {
   readonly page: Page;
 }
 
-/** What pages are read. */
+/** Which pages to read. */
 export interface PageReaderOptions {
   readonly source: BookingSource;
   readonly connection: Connection;
   readonly mode: RunMode;
   readonly parameters: RunParameters;
-  /** Milliseconds of `now()` after which there is no use in waiting. */
+  /** When waiting no longer helps, in milliseconds of `now()`. */
   readonly deadline: number;
   readonly now: () => number;
   readonly sleep: Sleep;
@@ -26,20 +26,25 @@ export interface PageReaderOptions {
 /** Reads the page that comes after a checkpoint; one call at a time. */
 export type PageReader = (checkpoint: RunCheckpoint) => Promise<PageTurn>;
 
-/** Reads of a page that looks like an end and is none. */
+/** How often a page that may wrongly look like the end is read. */
 const DOUBTS = 3;
+/** How often we wait for one page. */
+const WAITS = 5;
 
 /**
- * The pages of a run, none skipped and without an endless loop, whatever the source does with
- * `page` (domain/eventflow.md). An end is believed when the page after it brings nothing new either,
- * and an empty or a repeated page only when it stays so. If others follow it, it is given up with an
- * error that passes. A source that only ever sends its first page gets a permanent one.
- * Rows that moved up between two reads show in the overlap: then the page before is read again.
+ * Makes a reader of the pages of a run that skips none and never loops, whatever the source does
+ * with the page number. A page counts as the last if the page after it brings nothing new either;
+ * an empty or repeated page also has to stay that way. If more pages follow an empty or repeated
+ * one, the reader throws a retryable error; if the source only ever sends its first page, a
+ * permanent one. Rows that moved up between two reads show in the overlap: then the page before is
+ * read again.
  */
 export function createPageReader(options: PageReaderOptions): PageReader {
   const { source, connection, parameters, mode } = options;
   const seen = new Set<string>();
-  /** Content of the last page: what an overlap repeats need not be applied again. */
+  /**
+   * Content hashes of the last page, so that bookings repeated by an overlap are not applied again.
+   */
   let applied = new Map<string, string>();
 
   function read(cursor: number | null, since: string | null): Promise<Page> {
@@ -100,11 +105,12 @@ export function createPageReader(options: PageReaderOptions): PageReader {
       const known = new Set(page.ids);
       const after = await read(beyond, since);
       const more = after.ids.some((id) => !known.has(id) && !seen.has(id));
-      // A last page with rows of its own is one; an empty or a repeated one may be a moment's lapse.
+      // A last page with rows is believed; an empty or repeated one may be a momentary fault.
       const ends = !more && (!repeats || isWhole(page, checkpoint));
       const rows = verdict.reason === "last_page" && page.ids.length > 0;
       if (ends && (rows || doubt === DOUBTS)) return take(cursor, page);
-      // A source that leaves rows out after paging has short pages anywhere: twice the same.
+      // A source that filters rows after paging has short pages anywhere; then the page is the same
+      // twice.
       const short = rows ? fingerprint(page.ids) : undefined;
       if (more && short !== undefined && short === shorter) return take(cursor, page, beyond);
       shorter = short;
@@ -114,13 +120,16 @@ export function createPageReader(options: PageReaderOptions): PageReader {
   };
 }
 
-/** Whether a repeated page is the end of the list: paging has worked before, or has no limit. */
+/**
+ * Whether a repeated page is the end of the list: paging has worked before, or the source has no
+ * page limit.
+ */
 function isWhole(page: Page, checkpoint: RunCheckpoint): boolean {
   return new Set(checkpoint.pages).size > 1 || page.ids.length > (page.limit ?? Infinity);
 }
 
 function hole(source: BookingSource): SourceError {
-  const message = `${source.name} withholds a page: it repeats an earlier one or is empty`;
+  const message = `${source.name} sends an empty or repeated page in the middle of its list`;
   return new SourceError("source_invalid", message, {
     retryable: true,
     details: [{ code: "page_withheld", message }],
@@ -128,8 +137,25 @@ function hole(source: BookingSource): SourceError {
 }
 
 function ignoresPage(source: BookingSource): SourceError {
-  const message = `${source.name} sends its first page whichever is asked for`;
+  const message = `${source.name} sends its first page whatever is requested`;
   return new SourceError("source_invalid", message, {
     details: [{ code: "page_ignored", message }],
   });
+}
+
+/**
+ * Reads, and if the source asks us to wait (`Retry-After`) and there is time, waits and tries
+ * again. Any other failure is thrown, since the client has already retried it.
+ */
+async function readPatiently<T>(options: PageReaderOptions, read: () => Promise<T>): Promise<T> {
+  for (let waits = 0;; waits++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof SourceError) || error.retryAfterMs === undefined) throw error;
+      const wait = Math.max(error.retryAfterMs, 100);
+      if (waits === WAITS || options.now() + wait >= options.deadline) throw error;
+      await options.sleep(wait, options.signal);
+    }
+  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Page } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
+import type { Page } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
 import { NOW, ORGANIZATION } from "../testing.ts";
 import { NO_CHECKPOINT, passPage, type RunCheckpoint } from "./run_checkpoint.ts";
 import { createPageReader } from "./run_pages.ts";
@@ -33,7 +33,7 @@ Deno.test("createPageReader() fails for good when the source only sends its firs
 Deno.test("createPageReader() knows a repeated page again after a new start", async () => {
   const { source } = eventflowLike(() => ROWS, 3, (page) => ({ page: Math.min(page, 1) }));
   const first = await reader(source)(NO_CHECKPOINT);
-  const again = reader(source); // another process: it has seen nothing
+  const again = reader(source); // another process, which has seen nothing
   await assert.rejects(again(passPage(NO_CHECKPOINT, first)), { code: "source_invalid" });
 });
 
@@ -182,7 +182,7 @@ function tooMany(retryAfterMs: number): SourceError {
   return new SourceError("source_unavailable", "429", { retryAfterMs });
 }
 
-Deno.test("eventflowLike() is what these tests take it for", async () => {
+Deno.test("eventflowLike() behaves as these tests assume", async () => {
   const { source } = eventflowLike(() => ROWS, 3, undefined, 2);
   const page: Page = await source.readPage({ organizationId: ORGANIZATION, cursor: 4 });
   assert.deepEqual([page.ids, page.overlap, page.last, page.probe], [

@@ -1,52 +1,52 @@
-import type { Page } from "../booking/source.ts";
+import type { Page } from "../source/booking_source.ts";
+import { type Sleep, sleepFor } from "../clock.ts";
 import type { Snapshot } from "../booking/snapshot.ts";
-import { InboxUnavailable } from "../errors.ts";
+import { DatabaseUnavailable } from "../errors.ts";
 import type { HoldAlarm } from "./hold_alarm.ts";
 import { passPage, readCheckpoint, type RunCheckpoint } from "./run_checkpoint.ts";
 import { countPage, countVerdicts, readCounters, type RunCounters } from "./run_counters.ts";
 import { startMeter } from "./run_meter.ts";
 import type { PageTurn } from "./run_pages.ts";
-import { type Sleep, sleepFor } from "./run_patience.ts";
 import { type OpenRun, type RunEnd, RunLost, type RunStore } from "./run_store.ts";
-import { splitPage } from "./split_page.ts";
+import { splitPage } from "./split_work.ts";
 
 /** How far a run is, here and in the database. */
 export interface RunProgress {
   readonly checkpoint: () => RunCheckpoint;
-  /** With what this call has cost so far. */
+  /** The counters, including the cost of this call so far. */
   readonly counters: () => RunCounters;
-  /** CPU time of the process since this call began; null where it is not known. */
+  /** CPU milliseconds of the process since this call began; null if the platform does not tell. */
   readonly cpuMs: () => number | null;
-  /** Where the run is once a page is applied. */
+  /** The checkpoint after a page is applied. */
   readonly after: (turn: PageTurn) => RunCheckpoint;
   /**
-   * Applies a page that took `sourceMs` to read, in several transactions if it is heavy; the last
+   * Applies a page that took `sourceMs` to read, in several transactions if it is large. The last
    * one moves the checkpoint.
    */
   readonly apply: (page: Page, sourceMs: number, after: RunCheckpoint) => Promise<void>;
-  /** A sign of life, unless there was one within `quietMs`. */
+  /** Shows that the run is alive, unless the last call was less than `quietMs` ago. */
   readonly beat: (quietMs: number) => Promise<void>;
-  /** Ends the run or lays it down. Throws `RunLost` if it was no longer ours. */
+  /** Ends or stops the run. Throws `RunLost` if it is no longer ours. */
   readonly finish: (
     status: RunEnd["status"],
     error?: RunEnd["error"],
     changes?: Partial<RunCheckpoint>,
   ) => Promise<void>;
-  /** Ends the measuring. */
+  /** Stops measuring. */
   readonly stop: () => void;
 }
 
-/** Pauses before a call that the database could not answer is made again, in milliseconds. */
+/** Pauses before repeating a call that the database could not answer, in milliseconds. */
 const AGAIN_AFTER = [500, 2_000];
-/** A database that took this long to fail will not be quicker now; drain tries again later. */
+/** After a failure that took this long a call is not repeated; drain tries again later. */
 const AGAIN_WITHIN = 20_000;
 
-/** Follows one call of a run; its calls to the database are made one after the other. */
+/** Tracks one call of a run. Its calls to the database never overlap. */
 export function createRunProgress(
   deps: {
     readonly runs: RunStore;
     readonly now: () => number;
-    readonly alarm?: HoldAlarm;
+    readonly alarm: HoldAlarm;
     readonly sleep?: Sleep;
   },
   run: OpenRun,
@@ -54,7 +54,6 @@ export function createRunProgress(
   const { runs, now } = deps;
   const { runId, leaseToken, organizationId, source } = run;
   const meter = startMeter();
-  const never = new AbortController().signal;
   let checkpoint = begin(run);
   let counters: RunCounters = readCounters(run.counters);
   counters = { ...counters, calls: counters.calls + 1 };
@@ -63,14 +62,14 @@ export function createRunProgress(
   let lastCall = now();
   let queue: Promise<unknown> = Promise.resolve();
 
-  /** One after the other: a sign of life must not bring back an older checkpoint. */
+  /** Runs one after the other, so that a sign of life cannot restore an older checkpoint. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = queue.then(work);
     queue = result.catch(() => {});
     return result;
   }
 
-  /** A call that may be made twice: what was applied is `unchanged` then. */
+  /** Makes a call that may be repeated: what was applied is `unchanged` the second time. */
   async function send<T>(work: () => Promise<T>): Promise<T> {
     const began = now();
     for (let attempt = 0;; attempt++) {
@@ -81,9 +80,9 @@ export function createRunProgress(
         return result;
       } catch (error) {
         const pause = AGAIN_AFTER[attempt];
-        const again = error instanceof InboxUnavailable && now() - began < AGAIN_WITHIN;
+        const again = error instanceof DatabaseUnavailable && now() - began < AGAIN_WITHIN;
         if (!again || pause === undefined) throw error;
-        await (deps.sleep ?? sleepFor)(pause, never);
+        await (deps.sleep ?? sleepFor)(pause);
       }
     }
   }
@@ -112,7 +111,7 @@ export function createRunProgress(
     checkpoint = next;
     counters = countVerdicts(counters, verdicts);
     const held = verdicts.filter(({ verdict }) => verdict === "held").length;
-    if (held > 0) deps.alarm?.({ organizationId, source, bookings: held });
+    if (held > 0) deps.alarm({ organizationId, source, bookings: held });
   }
 
   return {
@@ -137,7 +136,7 @@ export function createRunProgress(
             await save(part, last ? page.ids : [], last ? after : checkpoint);
           }
         } catch (error) {
-          counters = before; // the page will be read and counted again
+          counters = before; // the page will be read and counted once more
           throw error;
         }
       }),
@@ -157,7 +156,7 @@ export function createRunProgress(
   };
 }
 
-/** The checkpoint that a call begins at; a new run notes since when it reads. */
+/** The checkpoint at the beginning of a call. A new run records from when it reads. */
 function begin(run: OpenRun): RunCheckpoint {
   const checkpoint = readCheckpoint(run.checkpoint);
   const isNew = checkpoint.cursor === null && checkpoint.pages.length === 0;

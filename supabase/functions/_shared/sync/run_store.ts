@@ -14,7 +14,7 @@ export interface Connection {
   readonly source: BookingSourceName;
 }
 
-/** What a run was asked for; what is absent was not asked. */
+/** What a run was asked for; absent members were not asked for. */
 export interface RunParameters {
   /** ISO instant: read from here instead of from the cursor. */
   readonly since?: string;
@@ -30,42 +30,42 @@ export interface RunParameters {
 export interface ListedConnection extends Connection {
   readonly enabled: boolean;
   readonly paused: boolean;
-  /** ISO instant up to which it is proven synced, less the overlap; null if it never was. */
+  /** ISO instant up to which it is known to be synced, minus the overlap; null if it never was. */
   readonly cursor: string | null;
 }
 
-/** A run that was begun or taken up again; the lease is ours for 60 s after each checkpoint. */
+/** A run that was started or resumed. Its lease lasts 60 s from each checkpoint. */
 export interface OpenRun extends Connection {
   readonly mode: RunMode;
   readonly runId: string;
   readonly leaseToken: string;
-  /** As stored: `readCheckpoint` and `readCounters` make sense of them. */
+  /** As stored; see `readCheckpoint` and `readCounters`. */
   readonly checkpoint: unknown;
   readonly counters: unknown;
   readonly parameters: RunParameters;
   readonly cursor: string | null;
 }
 
-/** What became of the wish to begin a run; `busy` is the run that somebody else is at. */
+/** The outcome of starting or resuming a run; `busy` if another worker has it. */
 export type BeginOutcome =
   | { readonly outcome: "started" | "resumed"; readonly run: OpenRun }
   | { readonly outcome: "busy"; readonly runId: string; readonly counters: unknown }
   | { readonly outcome: "paused" | "unknown_organization" };
 
-/** A page of a run, or without snapshots a sign of life. */
+/** A page of a run; without snapshots it only shows that the run is alive. */
 export interface RunPage {
   readonly runId: string;
   readonly leaseToken: string;
-  /** How far the run is once the page is applied. */
+  /** The checkpoint after the page is applied. */
   readonly checkpoint: unknown;
-  /** Before the page: its verdicts are added by the database. */
+  /** The counters before the page; the database adds its verdicts. */
   readonly counters: unknown;
   readonly snapshots: readonly Snapshot[];
-  /** Every id of the page, the refused ones too. */
+  /** Every id of the page, also of refused bookings. */
   readonly sightedIds: readonly string[];
 }
 
-/** How a run is laid down or ends. */
+/** How a run stops at a checkpoint or ends. */
 export interface RunEnd {
   readonly runId: string;
   readonly leaseToken: string;
@@ -75,13 +75,13 @@ export interface RunEnd {
   readonly error: Readonly<Record<string, unknown>> | null;
 }
 
-/** A run that nobody is at. */
+/** A run that no worker has. */
 export interface ResumableRun extends Connection {
   readonly runId: string;
   readonly mode: RunMode;
 }
 
-/** What a reconcile run found; rows as `list_drift` returns them. */
+/** What a reconcile run found; rows as from `list_drift`. */
 export interface DriftReport {
   readonly counts: Readonly<
     Record<string, { fields: number; bookings: number; repaired: number }>
@@ -90,36 +90,31 @@ export interface DriftReport {
   readonly drift: readonly unknown[];
 }
 
-/** How every call may be ended by its caller. */
-export interface RunCallOptions {
-  readonly signal?: AbortSignal;
-}
-
-/** The port to the stored runs. Every method throws `InboxUnavailable` like the inbox does. */
+/** The port to the stored runs. Every method throws `DatabaseUnavailable`. */
 export interface RunStore {
-  /** Those whose last run of the mode lies furthest back first. */
+  /** Ordered by the last run of the mode, oldest first. */
   listConnections(
     filter: { readonly [K in keyof Connection]?: Connection[K] | undefined },
     mode: RunMode,
   ): Promise<readonly ListedConnection[]>;
-  beginRun(order: Connection, mode: RunMode, parameters: RunParameters): Promise<BeginOutcome>;
-  /** Undefined if somebody else has ended it meanwhile. */
+  beginRun(connection: Connection, mode: RunMode, parameters: RunParameters): Promise<BeginOutcome>;
+  /** Undefined if another worker has ended it meanwhile. */
   resumeRun(runId: string): Promise<BeginOutcome | undefined>;
-  /** Throws {@linkcode RunLost} or {@linkcode RunPaused}, and then nothing was applied. */
-  checkpointRun(page: RunPage, options?: RunCallOptions): Promise<readonly Verdict[]>;
+  /** Throws {@linkcode RunLost} or {@linkcode RunPaused}; then nothing was applied. */
+  checkpointRun(page: RunPage): Promise<readonly Verdict[]>;
   /** False if the lease was lost. */
   finishRun(end: RunEnd): Promise<boolean>;
   listResumableRuns(maxRuns: number): Promise<readonly ResumableRun[]>;
   readDrift(runId: string): Promise<DriftReport>;
 }
 
-/** Another worker has taken the run over, or has ended it. */
+/** Another worker has taken over the run or ended it. */
 export class RunLost extends Error {
   override readonly name = "RunLost";
   readonly code = "run_lost";
 }
 
-/** The connection was paused while the run was at it (invariant 14). */
+/** The connection was paused during the run (rule: pausing costs nothing). */
 export class RunPaused extends Error {
   override readonly name = "RunPaused";
   readonly code = "run_paused";

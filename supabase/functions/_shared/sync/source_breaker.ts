@@ -4,15 +4,16 @@ import type { Failure } from "./failures.ts";
 export interface SourceBreaker {
   readonly succeeded: () => void;
   readonly failed: (failure: Failure) => void;
-  /** True: stop reading; what was not read goes back to the inbox untouched. */
+  /** True to stop reading; unread deliveries go back to the inbox untouched. */
   readonly isOpen: () => boolean;
-  /** Milliseconds that the source asked us to wait, if it did. */
+  /** Milliseconds that the source asked us to wait; undefined if it did not. */
   readonly retryAfterMs: () => number | undefined;
 }
 
 /**
- * Opens when the source itself asks for a pause (Retry-After), or after `limit` passing faults in a
- * row: one booking that always fails does not stop the others, a source that is down does.
+ * Makes a breaker that opens when the source asks for a pause (`Retry-After`), or after `limit`
+ * temporary faults in a row: one booking that always fails does not stop the others, but a source
+ * that is down does.
  */
 export function createSourceBreaker(limit = 8): SourceBreaker {
   let inARow = 0;
@@ -22,7 +23,7 @@ export function createSourceBreaker(limit = 8): SourceBreaker {
       inARow = 0;
     },
     failed({ end }) {
-      if (end?.status !== "pending") { // an answer all the same: not found, or one to be refused
+      if (end?.status !== "pending") { // an answer after all: not found, or refused
         inARow = 0;
         return;
       }

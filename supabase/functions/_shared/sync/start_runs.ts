@@ -1,4 +1,4 @@
-import type { BookingSource } from "../booking/source.ts";
+import type { BookingSource } from "../source/booking_source.ts";
 import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
 import { AnswerError, InvalidBody } from "../errors.ts";
 import { executeRun, type RunDeps, type RunResult } from "./execute_run.ts";
@@ -15,7 +15,7 @@ import {
 } from "./run_store.ts";
 
 /** What to run. */
-export interface RunOrder {
+export interface RunTask {
   readonly mode: RunMode;
   /** Every organization, if absent. */
   readonly organizationId?: string | undefined;
@@ -26,48 +26,80 @@ export interface RunOrder {
 
 /** What became of one connection's run. */
 export interface StartedRun extends Connection, Omit<RunResult, "run" | "stopped"> {
-  /** Null if there is none: the time was over before, or the connection was paused. */
+  /** Null if no run was started: the time was over, or the connection was paused. */
   readonly runId: string | null;
   readonly parameters: RunParameters;
   readonly stopped?: RunResult["stopped"] | "waiting";
 }
 
-/** Time that a run must have, or it is not begun, in milliseconds. */
-export const LEAST_MS = 500;
+/** A run with less time than this is not started, in milliseconds. */
+const LEAST_MS = 500;
+/** Runs that one call looks at; the others have been idle for less long. */
+const MAX_RUNS = 50;
 
 /**
- * Begins or takes up the runs of all connections that are meant, those first whose last run lies
- * furthest back, one after the other for each source and the sources side by side, as far as the
- * time goes. Throws an `AnswerError` if the order names a connection that cannot be run.
+ * Starts or resumes the runs of all connections that the task covers until `deadline` (milliseconds
+ * of `now()`), those with the oldest last run first: one after the other for each source, the
+ * sources in parallel. Throws an `AnswerError` if the task names a connection that cannot be run.
  */
 export async function startRuns(
   deps: RunDeps,
-  order: RunOrder,
+  task: RunTask,
   deadline: number,
 ): Promise<readonly StartedRun[]> {
-  const connections = await listRunnable(deps, order);
-  const lanes = await Promise.allSettled(
-    BOOKING_SOURCES.map(async (name) => {
-      const results: StartedRun[] = [];
-      for (const connection of connections.filter(({ source }) => source === name)) {
-        const source = deps.sources[name];
-        if (source) results.push(await startRun(deps, order, connection, source, deadline));
-      }
-      return results;
-    }),
-  );
+  const connections = await listRunnable(deps, task);
+  return await forEachSource(deps, async (source) => {
+    const results: StartedRun[] = [];
+    for (const connection of connections.filter((each) => each.source === source.name)) {
+      results.push(await startRun(deps, task, connection, source, deadline));
+    }
+    return results;
+  });
+}
+
+/**
+ * Resumes the runs that stopped at a checkpoint and those whose worker has died, longest idle first,
+ * until none is left or `deadline` (milliseconds of `now()`) is near.
+ */
+export async function resumeRuns(
+  deps: RunDeps,
+  deadline: number,
+): Promise<readonly StartedRun[]> {
+  const waiting = await deps.runs.listResumableRuns(MAX_RUNS);
+  return await forEachSource(deps, async (source) => {
+    const results: StartedRun[] = [];
+    for (const { runId } of waiting.filter((run) => run.source === source.name)) {
+      if (deps.now() + LEAST_MS >= deadline) break;
+      const resumed = await deps.runs.resumeRun(runId);
+      if (resumed === undefined || !("run" in resumed)) continue;
+      results.push(await continueRun(deps, resumed.run, source, deadline));
+    }
+    return results;
+  });
+}
+
+/** Runs `work` for all sources in parallel, so that a slow one does not hold up another. */
+async function forEachSource(
+  deps: RunDeps,
+  work: (source: BookingSource) => Promise<readonly StartedRun[]>,
+): Promise<readonly StartedRun[]> {
+  const sources = BOOKING_SOURCES.flatMap((name) => deps.sources[name] ?? []);
+  const lanes = await Promise.allSettled(sources.map(work));
   return lanes.flatMap((lane) => {
     if (lane.status === "rejected") throw lane.reason;
     return lane.value;
   });
 }
 
-/** The connections that an order means and that can be asked now. */
+/**
+ * The connections that a task covers and that can run now. Throws an `AnswerError` if it names one
+ * that cannot.
+ */
 export async function listRunnable(
   deps: Pick<RunDeps, "runs" | "sources">,
-  order: Pick<RunOrder, "mode" | "organizationId" | "source">,
+  task: Pick<RunTask, "mode" | "organizationId" | "source">,
 ): Promise<readonly ListedConnection[]> {
-  const { mode, organizationId, source } = order;
+  const { mode, organizationId, source } = task;
   const meant = await deps.runs.listConnections({ organizationId, source }, mode);
   if (source !== undefined && !deps.sources[source]) throw sourceNotConfigured(source).error;
   if (organizationId === undefined) return meant.filter((each) => isRunnable(deps, each));
@@ -80,12 +112,12 @@ export async function listRunnable(
 
 async function startRun(
   deps: RunDeps,
-  order: RunOrder,
+  task: RunTask,
   connection: Connection,
   source: BookingSource,
   deadline: number,
 ): Promise<StartedRun> {
-  const { mode, parameters } = order;
+  const { mode, parameters } = task;
   const { organizationId, source: name } = connection;
   const nothing = {
     ...{ organizationId, source: name, parameters, runId: null },
@@ -106,13 +138,13 @@ async function startRun(
       }
     }
     const result = await continueRun(deps, begun.run, source, deadline);
-    // A run of the same kind was open and asked for something else: now the one that was meant.
+    // An open run with other parameters was finished first; now the one that was asked for.
     if (!result.completed || sameParameters(begun.run.parameters, parameters)) return result;
   }
 }
 
-/** Takes a run up, unless its source has asked to be left alone for longer. */
-export async function continueRun(
+/** Continues a run, unless its source asked us to wait longer. */
+async function continueRun(
   deps: RunDeps,
   run: OpenRun,
   source: BookingSource,
@@ -122,7 +154,7 @@ export async function continueRun(
   const { retry_at: retryAt } = readCheckpoint(run.checkpoint);
   const names = { organizationId, source: run.source, runId, parameters };
   if (retryAt !== null && Date.parse(retryAt) > (deps.wall ?? Date.now)()) {
-    const message = "The source has asked not to be asked before this instant.";
+    const message = "The source asked us to wait until this instant.";
     const error = { code: "retry_later", message, retry_at: retryAt };
     await deps.runs.finishRun({ ...run, status: "stopped", error });
     return { ...names, completed: false, counters: readCounters(run.counters), stopped: "waiting" };
@@ -151,6 +183,6 @@ function unknownOrganization(): AnswerError {
   return new InvalidBody([{
     field: "organization_id",
     code: "unknown_organization",
-    message: "Names no organization that exists.",
+    message: "Expected an organization that exists.",
   }]);
 }

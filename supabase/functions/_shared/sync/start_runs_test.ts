@@ -1,21 +1,20 @@
 import assert from "node:assert/strict";
-import type { BookingSource } from "../booking/source.ts";
-import { SourceError } from "../booking/source_error.ts";
-import { AnswerError, InboxUnavailable } from "../errors.ts";
+import type { BookingSource } from "../source/booking_source.ts";
+import { SourceError } from "../source/source_error.ts";
+import { AnswerError, DatabaseUnavailable } from "../errors.ts";
 import { NOW } from "../testing.ts";
 import type { RunDeps } from "./execute_run.ts";
-import { resumeRuns } from "./resume_runs.ts";
-import { type RunOrder, startRuns } from "./start_runs.ts";
+import { resumeRuns, type RunTask, startRuns } from "./start_runs.ts";
 import { fakeRuns } from "./testing_runs.ts";
 import { eventflowLike } from "./testing_source.ts";
 
 const ROWS = Array.from({ length: 100 }, (_, index) => `b${index}`);
-const ORDER: RunOrder = { mode: "full", parameters: {} };
+const TASK: RunTask = { mode: "full", parameters: {} };
 const FAR = NOW + 1_000_000;
 
 Deno.test("startRuns() applies every page once and completes", async () => {
   const runs = fakeRuns();
-  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), ORDER, FAR);
+  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), TASK, FAR);
   assert.deepEqual([result?.completed, result?.stopped], [true, undefined]);
   assert.deepEqual([...runs.applied.values()], ROWS.map(() => 1));
   const { counters } = result!;
@@ -30,10 +29,10 @@ for (let page = 1; page <= 10; page++) {
   Deno.test(`startRuns() goes on after a death at page ${page} with nothing skipped or twice`, async () => {
     let alive = true;
     const runs = fakeRuns((_page, count) => {
-      if (alive && count >= page) throw new InboxUnavailable();
+      if (alive && count >= page) throw new DatabaseUnavailable();
     });
     const { source } = eventflowLike(() => ROWS, 10, undefined, 2);
-    await assert.rejects(startRuns(deps(runs, source), ORDER, FAR), InboxUnavailable);
+    await assert.rejects(startRuns(deps(runs, source), TASK, FAR), DatabaseUnavailable);
     alive = false;
     runs.kill();
     const [result] = await resumeRuns(deps(runs, source), FAR);
@@ -52,7 +51,7 @@ Deno.test("startRuns() stops after a checkpoint when the time is short, one page
     assert.ok(calls < 30, "no progress");
     const [result] = await startRuns(
       { ...deps(runs, source), now: () => clock },
-      ORDER,
+      TASK,
       clock + 2_000,
     );
     if (result?.completed) break;
@@ -74,7 +73,7 @@ Deno.test("startRuns() stops when the CPU is used up", async () => {
       return { ...await source.readPage(args), busyMs: 20 };
     },
   };
-  const [result] = await startRuns({ ...deps(runs, busy), cpuBudgetMs: 60 }, ORDER, FAR);
+  const [result] = await startRuns({ ...deps(runs, busy), cpuBudgetMs: 60 }, TASK, FAR);
   assert.equal(result?.stopped, "budget");
   assert.ok(result!.counters.pages < 8, `${result!.counters.pages} pages`);
 });
@@ -85,14 +84,14 @@ Deno.test("startRuns() reads one page ahead at most", async () => {
   const runs = fakeRuns((_page, applied) => {
     assert.ok(read <= applied + 2, `page ${read} was read while ${applied} was applied`);
   });
-  await startRuns(deps(runs, source), ORDER, FAR);
+  await startRuns(deps(runs, source), TASK, FAR);
   assert.equal(runs.applied.size, 95);
 });
 
-Deno.test("startRuns() answers busy while another worker is at the run", async () => {
+Deno.test("startRuns() answers busy while another worker has the run", async () => {
   const runs = fakeRuns();
   await runs.store.beginRun({} as never, "full", {});
-  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), ORDER, FAR);
+  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), TASK, FAR);
   assert.deepEqual([result?.completed, result?.stopped, result?.runId], [
     false,
     "running",
@@ -101,41 +100,41 @@ Deno.test("startRuns() answers busy while another worker is at the run", async (
   assert.equal(runs.applied.size, 0);
 });
 
-Deno.test("startRuns() stops at once when another worker has taken the run over", async () => {
+Deno.test("startRuns() stops at once when another worker has taken over the run", async () => {
   const runs = fakeRuns((_page, count) => {
     if (count === 2) runs.runs[0]!.leaseToken = "taken";
   });
-  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), ORDER, FAR);
+  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), TASK, FAR);
   assert.equal(result?.stopped, "running");
 });
 
-Deno.test("startRuns() lays the run down when the connection is paused, and loses nothing", async () => {
+Deno.test("startRuns() stops the run when the connection is paused, and loses nothing", async () => {
   const runs = fakeRuns((_page, count) => {
     if (count === 3) runs.state.paused = true;
   });
   const { source } = eventflowLike(() => ROWS, 10);
-  const [result] = await startRuns(deps(runs, source), ORDER, FAR);
+  const [result] = await startRuns(deps(runs, source), TASK, FAR);
   assert.deepEqual([result?.completed, result?.stopped], [false, "paused"]);
   runs.state.paused = false;
   await resumeRuns(deps(runs, source), FAR);
   assert.deepEqual([...runs.applied.values()], ROWS.map(() => 1));
 });
 
-Deno.test("startRuns() takes up the run of other parameters first and then does what was meant", async () => {
+Deno.test("startRuns() first resumes a run with other parameters, then does what was asked", async () => {
   const runs = fakeRuns();
   const { source } = eventflowLike(() => ROWS, 10);
   await runs.store.beginRun({} as never, "full", {});
   runs.kill();
-  const order = { ...ORDER, parameters: { start_date: "2026-01-01" } };
-  const [result] = await startRuns(deps(runs, source), order, FAR);
+  const task = { ...TASK, parameters: { start_date: "2026-01-01" } };
+  const [result] = await startRuns(deps(runs, source), task, FAR);
   assert.deepEqual([result?.completed, result?.runId], [true, "run-2"]);
   assert.deepEqual(runs.runs.map((run) => [run.status, run.parameters]), [
     ["completed", {}],
-    ["completed", order.parameters],
+    ["completed", task.parameters],
   ]);
 });
 
-Deno.test("startRuns() stops at page 37 of 200 for a fault that passes, and drain ends the run", async () => {
+Deno.test("startRuns() stops at page 37 of 200 for a temporary fault, and drain ends the run", async () => {
   const rows = Array.from({ length: 2_000 }, (_, index) => `b${index}`);
   let down = true;
   const { source } = eventflowLike(() => rows, 10, (page) => {
@@ -144,12 +143,12 @@ Deno.test("startRuns() stops at page 37 of 200 for a fault that passes, and drai
   });
   const runs = fakeRuns();
   let clock = NOW;
-  const [result] = await startRuns({ ...deps(runs, source), wall: () => clock }, ORDER, FAR);
+  const [result] = await startRuns({ ...deps(runs, source), wall: () => clock }, TASK, FAR);
   assert.deepEqual([result?.stopped, result?.fault?.error.code], ["fault", "source_unavailable"]);
   assert.equal(runs.applied.size, 360);
   assert.equal(runs.runs[0]?.status, "stopped");
   down = false;
-  // Not before the pause that follows a fault is over.
+  // Not before the pause after a fault is over.
   const [early] = await resumeRuns({ ...deps(runs, source), wall: () => clock }, FAR);
   assert.equal(early?.stopped, "waiting");
   clock += 20_000;
@@ -181,17 +180,17 @@ for (const [mode, status] of [["incremental", "failed"], ["full", "stopped"]] as
 Deno.test("startRuns() fails a run for good when the source ignores the page", async () => {
   const { source } = eventflowLike(() => ROWS, 10, () => ({ page: 1 }));
   const runs = fakeRuns();
-  const [result] = await startRuns(deps(runs, source), ORDER, FAR);
+  const [result] = await startRuns(deps(runs, source), TASK, FAR);
   assert.deepEqual([result?.stopped, result?.fault?.error.status], ["failed", 502]);
   assert.equal(runs.runs[0]?.status, "failed");
 });
 
-Deno.test("startRuns() makes a call again that the database could not answer", async () => {
+Deno.test("startRuns() repeats a call that the database could not answer", async () => {
   let faults = 2;
   const runs = fakeRuns(() => {
-    if (faults-- > 0) throw new InboxUnavailable();
+    if (faults-- > 0) throw new DatabaseUnavailable();
   });
-  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), ORDER, FAR);
+  const [result] = await startRuns(deps(runs, eventflowLike(() => ROWS, 10).source), TASK, FAR);
   assert.equal(result?.completed, true);
 });
 
@@ -204,10 +203,10 @@ Deno.test("startRuns() reads since the cursor, and since the same one after a st
     ...source,
     readPage: (args) => (since.push(args.since), source.readPage(args)),
   };
-  const order: RunOrder = { mode: "incremental", parameters: {} };
-  await startRuns({ ...deps(runs, watched), cpuBudgetMs: 0 }, order, FAR);
+  const task: RunTask = { mode: "incremental", parameters: {} };
+  await startRuns({ ...deps(runs, watched), cpuBudgetMs: 0 }, task, FAR);
   runs.state.cursor = "2026-08-04T11:00:00+00:00";
-  await startRuns(deps(runs, watched), order, FAR);
+  await startRuns(deps(runs, watched), task, FAR);
   assert.deepEqual(new Set(since), new Set(["2026-08-04T10:00:00+00:00"]));
   assert.equal(runs.applied.size, 100);
 });
@@ -216,21 +215,22 @@ Deno.test("startRuns() refuses a source without an API key and a paused connecti
   const runs = fakeRuns();
   const one = deps(runs, eventflowLike(() => ROWS, 10).source);
   await assert.rejects(
-    startRuns(one, { ...ORDER, source: "headout" }, FAR),
+    startRuns(one, { ...TASK, source: "headout" }, FAR),
     (error: unknown) => error instanceof AnswerError && error.code === "not_configured",
   );
   runs.state.paused = true;
   await assert.rejects(
-    startRuns(one, { ...ORDER, organizationId: "o" }, FAR),
+    startRuns(one, { ...TASK, organizationId: "o" }, FAR),
     (error: unknown) => error instanceof AnswerError && error.code === "sync_paused",
   );
-  assert.deepEqual(await startRuns(one, ORDER, FAR), []);
+  assert.deepEqual(await startRuns(one, TASK, FAR), []);
 });
 
 function deps(runs: ReturnType<typeof fakeRuns>, source: BookingSource): RunDeps {
   return {
     sources: { eventflow: source },
     runs: runs.store,
+    alarm: () => {},
     now: () => NOW,
     sleep: () => Promise.resolve(),
   };

@@ -1,4 +1,6 @@
-/** Runs in memory for unit tests, with the rules of the SQL; nothing deployed imports this file. */
+/**
+ * Runs in memory for unit tests; they imitate the SQL of runs. Nothing deployed imports this file.
+ */
 import { ORGANIZATION } from "../testing.ts";
 import type { Verdict } from "./booking_store.ts";
 import {
@@ -51,7 +53,7 @@ export function fakeRuns(onPage: (page: RunPage, count: number) => void = () => 
       run.runId === runId && run.leaseToken === leaseToken && run.status === "running"
     );
   }
-  /** A worker that died: its lease is over. */
+  /** Lease tokens of workers that died. */
   const dead = new Set<string>();
 
   const store: RunStore = {
@@ -120,7 +122,7 @@ export function fakeRuns(onPage: (page: RunPage, count: number) => void = () => 
     applied,
     sighted,
     state,
-    /** The worker of the open run dies: it says nothing any more. */
+    /** Lets the worker of every open run die. */
     kill: () => runs.forEach((run) => dead.add(run.leaseToken)),
   };
 }

@@ -1,14 +1,14 @@
 /** A source in memory for unit tests; nothing deployed imports this file. */
 import type { Snapshot } from "../booking/snapshot.ts";
-import type { BookingSource, Page } from "../booking/source.ts";
+import type { BookingSource, Page } from "../source/booking_source.ts";
 
-/** How a page is answered wrongly. */
+/** How a page is wrong. */
 export interface WrongPage {
-  /** Another page than the one that was asked for. */
+  /** Another page than requested. */
   readonly page?: number;
   /** Another size. */
   readonly size?: number;
-  /** Rows left out at its front. */
+  /** Rows missing at its beginning. */
   readonly cut?: number;
 }
 
