@@ -4,6 +4,7 @@ import { type ProjectPaths, projectPaths } from "../paths.ts";
 import { makeFromSchemas, onDatabase } from "./databases.ts";
 import { compareDatabases, describeDifference, filesOf } from "./difference.ts";
 import { draftMigration } from "./migration_files.ts";
+import { checkCatalog } from "./schema_checks.ts";
 import { readSchemas } from "./schema_files.ts";
 import { readDefinitions } from "./schema_text.ts";
 import { findServers, withFirstServer } from "./servers.ts";
@@ -28,6 +29,11 @@ const plants = {
     file: "99_privileges.sql",
     change: [/$/, "\ngrant select on sync.runs to authenticated;\n"],
     finding: /GRANT SELECT ON TABLE "sync"\."runs" TO "authenticated"/,
+  },
+  hidden: {
+    file: "99_privileges.sql",
+    change: [/$/, "\ndo $$ begin create index planted on public.bookings (title); end $$;\n"],
+    finding: /CREATE INDEX planted ON public\.bookings/,
   },
   policy: {
     file: "81_policies.sql",
@@ -63,6 +69,16 @@ Deno.test({
         assert.ok(sources.includes("supabase/schemas/81_policies.sql"), sources.join());
         assert.ok(sources.includes("supabase/schemas/25_rules.sql"), sources.join());
 
+        const catalog = await checkCatalog(to, files);
+        assert.ok(catalog.result === "failed");
+        assert.ok(
+          catalog.findings.some((line) =>
+            line.startsWith(
+              "index planted on public.bookings is in the database, but no `create index`",
+            )
+          ),
+        );
+
         const draft = draftMigration(difference) ?? "";
         await onDatabase(from, (database) => database.transaction((sql) => sql.exec(draft)));
         const left = await compareDatabases({ cli, from, to, paths });
@@ -82,7 +98,7 @@ async function plant(paths: ProjectPaths): Promise<string> {
     let text = script;
     for (const { file, change: [from, to] } of Object.values(plants)) {
       if (file !== name) continue;
-      const changed = text.replace(from, to);
+      const changed = text.replace(from, () => to);
       assert.notEqual(changed, text, `${file} has no ${from} any more`);
       text = changed;
     }
