@@ -45,6 +45,11 @@ export function createReport(options: ReportOptions): Report {
     }
   }
 
+  function judge(result: CheckResult): CheckResult {
+    if (!strict || result.result !== "skipped") return result;
+    return { result: "failed", findings: [`It could not run: ${result.reason}`] };
+  }
+
   async function run(
     name: string,
     work: () => Promise<CheckResult>,
@@ -56,8 +61,8 @@ export function createReport(options: ReportOptions): Report {
     }
     return await inTurn(async () => {
       const since = performance.now();
-      const result = await attempt(work);
-      if (result.result === "failed" || (strict && result.result === "skipped")) findings++;
+      const result = judge(await attempt(work));
+      if (result.result === "failed") findings++;
       const line = describeResult(name, result, (performance.now() - since) / 1000);
       return { passed: result.result === "passed", line };
     });
@@ -79,7 +84,7 @@ export function createReport(options: ReportOptions): Report {
 
 /** One line, and the findings below it. */
 export function describeResult(name: string, result: CheckResult, seconds: number): string {
-  const head = name.padEnd(36);
+  const head = name.padEnd(38);
   const time = `${seconds.toFixed(1)} s`;
   switch (result.result) {
     case "passed":

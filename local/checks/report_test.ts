@@ -48,13 +48,16 @@ Deno.test("createReport() skips a check when one that it comes after did not pas
 
 Deno.test("createReport() counts findings, and skipped checks where it is strict", async () => {
   const skipped: CheckResult = { result: "skipped", reason: "not installed" };
-  for (const [strict, expected] of [[false, 2], [true, 3]] as const) {
-    const report = reportInto([], { strict });
+  for (const [strict, expected, shown] of [[false, 2, "skipped"], [true, 3, "FAILED"]] as const) {
+    const lines: string[] = [];
+    const print = (line: string) => lines.push(line);
+    const report = createReport({ atATime: 2, strict, print });
     void report.add("good", () => Promise.resolve(passed()));
     void report.add("bad", () => Promise.resolve(judged(["wrong"])));
     void report.add("broken", () => Promise.reject(new OperatorError("no server")));
     void report.add("missing", () => Promise.resolve(skipped));
     assert.equal(await report.end(), expected);
+    assert.ok(lines.at(-1)?.startsWith(shown), lines.at(-1));
   }
 });
 
