@@ -1,6 +1,8 @@
 import { OperatorError } from "../errors.ts";
 import type { ProjectPaths } from "../paths.ts";
+import { generateRules } from "../rules.ts";
 import { type CheckResult, counted, judged } from "./check.ts";
+import { formatText } from "./format_text.ts";
 import { supabase, type SupabaseChecks, words } from "./supabase_checks.ts";
 
 /** A committed file that a program writes. */
@@ -14,6 +16,10 @@ export interface GeneratedFile {
 /** All generated files. A new one is added here, and `deno task write` and the gate know it. */
 export const generatedFiles: readonly GeneratedFile[] = [
   { file: "supabase/functions/_shared/postgres/database.types.ts", generate: generateTypes },
+  {
+    file: "docs/rules.md",
+    generate: async ({ paths }) => await formatText(await generateRules(paths), "md"),
+  },
 ];
 
 /** Each generated file says what it has to. */
@@ -58,20 +64,5 @@ async function generateTypes(database: SupabaseChecks): Promise<string> {
   const args = ["gen", "types", "--lang", "typescript", "--schema", "public"];
   const ran = await supabase(database, args);
   if (ran.code !== 0) throw new OperatorError(words(ran));
-  return await formatTypeScript(ran.stdout);
-}
-
-async function formatTypeScript(source: string): Promise<string> {
-  const formatter = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--no-config", "--line-width", "100", "--ext", "ts", "-"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = formatter.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(source));
-  await writer.close();
-  const ran = await formatter.output();
-  if (!ran.success) throw new OperatorError(new TextDecoder().decode(ran.stderr));
-  return new TextDecoder().decode(ran.stdout);
+  return await formatText(ran.stdout, "ts");
 }
