@@ -3,7 +3,12 @@ import { copyDatabase, makeDatabase, makeFromSchemas } from "../checks/databases
 import { checkGeneratedFiles } from "../checks/generated_files.ts";
 import { checkPgtap } from "../checks/pgtap_checks.ts";
 import { createReport, type Report } from "../checks/report.ts";
-import { checkDifference, checkMigrationText } from "../checks/schema_checks.ts";
+import {
+  checkCatalog,
+  checkDifference,
+  checkMigrationText,
+  checkSchemaText,
+} from "../checks/schema_checks.ts";
 import { readSchemas, type SchemaFile } from "../checks/schema_files.ts";
 import { findServers, type Server, withServers } from "../checks/servers.ts";
 import { checkSquawk } from "../checks/squawk_check.ts";
@@ -45,6 +50,7 @@ export async function run(args: readonly string[] = []): Promise<number> {
   const { found, missing } = await findServers(paths);
   const cli = await installTool(supabaseCli, paths);
   await withServers(found, async (urls, signal) => {
+    void report.add("schemas, text", () => Promise.resolve(checkSchemaText(files)));
     void report.add("migrations, text", () => checkMigrationText(paths, files));
     void report.add("migrations, squawk", () => checkSquawk(paths, signal));
     for (const { label, reason } of missing) {
@@ -89,6 +95,7 @@ function addChecks(
       signal,
     }), [migrated, made]);
   if (place.first) {
+    void report.add(`${label}, definitions`, () => checkCatalog(on("schemas").url, files), [made]);
     void report.add(`${label}, generated files`, () => checkGeneratedFiles(on("schemas")), [made]);
     void report.add(`${label}, db advisors`, () => checkAdvisors(on("advised")), [migrated]);
   }
