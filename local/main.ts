@@ -7,6 +7,8 @@ const commands: Readonly<
   demo: () => import("./commands/demo.ts"),
   "test-postgres": () => import("./commands/test_postgres.ts"),
   "check-database": () => import("./commands/check_database.ts"),
+  "db-migration": () => import("./commands/db_migration.ts"),
+  write: () => import("./commands/write.ts"),
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -7,6 +7,8 @@ export interface ProjectPaths {
   readonly config: string;
   readonly functions: string;
   readonly migrations: string;
+  /** The source of the database; the migrations follow from it. */
+  readonly schemas: string;
   /** The data directory, templates and tools; ignored by git and safe to delete. */
   readonly state: string;
 }
@@ -20,6 +22,7 @@ export function projectPaths(
     config: `${root}/deno.json`,
     functions: `${root}/supabase/functions`,
     migrations: `${root}/supabase/migrations`,
+    schemas: `${root}/supabase/schemas`,
     state: `${root}/.local`,
   };
 }

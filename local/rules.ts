@@ -1,8 +1,5 @@
-/**
- * Writes into docs/rules.md, below each rule, the tests that guard it, as their names say:
- * `deno run -A --config local/deno.json local/rules.ts`.
- */
-import { projectPaths } from "./paths.ts";
+/** Puts into docs/rules.md, below each rule, the tests that guard it, as their names say. */
+import type { ProjectPaths } from "./paths.ts";
 
 /** A text file of the project; its path is relative to the root. */
 export interface SourceFile {
@@ -127,13 +124,9 @@ export function isTest({ path }: SourceFile): boolean {
   return path.endsWith("_test.ts") || path.startsWith("supabase/tests/");
 }
 
-if (import.meta.main) {
-  const { root } = projectPaths();
-  const file = `${root}/docs/rules.md`;
+/** What docs/rules.md has to say, before it is formatted. */
+export async function generateRules({ root }: ProjectPaths): Promise<string> {
   const tests = (await readSources(root, ["local", "supabase", "tests"])).filter(isTest);
-  const document = await Deno.readTextFile(file);
-  await Deno.writeTextFile(file, writeGuards(document, (rule) => findGuards(rule, tests)));
-  const format = { args: ["fmt", "--quiet", file], cwd: root };
-  const { success } = await new Deno.Command(Deno.execPath(), format).output();
-  if (!success) throw new Error(`Cannot format ${file}`);
+  const document = await Deno.readTextFile(`${root}/docs/rules.md`);
+  return writeGuards(document, (rule) => findGuards(rule, tests));
 }

@@ -13,3 +13,8 @@ export function passed(note?: string): CheckResult {
 export function judged(findings: readonly string[], note?: string): CheckResult {
   return findings.length === 0 ? passed(note) : { result: "failed", findings };
 }
+
+/** A count with its noun: `1 migration`, `2 migrations`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

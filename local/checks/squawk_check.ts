@@ -1,6 +1,6 @@
 import { readMigrations } from "../database/migrate.ts";
 import type { ProjectPaths } from "../paths.ts";
-import { type CheckResult, judged } from "./check.ts";
+import { type CheckResult, counted, judged } from "./check.ts";
 import { installTool, runTool, squawk } from "./tool.ts";
 
 /**
@@ -35,6 +35,6 @@ export async function checkSquawk(paths: ProjectPaths, signal: AbortSignal): Pro
   if (ran.code !== 0 && findings.length === 0) findings.push(`${ran.stdout}${ran.stderr}`.trim());
   return judged(
     findings.map((line) => line.replace(`${paths.root}/`, "")),
-    `${migrations.length} migrations`,
+    counted(migrations.length, "migration"),
   );
 }

@@ -100,7 +100,10 @@ async function applyMigration(sql: Sql, migration: Migration): Promise<void> {
 }
 
 /** Names file, line and column, and shows the line: enough to put it right without a search. */
-export function describeFailure(migration: Migration, error: unknown): string {
+export function describeFailure(
+  migration: Pick<Migration, "file" | "script">,
+  error: unknown,
+): string {
   const detail = error as { position?: unknown; detail?: unknown; hint?: unknown; where?: unknown };
   const position = Number(detail.position);
   let place = migration.file;
@@ -116,7 +119,7 @@ export function describeFailure(migration: Migration, error: unknown): string {
   const more = [detail.detail, detail.hint, detail.where]
     .filter((text): text is string => typeof text === "string" && text !== "")
     .map((text) => `\n  ${text}`).join("");
-  return `Cannot apply migration ${place}: ${messageOf(error)}${excerpt}${more}`;
+  return `Cannot apply ${place}: ${messageOf(error)}${excerpt}${more}`;
 }
 
 async function* readFolder(folder: string): AsyncGenerator<Deno.DirEntry> {

@@ -15,7 +15,7 @@ Deno.test("describeFailure() names file, line and column and shows the line", ()
   const error = Object.assign(new Error('syntax error at or near "tabel"'), { position });
   assert.equal(
     describeFailure(migration, error),
-    "Cannot apply migration supabase/migrations/20260101000000_create_thing.sql:3:10: " +
+    "Cannot apply supabase/migrations/20260101000000_create_thing.sql:3:10: " +
       'syntax error at or near "tabel"\n  create tabel b ();',
   );
 });
@@ -24,7 +24,7 @@ Deno.test("describeFailure() names the file alone when Postgres gives no positio
   const error = Object.assign(new Error("boom"), { hint: "Try again." });
   assert.equal(
     describeFailure(migration, error),
-    `Cannot apply migration ${migration.file}: boom\n  Try again.`,
+    `Cannot apply ${migration.file}: boom\n  Try again.`,
   );
 });
 

@@ -1,5 +1,5 @@
 import { getAuthSchemaSql } from "@supabase/lite";
-import type { Database } from "./database.ts";
+import type { Database, Sql } from "./database.ts";
 import { migrate, type Migration, type MigrationReport } from "./migrate.ts";
 
 const bootstrap = await Deno.readTextFile(new URL("./bootstrap.sql", import.meta.url));
@@ -15,7 +15,7 @@ export async function prepareDatabase(
 }
 
 /** Roles, schemas, helpers and default privileges of a hosted project, where they are missing. */
-export async function bootstrapDatabase(database: Database): Promise<void> {
+export async function bootstrapDatabase(database: Sql): Promise<void> {
   await database.exec(bootstrap);
 }
 
