@@ -97,11 +97,11 @@ grant execute on function sync.write_bookings(sync.planned_snapshot[], bigint[],
   sync.refresh_urls(sync.planned_snapshot[], bigint[]) to service_role;
 
 revoke all on function sync.effective_rules(bigint[], text), sync.fill_title(text, text, text, text),
-  sync.desired_events(bigint[], text), sync.match_days(sync.stored_day[], sync.desired_event[])
+  sync.desired_events(bigint[], text), sync.match_days(sync.stored_event[], sync.desired_event[])
   from public, anon, authenticated;
 
 grant execute on function sync.effective_rules(bigint[], text), sync.fill_title(text, text, text, text),
-  sync.desired_events(bigint[], text), sync.match_days(sync.stored_day[], sync.desired_event[])
+  sync.desired_events(bigint[], text), sync.match_days(sync.stored_event[], sync.desired_event[])
   to service_role;
 
 revoke all on function sync.project_events(bigint[], text, boolean) from public, anon, authenticated;
@@ -242,3 +242,9 @@ grant execute on function sync.compare_revisions(jsonb, jsonb), sync.is_released
 revoke all on function sync.is_given_up(uuid) from public, anon, authenticated;
 
 grant execute on function sync.is_given_up(uuid) to service_role;
+
+revoke all on all functions in schema sync from public, anon, authenticated;
+
+grant execute on all functions in schema sync to service_role;
+
+revoke all on function sync.call_import_bookings(text), sync.schedule_jobs() from service_role;
