@@ -108,13 +108,6 @@ revoke all on function sync.project_events(bigint[], text, boolean) from public,
 
 grant execute on function sync.project_events(bigint[], text, boolean) to service_role;
 
-revoke all on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
-  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[])
-  from public, anon, authenticated;
-
-grant execute on function sync.packed_quantities(bigint[]), sync.project_packing(bigint[], bigint[], boolean),
-  sync.project_packing_items(bigint[], bigint[], bigint[], boolean), sync.review_packing(bigint[]) to service_role;
-
 revoke all on function sync.project(bigint[], bigint[], boolean), public.project_bookings(bigint[], boolean)
   from public, anon, authenticated;
 
