@@ -3752,68 +3752,67 @@ comment on function public.project_bookings(bigint[], boolean) is
 
 -- schemas/70_runs.sql
 
--- Not in the whole list: reported, never acted on. After the second sighting in a row the booking is
--- asked for alone, and only that answer may mark it missing.
-create function sync.record_absences(run sync.runs) returns void
+-- Runs over a source: how one begins, saves how far it got, ends, and is resumed by another worker.
+-- Rules: work is bounded and resumes; one booking stops nothing; the cursor moves only past what is
+-- applied; pausing costs nothing.
+
+create function sync.is_at_work(run sync.runs) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select run.status = 'running' and run.heartbeat_at > now() - interval '60 seconds'
+$$;
+
+comment on function sync.is_at_work(sync.runs) is
+  'Whether a worker has the run: it is running and gave a sign of life within 60 s. A run of a dead worker is free.';
+
+-- A worker that is writing a page has its run locked and may then need the connection, which the caller
+-- holds. So this does not wait for it: a locked run is at work.
+create function sync.take_open_run(organization_id uuid, source public.booking_source, mode text) returns sync.runs
 language plpgsql
 set search_path = ''
 as $$
+#variable_conflict use_column
 declare
-  connection sync.connections;
+  run sync.runs;
 begin
-  select * into connection from sync.connections c
-  where c.organization_id = run.organization_id and c.source = run.source;
+  select * into run from sync.runs r
+  where r.organization_id = take_open_run.organization_id and r.source = take_open_run.source
+    and r.mode = take_open_run.mode and r.status in ('running', 'stopped')
+  for update skip locked;
+  if run.id is not null and not sync.is_at_work(run) then
+    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = clock_timestamp()
+    where r.id = run.id returning * into run;
+    return run;
+  end if;
 
-  -- In one order, as whoever applies a page does.
-  perform from sync.source_states s
-  where s.organization_id = run.organization_id and s.source = run.source
-    and (s.missing_sightings > 0
-      or not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id))
-  order by s.external_id
-  for update;
-
-  -- In a row: whoever was seen now begins anew.
-  update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
-  where s.organization_id = run.organization_id and s.source = run.source and s.missing_sightings > 0
-    and exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id);
-
-  insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
-  select run.id, b.external_id, 'bookings.*', b.id, null, to_jsonb(b.status), coalesce(s.missing_first_seen_at, now()), 'missing_at_source'
-  from public.bookings b
-  left join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
-  where b.organization_id = run.organization_id and b.source = run.source
-    and b.source_missing_since is null and b.created_at < run.started_at
-    and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
-  on conflict (run_id, external_id, field) do nothing;
-
-  insert into sync.source_states (organization_id, source, external_id)
-  select run.organization_id, run.source, d.external_id from sync.drift d
-  where d.run_id = run.id and d.cause = 'missing_at_source'
-  on conflict do nothing;
-  update sync.source_states s set missing_sightings = s.missing_sightings + 1,
-    missing_first_seen_at = coalesce(s.missing_first_seen_at, now()), updated_at = now()
-  from sync.drift d
-  where d.run_id = run.id and d.cause = 'missing_at_source'
-    and s.organization_id = run.organization_id and s.source = run.source and s.external_id = d.external_id;
-
-  perform sync.request_refetch(gen_random_uuid(), connection, d.external_id, 'missing')
-  from sync.drift d
-  join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source
-    and s.external_id = d.external_id and s.missing_sightings = 2
-  where d.run_id = run.id and d.cause = 'missing_at_source';
+  select * into run from sync.runs r
+  where r.organization_id = take_open_run.organization_id and r.source = take_open_run.source
+    and r.mode = take_open_run.mode and r.status in ('running', 'stopped');
+  run.lease_token := null;
+  return run;
 end;
 $$;
 
-comment on function sync.record_absences(sync.runs) is
-  'Reports the bookings that a complete reconcile run has not seen, and has those asked for alone that were missing twice in a row.';
+comment on function sync.take_open_run(uuid, public.booking_source, text) is
+  'The open run of a kind, leased to the caller if no worker has it, else without lease_token; nulls if no run of the kind is open.';
 
--- Purpose: runs over a source, resumable at their checkpoint (invariants 11 to 13).
+create type sync.opened_run as (
+  run_id uuid,
+  outcome text,
+  lease_token uuid,
+  checkpoint jsonb,
+  counters jsonb,
+  parameters jsonb,
+  cursor timestamptz,
+  started_at timestamptz
+);
+
+comment on type sync.opened_run is 'A run as begin_run hands it to a worker; lease_token only if the worker has it now.';
 
 create function sync.open_run(
-  p_organization_id uuid, p_source public.booking_source, p_mode text, p_parameters jsonb,
-  out run_id uuid, out outcome text, out lease_token uuid, out checkpoint jsonb, out counters jsonb,
-  out parameters jsonb, out cursor timestamptz, out started_at timestamptz
-)
+  organization_id uuid, source public.booking_source, mode text, parameters jsonb
+) returns sync.opened_run
 language plpgsql
 set search_path = ''
 as $$
@@ -3821,49 +3820,39 @@ as $$
 declare
   connection sync.connections;
   run sync.runs;
+  opened sync.opened_run;
 begin
-  -- Locked: of two starts at the same moment one begins and the other is told so.
+  -- Locked: of two starts at the same moment one begins, and the other finds its run.
   select * into connection from sync.connections c
-  where c.organization_id = p_organization_id and c.source = p_source for no key update;
-  open_run.outcome := case when connection.id is null then 'unknown_organization'
+  where c.organization_id = open_run.organization_id and c.source = open_run.source for no key update;
+  opened.outcome := case when connection.id is null then 'unknown_organization'
     when connection.paused_at is not null or not connection.enabled then 'paused' end;
-  if open_run.outcome is not null then
-    return;
+  if opened.outcome is not null then
+    return opened;
   end if;
 
-  -- Locked only if nobody has it: a page that is being written has its run first and may then need the
-  -- connection that we hold. Whoever writes a page is at work.
-  select * into run from sync.runs r
-  where r.organization_id = p_organization_id and r.source = p_source and r.mode = p_mode
-    and r.status in ('running', 'stopped')
-  for update skip locked;
-  open_run.outcome := case when run.id is not null then
-      case when run.status = 'running' and run.heartbeat_at > now() - interval '60 seconds' then 'busy'
-        else 'resumed' end
-    else 'started' end;
+  run := sync.take_open_run(open_run.organization_id, open_run.source, open_run.mode);
   if run.id is null then
-    select * into run from sync.runs r
-    where r.organization_id = p_organization_id and r.source = p_source and r.mode = p_mode
-      and r.status in ('running', 'stopped');
-    open_run.outcome := case when run.id is null then 'started' else 'busy' end;
-  end if;
-  if open_run.outcome = 'started' then
+    opened.outcome := 'started';
     insert into sync.runs (organization_id, source, mode, parameters, lease_token)
-    values (p_organization_id, p_source, p_mode, coalesce(p_parameters, '{}'), gen_random_uuid())
+    values (open_run.organization_id, open_run.source, open_run.mode, coalesce(open_run.parameters, '{}'), gen_random_uuid())
     returning * into run;
-  elsif open_run.outcome = 'resumed' then
-    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = clock_timestamp()
-    where r.id = run.id returning * into run;
+  else
+    opened.outcome := case when run.lease_token is null then 'busy' else 'resumed' end;
   end if;
-  open_run.run_id := run.id;
-  open_run.lease_token := case when open_run.outcome <> 'busy' then run.lease_token end;
-  open_run.checkpoint := run.checkpoint;
-  open_run.counters := run.counters;
-  open_run.parameters := run.parameters;
-  open_run.cursor := connection.cursor;
-  open_run.started_at := run.started_at;
+
+  opened.run_id := run.id;
+  opened.lease_token := run.lease_token;
+  opened.checkpoint := run.checkpoint;
+  opened.counters := run.counters;
+  opened.parameters := run.parameters;
+  opened.cursor := connection.cursor;
+  opened.started_at := run.started_at;
+  return opened;
 end;
 $$;
+
+comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is 'Does what begin_run promises.';
 
 create function public.begin_run(
   organization_id uuid,
@@ -3877,11 +3866,13 @@ create function public.begin_run(
 language sql
 set search_path = ''
 as $$
-  select r.* from sync.open_run($1, $2, $3, $4) r
+  select r.* from sync.open_run(begin_run.organization_id, begin_run.source, begin_run.mode, begin_run.parameters) r
 $$;
 
--- What a page's verdicts add to the counters of its run. In SQL, so that a run that dies right after
--- its checkpoint has counted the page that it applied.
+comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
+  'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker has it), paused, unknown_organization.';
+
+-- In SQL, so that a run that dies right after its checkpoint has counted the page that it applied.
 create function sync.count_verdicts(counters jsonb, verdicts sync.snapshot_verdict[]) returns jsonb
 language sql immutable
 set search_path = ''
@@ -3903,7 +3894,33 @@ as $$
 $$;
 
 comment on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]) is
-  'The counters of a run with the verdicts of a page added: how many of each, and the first 50 bookings that were refused.';
+  'The counters of a run plus the verdicts of a page: how many of each, and the first 50 bookings that were refused.';
+
+-- PT and an HTTP status: codes that the API passes on to its caller.
+create function sync.hold_run(run_id uuid, lease_token uuid) returns sync.runs
+language plpgsql
+set search_path = ''
+as $$
+declare
+  run sync.runs;
+begin
+  select * into run from sync.runs r where r.id = hold_run.run_id for update;
+  if run.id is null or run.status <> 'running' or run.lease_token is distinct from hold_run.lease_token then
+    raise exception 'Cannot checkpoint run %: another worker has taken it over', hold_run.run_id
+      using errcode = 'PT409';
+  end if;
+  if exists (select from sync.connections c
+             where c.organization_id = run.organization_id and c.source = run.source
+               and (c.paused_at is not null or not c.enabled)) then
+    raise exception 'Cannot checkpoint run %: its connection is paused', hold_run.run_id
+      using errcode = 'PT423';
+  end if;
+  return run;
+end;
+$$;
+
+comment on function sync.hold_run(uuid, uuid) is
+  'Locks a run for the worker that has its lease. Fails if the lease is lost, and if the connection is paused: a page that is not taken must not be passed (rule: pausing costs nothing).';
 
 create function public.checkpoint_run(
   run_id uuid,
@@ -3919,49 +3936,74 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  run sync.runs;
+  run constant sync.runs := sync.hold_run(checkpoint_run.run_id, checkpoint_run.lease_token);
+  compares constant boolean := run.mode = 'reconcile';
+  applies constant boolean := not compares or coalesce(run.parameters -> 'repair' = 'true', false);
   verdicts sync.snapshot_verdict[];
 begin
-  -- PT and an HTTP status: codes that the API hands on to its caller.
-  select * into run from sync.runs r where r.id = checkpoint_run.run_id for update;
-  if run.id is null or run.status <> 'running' or run.lease_token is distinct from checkpoint_run.lease_token then
-    raise exception 'Cannot checkpoint run %: another worker has taken it over', checkpoint_run.run_id
-      using errcode = 'PT409';
-  end if;
-  -- A paused connection takes no page, so the run must not get past one (invariant 14).
-  if exists (select from sync.connections c
-             where c.organization_id = run.organization_id and c.source = run.source
-               and (c.paused_at is not null or not c.enabled)) then
-    raise exception 'Cannot checkpoint run %: its connection is paused', checkpoint_run.run_id
-      using errcode = 'PT423';
-  end if;
-  -- One transaction with the page: a run that dies goes on exactly after what it applied.
-  if run.mode = 'reconcile' then
-    -- What a comparison locks it gives back when it is undone, and whoever waited stands in between.
+  if compares then
+    -- Before the comparison, which gives back its own locks when it is undone: nobody comes in between.
     perform sync.lock_page(run.organization_id, run.source, checkpoint_run.snapshots);
-    -- Also what could not be taken was there: only what was not listed at all is missing.
-    insert into sync.sightings (run_id, external_id)
-    select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
-    on conflict do nothing;
+    perform sync.record_sightings(run.id, checkpoint_run.snapshots, checkpoint_run.sighted_ids);
     perform sync.record_drift(run, checkpoint_run.snapshots);
   end if;
-  if run.mode <> 'reconcile' or run.parameters -> 'repair' = 'true' then
+  if applies then
     verdicts := array(
-      select row((row_number() over ())::integer, a.external_id, a.verdict, a.booking_id, a.changes, a.error)::sync.snapshot_verdict
-      from public.apply_snapshots(run.organization_id, run.source,
-        checkpoint_run.snapshots, run_id => run.id,
-        force => checkpoint_run.force or run.mode = 'reconcile') a);
+      select row(n.*)::sync.snapshot_verdict
+      from (
+        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error
+        from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
+          force => checkpoint_run.force or compares)
+          with ordinality a (external_id, verdict, booking_id, changes, error, ord)
+      ) n);
   end if;
-  if run.mode = 'reconcile' and run.parameters -> 'repair' = 'true' then
+  if compares and applies then
     perform sync.repair_projections(run, checkpoint_run.snapshots);
   end if;
-  -- The clock, not the transaction's begin: a page that took a minute is a sign of life.
+  -- In one transaction with the page: a run that dies resumes exactly after what it applied. By the clock,
+  -- not by the start of the transaction: a page that took a minute is a sign of life.
   update sync.runs r set checkpoint = checkpoint_run.checkpoint,
     counters = sync.count_verdicts(checkpoint_run.counters, verdicts), heartbeat_at = clock_timestamp()
   where r.id = run.id;
   return query select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v order by v.ord;
 end;
 $$;
+
+comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb) is
+  'Applies a page of a run and saves how far the run got, in one transaction; without snapshots it is a sign of life. counters are those before the page; its verdicts are added. sighted_ids are all ids of the page, including refused ones. Fails with PT409 if another worker has taken the run over, with PT423 if the connection is paused.';
+
+-- A run over a span of dates, or from a later moment than the cursor, proves nothing about the rest.
+create function sync.move_cursor(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  update sync.connections c set cursor = n.cursor, updated_at = now()
+  -- Less an overlap, for what the source may have listed late.
+  from (select run.started_at - interval '10 minutes') n (cursor)
+  where run.mode in ('incremental', 'full') and not run.parameters ?| array['start_date', 'end_date']
+    and c.organization_id = run.organization_id and c.source = run.source
+    and (c.cursor is null or c.cursor < n.cursor)
+    and (run.mode = 'full' or not run.parameters ? 'since'
+      or coalesce((run.parameters ->> 'since')::timestamptz <= c.cursor, false))
+$$;
+
+comment on function sync.move_cursor(sync.runs) is
+  'Moves the cursor to when a completed run began, never backwards (rule: the cursor moves only past what is applied).';
+
+create function sync.finish_sightings(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if run.status = 'completed' and not run.parameters ?| array['start_date', 'end_date', 'since'] then
+    perform sync.record_absences(run);
+  end if;
+  delete from sync.sightings g where g.run_id = run.id;
+end;
+$$;
+
+comment on function sync.finish_sightings(sync.runs) is
+  'Ends a reconcile run: one that read the whole list reports absences. Sightings are then dropped.';
 
 create function public.finish_run(
   run_id uuid,
@@ -3992,36 +4034,19 @@ begin
     return query select false;
     return;
   end if;
+
   if run.mode = 'reconcile' and run.status <> 'stopped' then
-    if run.status = 'completed' and not run.parameters ?| array['start_date', 'end_date', 'since'] then
-      perform sync.record_absences(run);
-    end if;
-    delete from sync.sightings g where g.run_id = run.id;
+    perform sync.finish_sightings(run);
   end if;
-  -- Only past what is applied, never backwards, and from when the run began (invariant 13). A run
-  -- over a span of dates, or from a later instant than the cursor, proves nothing about the rest.
-  if run.status = 'completed' and run.mode in ('incremental', 'full')
-    and not run.parameters ?| array['start_date', 'end_date'] then
-    update sync.connections c set cursor = run.started_at - interval '10 minutes', updated_at = now()
-    where c.organization_id = run.organization_id and c.source = run.source
-      and (c.cursor is null or c.cursor < run.started_at - interval '10 minutes')
-      and (run.mode = 'full' or not run.parameters ? 'since'
-        or coalesce((run.parameters ->> 'since')::timestamptz <= c.cursor, false));
+  if run.status = 'completed' then
+    perform sync.move_cursor(run);
   end if;
   return query select true;
 end;
 $$;
 
-comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is 'The work of begin_run.';
-comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
-  'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker is at it), paused, unknown_organization.';
-comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb) is
-  'Applies a page of a run and saves how far it got, in one transaction; without snapshots a sign of life. counters are those before the page, whose verdicts are added. sighted_ids are all ids of the page, the refused ones too. Fails with PT409 if another worker has taken the run over, with PT423 if the connection is paused.';
 comment on function public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) is
-  'Ends a run (completed, failed) or lays it down (stopped) for another worker; finished is false if the lease was lost. A completed one moves the cursor.';
-
--- Purpose: what the runs ask before they begin and after they end: which connections there are,
--- which runs wait for somebody, what a reconcile run found.
+  'Ends a run (completed, failed) or stops it at a checkpoint for another worker (stopped). finished is false if the lease was lost. A completed run moves the cursor.';
 
 create function public.list_connections(
   organization_id uuid default null,
@@ -4038,17 +4063,19 @@ as $$
   from sync.connections c
   left join lateral (
     select n.started_at from sync.runs n
-    where n.organization_id = c.organization_id and n.source = c.source and ($3 is null or n.mode = $3)
+    where n.organization_id = c.organization_id and n.source = c.source
+      and (list_connections.mode is null or n.mode = list_connections.mode)
     order by n.started_at desc
     limit 1
   ) r on true
-  where ($1 is null or c.organization_id = $1) and ($2 is null or c.source = $2)
+  where (list_connections.organization_id is null or c.organization_id = list_connections.organization_id)
+    and (list_connections.source is null or c.source = list_connections.source)
   order by r.started_at nulls first, c.organization_id, c.source
   limit 1000
 $$;
 
 comment on function public.list_connections(uuid, public.booking_source, text) is
-  'Connections with their cursors, those whose last run of a mode lies furthest back first: whoever cannot do all in his time does the others next time.';
+  'Connections with their cursors. Those whose last run of a mode began longest ago come first, so a caller who runs out of time reaches the others next time.';
 
 create function public.list_resumable_runs(max_runs integer default 20)
 returns table (
@@ -4063,16 +4090,14 @@ as $$
   join sync.connections c on c.organization_id = r.organization_id and c.source = r.source
   where c.enabled and c.paused_at is null
     and (r.status = 'stopped' and coalesce((r.checkpoint ->> 'retry_at')::timestamptz, '-infinity') <= now()
-      or r.status = 'running' and r.heartbeat_at < now() - interval '60 seconds')
+      or r.status = 'running' and not sync.is_at_work(r))
   order by r.heartbeat_at
-  limit $1
+  limit list_resumable_runs.max_runs
 $$;
 
 comment on function public.list_resumable_runs(integer) is
-  'Runs that were laid down at a checkpoint, unless the source asked to wait, and runs whose worker has died; longest idle first. Nothing of a paused connection.';
+  'Runs that were stopped at a checkpoint, unless the source asked to wait, and runs whose worker has died; longest idle first. None of a paused connection.';
 
--- Whoever holds the connection decides, as in begin_run. Only then is it sure that the open run of
--- this kind is still this one, and no new one is begun by mistake.
 create function sync.lock_open_run(run_id uuid) returns setof sync.runs
 language plpgsql
 set search_path = ''
@@ -4087,7 +4112,8 @@ begin
 end;
 $$;
 
-comment on function sync.lock_open_run(uuid) is 'The run, if it is still open, with its connection locked.';
+comment on function sync.lock_open_run(uuid) is
+  'A run, if it is still open, with its connection locked, so that no other run of its kind can begin.';
 
 create function public.resume_run(run_id uuid)
 returns table (
@@ -4098,14 +4124,18 @@ language sql
 set search_path = ''
 as $$
   select o.*, r.organization_id, r.source, r.mode
-  from sync.lock_open_run($1) r
+  from sync.lock_open_run(resume_run.run_id) r
   cross join lateral sync.open_run(r.organization_id, r.source, r.mode, r.parameters) o
 $$;
 
 comment on function public.resume_run(uuid) is
-  'Takes up one run that is still open, as begin_run would; no row if it has ended meanwhile.';
+  'Resumes one run that is still open, as begin_run would; no row if it has ended meanwhile.';
 
 -- schemas/71_drift.sql
+
+-- What a reconcile run finds. Each page is applied and undone: the difference between source and
+-- database is what the ordinary path would have written. Bookings that no page listed are absent.
+-- Rules: absence is not a statement; cancelling takes a positive statement.
 
 create table sync.drift (
   run_id uuid not null references sync.runs (id) on delete cascade,
@@ -4121,10 +4151,185 @@ create table sync.drift (
 );
 
 comment on table sync.drift is 'Differences between source and database that a reconcile run found.';
-comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped it), planner_owned, stale, projection (our own derived row is off), missing_at_source.';
+comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped the change), planner_owned, stale, projection (a derived row is wrong), missing_at_source.';
 
--- Purpose: reconcile. What the source says is compared with what is stored by applying it, field by
--- field, and undoing that: the difference is what the very same path would write.
+create type sync.drift_finding as (
+  external_id text,
+  field text,
+  booking_id bigint,
+  theirs jsonb,
+  ours jsonb,
+  cause text
+);
+
+comment on type sync.drift_finding is 'One field that differs between source and database, with the likely cause.';
+
+create type sync.page_comparison as (
+  verdicts sync.snapshot_verdict[],
+  projected sync.row_change[],
+  booking_ids bigint[]
+);
+
+comment on type sync.page_comparison is
+  'What applying a page would do (verdicts), what deriving its bookings would write after that (projected), and which stored bookings it lists (booking_ids).';
+
+create function sync.record_sightings(run_id uuid, snapshots jsonb, sighted_ids jsonb) returns void
+language sql
+set search_path = ''
+as $$
+  insert into sync.sightings (run_id, external_id)
+  select record_sightings.run_id, i.id
+  from (
+    select e.snapshot ->> 'external_id' from jsonb_array_elements(record_sightings.snapshots) e (snapshot)
+    union
+    select e.id from jsonb_array_elements_text(record_sightings.sighted_ids) e (id)
+  ) i (id)
+  where i.id is not null
+  on conflict do nothing
+$$;
+
+comment on function sync.record_sightings(uuid, jsonb, jsonb) is
+  'Notes which bookings a page lists. sighted_ids also has those whose snapshot was refused: they are not missing.';
+
+create function sync.compare_page(run sync.runs, snapshots jsonb) returns sync.page_comparison
+language plpgsql
+set search_path = ''
+as $$
+declare
+  comparison sync.page_comparison;
+begin
+  comparison.verdicts := sync.apply_page_or_halves(run.organization_id, run.source, snapshots, null, run.id, true, true);
+  comparison.booking_ids := array(
+    select v.booking_id from unnest(comparison.verdicts) v
+    where v.booking_id is not null and v.verdict in ('updated', 'unchanged'));
+  comparison.projected := array(
+    select row(p.*)::sync.row_change from public.project_bookings(comparison.booking_ids, true) p);
+  raise exception 'compared' using errcode = 'BSDRY';
+exception when sqlstate 'BSDRY' then
+  return comparison; -- Everything else is undone.
+end;
+$$;
+
+comment on function sync.compare_page(sync.runs, jsonb) is 'What a page would change. Undoes all of it.';
+
+create function sync.find_source_drift(run sync.runs, snapshots jsonb, comparison sync.page_comparison)
+returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id,
+    case c.change ->> 'table' when 'bookings' then 'bookings.' || f.key
+      else (c.change ->> 'table') || '[' || (c.change ->> 'key') || '].' || f.key end,
+    v.booking_id, f.value -> 1, f.value -> 0,
+    case when h.id is not null then 'held'
+      when (e.snapshot ->> 'source_version')::bigint < s.source_version
+        or (e.snapshot ->> 'source_updated_at')::timestamptz < s.source_updated_at then 'stale'
+      else 'missed_webhook' end
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  cross join jsonb_array_elements(v.changes) c (change)
+  cross join jsonb_each(coalesce(c.change -> 'fields', '{}')) f
+  left join sync.held_changes h on h.booking_id = v.booking_id and h.released_at is null and h.dismissed_at is null
+  left join lateral (
+    select t.source_version, t.source_updated_at from sync.source_states t
+    where t.organization_id = run.organization_id and t.source = run.source and t.external_id = v.external_id
+    offset 0
+  ) s on true
+  where v.verdict = 'updated'
+    -- Derived rows that follow from a change of the source are no drift in themselves.
+    and c.change ->> 'table' in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments')
+    and f.key not in ('status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at', 'is_stub')
+    -- A list and a tombstone each have their own word for the same status.
+    and not (c.change ->> 'table' = 'bookings' and f.key = 'source_status'
+      and e.snapshot #>> '{booking,status}' = (select k.status::text from public.bookings k where k.id = v.booking_id))
+  union all
+  select v.external_id, 'bookings.*', null, to_jsonb('present'::text), null, 'missed_webhook'
+  from unnest(comparison.verdicts) v
+  where v.verdict = 'created'
+$$;
+
+comment on function sync.find_source_drift(sync.runs, jsonb, sync.page_comparison) is
+  'Source-owned fields that differ, and bookings that are unknown here.';
+
+create function sync.find_held_drift(snapshots jsonb, comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, 'bookings.status', v.booking_id, e.snapshot #> '{booking,status}', to_jsonb(b.status), 'held'
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
+  where v.verdict = 'held'
+  union all
+  select v.external_id, 'bookings.status', v.booking_id, to_jsonb(h.kind), to_jsonb(b.status), 'dismissed'
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  join public.bookings b on b.id = v.booking_id and b.id = any (comparison.booking_ids)
+  join sync.held_changes h on h.booking_id = b.id and h.kind = e.snapshot #>> '{booking,status}'
+    and sync.is_dropped(b.id, h.kind::public.booking_status, e.snapshot)
+  where b.status::text <> h.kind
+  group by v.external_id, v.booking_id, h.kind, b.status
+$$;
+
+comment on function sync.find_held_drift(jsonb, sync.page_comparison) is
+  'Statuses that differ because the brake holds the change, or because a person dropped it.';
+
+create function sync.find_projection_drift(comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id,
+    p.table_name || '[' || case when p.table_name = 'packing_items' then coalesce(
+        (select k.external_id from public.booking_products k where k.id = p.key::bigint), p.key)
+      else p.key end || '].' || f.key,
+    p.booking_id, f.value -> 1, f.value -> 0, 'projection'
+  from unnest(comparison.projected) p
+  join unnest(comparison.verdicts) v on v.booking_id = p.booking_id and v.verdict = 'unchanged'
+  cross join jsonb_each(coalesce(p.fields, '{}')) f
+$$;
+
+comment on function sync.find_projection_drift(sync.page_comparison) is
+  'Derived rows that are wrong although their booking is right.';
+
+create function sync.find_planner_drift(comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, 'calendar_events[' || k.event_type || ' ' || k.day || '].starts_at',
+    k.booking_id, to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
+  from unnest(comparison.verdicts) v
+  join public.calendar_events k on k.booking_id = v.booking_id and k.booking_id = any (comparison.booking_ids)
+    and k.has_source_changes and k.active
+  union all
+  select v.external_id, 'warehouse_events[' || k.event_type || ' ' || k.basis_day || '].starts_at',
+    k.booking_id, to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
+  from unnest(comparison.verdicts) v
+  join public.warehouse_events k on k.booking_id = v.booking_id and k.booking_id = any (comparison.booking_ids)
+    and k.has_source_changes and k.active
+$$;
+
+comment on function sync.find_planner_drift(sync.page_comparison) is
+  'Times that a person set and the source moved afterwards.';
+
+-- Links carry tokens that expire: a nightly comparison keeps those of attachments fresh. The map is left
+-- out: its URL may differ by more than a token, and then it is drift.
+create function sync.refresh_compared_urls(snapshots jsonb, comparison sync.page_comparison) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform sync.refresh_urls(array(
+    select jsonb_populate_record(null::sync.planned_snapshot, jsonb_build_object(
+      'booking_id', v.booking_id, 'is_new', false,
+      'snapshot', jsonb_build_object('attachments', e.snapshot -> 'attachments')))
+    from unnest(comparison.verdicts) v
+    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+    where v.verdict in ('updated', 'unchanged')), comparison.booking_ids);
+end;
+$$;
+
+comment on function sync.refresh_compared_urls(jsonb, sync.page_comparison) is
+  'Stores the links of attachments as last read.';
 
 create function sync.record_drift(run sync.runs, snapshots jsonb) returns void
 language plpgsql
@@ -4132,129 +4337,38 @@ set search_path = ''
 set enable_nestloop = off
 set jit = off
 as $$
-#variable_conflict use_column
 declare
-  verdicts sync.snapshot_verdict[];
-  projected sync.row_change[];
-  booking_ids bigint[];
+  comparison constant sync.page_comparison := sync.compare_page(run, snapshots);
+  previous_id constant uuid := (
+    select r.id from sync.runs r
+    where r.organization_id = run.organization_id and r.source = run.source and r.mode = 'reconcile'
+      and r.status = 'completed' and r.id <> run.id
+    order by r.started_at desc limit 1);
 begin
-  insert into sync.sightings (run_id, external_id)
-  select run.id, e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot)
-  where e.snapshot ->> 'external_id' is not null
-  on conflict do nothing;
-
-  begin
-    verdicts := sync.apply_page_or_halves(run.organization_id, run.source, snapshots, null, run.id, true, true);
-    booking_ids := array(select v.booking_id from unnest(verdicts) v
-      where v.booking_id is not null and v.verdict in ('updated', 'unchanged'));
-    projected := array(
-      select row(p.booking_id, p.table_name, p.key, p.operation, p.fields)::sync.row_change
-      from public.project_bookings(booking_ids, true) p);
-    raise exception 'compared' using errcode = 'BSDRY';
-  exception when sqlstate 'BSDRY' then
-    null;
-  end;
-
   insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
-  select run.id, d.external_id, d.field, d.booking_id, d.theirs, d.ours,
-    -- Since when: carried on from the last run if that had found the same.
+  select run.id, f.external_id, f.field, f.booking_id, f.theirs, f.ours,
+    -- Carried over if the previous run found the same.
     coalesce((
       select p.first_seen_at from sync.drift p
-      where p.run_id = (
-          select r.id from sync.runs r
-          where r.organization_id = run.organization_id and r.source = run.source and r.mode = 'reconcile'
-            and r.status = 'completed' and r.id <> run.id
-          order by r.started_at desc limit 1)
-        and p.external_id = d.external_id and p.field = d.field and p.repaired_at is null), now()),
-    d.cause
+      where p.run_id = previous_id and p.external_id = f.external_id and p.field = f.field
+        and p.repaired_at is null), now()),
+    f.cause
   from (
-    select v.external_id, v.booking_id,
-      case c.change ->> 'table' when 'bookings' then 'bookings.' || f.key
-        else (c.change ->> 'table') || '[' || (c.change ->> 'key') || '].' || f.key end as field,
-      f.value -> 1 as theirs, f.value -> 0 as ours,
-      case when c.change ->> 'table' not in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments') then 'projection'
-        when h.id is not null then 'held'
-        when (e.snapshot ->> 'source_version')::bigint < s.source_version
-          or (e.snapshot ->> 'source_updated_at')::timestamptz < s.source_updated_at then 'stale'
-        else 'missed_webhook' end as cause
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    cross join jsonb_array_elements(v.changes) c (change)
-    cross join jsonb_each(coalesce(c.change -> 'fields', '{}')) f
-    left join sync.held_changes h on h.booking_id = v.booking_id and h.released_at is null and h.dismissed_at is null
-    left join lateral (
-      select t.source_version, t.source_updated_at from sync.source_states t
-      where t.organization_id = run.organization_id and t.source = run.source and t.external_id = v.external_id
-      offset 0
-    ) s on true
-    where v.verdict = 'updated'
-      -- What follows from a drift in the source's own rows is not drift of its own.
-      and c.change ->> 'table' in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments')
-      and f.key not in ('status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at', 'is_stub')
-      -- The same status in another word: a list and a tombstone have one each.
-      and not (c.change ->> 'table' = 'bookings' and f.key = 'source_status'
-        and e.snapshot #>> '{booking,status}' = (select k.status::text from public.bookings k where k.id = v.booking_id))
+    select * from sync.find_source_drift(run, snapshots, comparison)
     union all
-    select v.external_id, null, 'bookings.*', to_jsonb('present'::text), null, 'missed_webhook'
-    from unnest(verdicts) v where v.verdict = 'created'
+    select * from sync.find_held_drift(snapshots, comparison)
     union all
-    select v.external_id, v.booking_id, 'bookings.status', e.snapshot #> '{booking,status}', to_jsonb(b.status), 'held'
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
-    where v.verdict = 'held'
+    select * from sync.find_projection_drift(comparison)
     union all
-    select v.external_id, v.booking_id, 'bookings.status', to_jsonb(h.kind), to_jsonb(b.status), 'dismissed'
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    join public.bookings b on b.id = v.booking_id and b.id = any (booking_ids)
-    join sync.held_changes h on h.booking_id = b.id and h.kind = e.snapshot #>> '{booking,status}'
-      and sync.is_dropped(b.id, h.kind::public.booking_status, e.snapshot)
-    where b.status::text <> h.kind
-    group by v.external_id, v.booking_id, h.kind, b.status
-    union all
-    select v.external_id, p.booking_id,
-      p.table_name || '[' || case when p.table_name = 'packing_items' then coalesce(
-          (select k.external_id from public.booking_products k where k.id = p.key::bigint), p.key)
-        else p.key end || '].' || f.key,
-      f.value -> 1, f.value -> 0, 'projection'
-    from unnest(projected) p
-    join unnest(verdicts) v on v.booking_id = p.booking_id and v.verdict = 'unchanged'
-    cross join jsonb_each(coalesce(p.fields, '{}')) f
-    union all
-    -- A person decided otherwise after the source had moved the day.
-    select v.external_id, k.booking_id, 'calendar_events[' || k.event_type || ' ' || k.day || '].starts_at',
-      to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
-    from unnest(verdicts) v
-    join public.calendar_events k on k.booking_id = v.booking_id and k.booking_id = any (booking_ids)
-      and k.has_source_changes and k.active
-    union all
-    select v.external_id, k.booking_id, 'warehouse_events[' || k.event_type || ' ' || k.basis_day || '].starts_at',
-      to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
-    from unnest(verdicts) v
-    join public.warehouse_events k on k.booking_id = v.booking_id and k.booking_id = any (booking_ids)
-      and k.has_source_changes and k.active
-  ) d
+    select * from sync.find_planner_drift(comparison)
+  ) f
   on conflict (run_id, external_id, field) do nothing;
-
-  -- Links carry tokens that run out; a nightly pass keeps them fresh.
-  with listed as materialized (
-    select b.id as booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    cross join jsonb_array_elements(e.snapshot #> '{attachments,items}') i (item)
-    join public.bookings b on b.id = v.booking_id and b.id = any (booking_ids)
-    where v.verdict in ('updated', 'unchanged')
-  )
-  update public.booking_attachments a set url = l.url
-  from listed l
-  where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key
-    and a.origin = 'import' and a.url <> l.url;
+  perform sync.refresh_compared_urls(snapshots, comparison);
 end;
 $$;
 
 comment on function sync.record_drift(sync.runs, jsonb) is
-  'Compares a page with what is stored and notes each differing field; changes no row but the links of attachments.';
+  'Compares a page with what is stored and records each field that differs. Changes nothing else but the links of attachments.';
 
 create function sync.repair_projections(run sync.runs, snapshots jsonb) returns void
 language plpgsql
@@ -4265,14 +4379,117 @@ begin
     select b.id from jsonb_array_elements(snapshots) e (snapshot)
     join public.bookings b on b.organization_id = run.organization_id and b.source = run.source
       and b.external_id = e.snapshot ->> 'external_id'));
-  -- Repaired is what a second comparison would not find again: all but what waits for a person.
+  -- Repaired is what a second comparison would not find again: everything but what waits for a person.
   update sync.drift d set repaired_at = now()
   where d.run_id = run.id and d.repaired_at is null and d.cause in ('missed_webhook', 'stale', 'projection')
     and d.external_id in (select e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot));
 end;
 $$;
 
-comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings anew and notes what the repair has mended.';
+comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings again and records which drift this repaired.';
+
+-- In the order in which a page locks them.
+create function sync.lock_absent_states(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform from sync.source_states s
+  where s.organization_id = run.organization_id and s.source = run.source
+    and (s.missing_sightings > 0
+      or not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id))
+  order by s.external_id
+  for update;
+end;
+$$;
+
+comment on function sync.lock_absent_states(sync.runs) is
+  'Locks the states of the bookings that a run did not see, or that an earlier run did not.';
+
+create function sync.forget_absences(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
+  where s.organization_id = run.organization_id and s.source = run.source and s.missing_sightings > 0
+    and exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id)
+$$;
+
+comment on function sync.forget_absences(sync.runs) is
+  'Starts the count of runs without a sighting again for the bookings that a run saw.';
+
+create function sync.report_absences(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
+  select run.id, b.external_id, 'bookings.*', b.id, null, to_jsonb(b.status),
+    coalesce(s.missing_first_seen_at, now()), 'missing_at_source'
+  from public.bookings b
+  left join sync.source_states s
+    on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+  where b.organization_id = run.organization_id and b.source = run.source
+    and b.source_missing_since is null and b.created_at < run.started_at
+    and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
+  on conflict (run_id, external_id, field) do nothing
+$$;
+
+comment on function sync.report_absences(sync.runs) is
+  'Records as drift the bookings that existed when a run began and that it did not see.';
+
+create function sync.count_absences(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  insert into sync.source_states (organization_id, source, external_id)
+  select run.organization_id, run.source, d.external_id from sync.drift d
+  where d.run_id = run.id and d.cause = 'missing_at_source'
+  on conflict do nothing;
+
+  update sync.source_states s set missing_sightings = s.missing_sightings + 1,
+    missing_first_seen_at = coalesce(s.missing_first_seen_at, now()), updated_at = now()
+  from sync.drift d
+  where d.run_id = run.id and d.cause = 'missing_at_source'
+    and s.organization_id = run.organization_id and s.source = run.source and s.external_id = d.external_id
+$$;
+
+comment on function sync.count_absences(sync.runs) is 'Counts one more run in a row that did not see a booking.';
+
+create function sync.request_absent_bookings(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection sync.connections;
+begin
+  select * into connection from sync.connections c
+  where c.organization_id = run.organization_id and c.source = run.source;
+  perform sync.request_refetch(gen_random_uuid(), connection, d.external_id, 'missing')
+  from sync.drift d
+  join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source
+    and s.external_id = d.external_id and s.missing_sightings = 2
+  where d.run_id = run.id and d.cause = 'missing_at_source';
+end;
+$$;
+
+comment on function sync.request_absent_bookings(sync.runs) is
+  'Requests a read of each booking that two runs in a row did not see. Only its answer may mark the booking missing.';
+
+create function sync.record_absences(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform sync.lock_absent_states(run);
+  perform sync.forget_absences(run);
+  perform sync.report_absences(run);
+  perform sync.count_absences(run);
+  perform sync.request_absent_bookings(run);
+end;
+$$;
+
+comment on function sync.record_absences(sync.runs) is
+  'Reports the bookings that a complete reconcile run did not see, and acts on none (rule: absence is not a statement).';
 
 create function public.list_drift(run_id uuid, max_rows integer default 100)
 returns table (
@@ -4284,9 +4501,9 @@ set search_path = ''
 as $$
   select d.external_id, d.field, d.booking_id, d.theirs, d.ours, d.first_seen_at, d.cause, d.repaired_at
   from sync.drift d
-  where d.run_id = $1
+  where d.run_id = list_drift.run_id
   order by d.first_seen_at, d.external_id, d.field
-  limit $2
+  limit list_drift.max_rows
 $$;
 
 comment on function public.list_drift(uuid, integer) is 'The drift that a reconcile run found, oldest first.';
@@ -4298,13 +4515,13 @@ set search_path = ''
 as $$
   select d.cause, count(*), count(distinct d.external_id), count(d.repaired_at)
   from sync.drift d
-  where d.run_id = $1
+  where d.run_id = count_drift.run_id
   group by d.cause
   order by d.cause
 $$;
 
 comment on function public.count_drift(uuid) is
-  'How many fields of how many bookings differ by cause, and how many of those fields were repaired.';
+  'For each cause, how many fields of how many bookings differ, and how many of those fields were repaired.';
 
 -- schemas/80_planner_triggers.sql
 
