@@ -4525,10 +4525,34 @@ comment on function public.count_drift(uuid) is
 
 -- schemas/80_planner_triggers.sql
 
--- Purpose: what follows when a person changes a row through the API: the adjustment is remembered,
--- a decision about packing takes effect, and history says who did it (invariants 8 and 17).
--- All of it fires for `authenticated` only; the import pays nothing.
--- Definer: people may write planner-owned columns, these triggers note what follows from it.
+-- What follows when a person changes a row through the API: the adjustment is remembered, a decision
+-- about packing takes effect, and history says who did it.
+-- Every trigger fires for `authenticated` only, so the import pays nothing. Functions that write what
+-- people may not write themselves are security definer.
+-- Rules: a person's work is never overwritten; every change can be explained.
+
+-- The import writes as service_role and sets updated_at in its own statements.
+
+create trigger bookings_touch_updated_at before update on public.bookings
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger calendar_events_touch_updated_at before update on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger warehouse_events_touch_updated_at before update on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_projects_touch_updated_at before update on public.packing_projects
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_tasks_touch_updated_at before update on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_items_touch_updated_at before update on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_change_requests_touch_updated_at before update on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
 
 create function sync.note_adjustment() returns trigger
 language plpgsql
@@ -4536,17 +4560,17 @@ set search_path = ''
 as $$
 begin
   if (new.starts_at, new.ends_at) is distinct from (old.starts_at, old.ends_at) then
-    -- Set to what the source says: given back to it.
+    -- Times set to what the source says follow the source again.
     new.adjusted_at := case
       when (new.starts_at, new.ends_at) is distinct from (new.derived_starts_at, new.derived_ends_at) then now() end;
-    -- Whoever sets the times has seen what the source said.
+    -- A person who sets the times has seen what the source said.
     new.has_source_changes := false;
   end if;
   return new;
 end;
 $$;
 
-comment on function sync.note_adjustment() is 'Trigger: times that a person set are theirs from now on.';
+comment on function sync.note_adjustment() is 'Trigger: times that a person sets stay, until they are set back to the derived ones.';
 
 create trigger calendar_events_note_adjustment before update of starts_at, ends_at on public.calendar_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
@@ -4566,7 +4590,7 @@ begin
 end;
 $$;
 
-comment on function sync.note_due_date() is 'Trigger: a due date that a person set is theirs from now on.';
+comment on function sync.note_due_date() is 'Trigger: a due date that a person sets stays, until it is set back to the derived one.';
 
 create trigger packing_tasks_note_due_date before update of due_on on public.packing_tasks
   for each row when (current_user = 'authenticated') execute function sync.note_due_date();
@@ -4583,12 +4607,11 @@ begin
 end;
 $$;
 
-comment on function sync.note_attachment() is 'Trigger: a file that a person adds is theirs, with its identity taken from its URL.';
+comment on function sync.note_attachment() is 'Trigger: a file that a person adds gets origin user, and its url_key from its URL.';
 
 create trigger booking_attachments_note_attachment before insert on public.booking_attachments
   for each row when (current_user = 'authenticated') execute function sync.note_attachment();
 
--- Before: who decided and when. After: what follows for the list.
 create function sync.note_resolution() returns trigger
 language plpgsql
 security definer
@@ -4607,7 +4630,7 @@ begin
 end;
 $$;
 
-comment on function sync.note_resolution() is 'Trigger: a request is decided once, and says by whom.';
+comment on function sync.note_resolution() is 'Trigger: a request is decided once, and records when and by whom.';
 
 create function sync.apply_resolution() returns trigger
 language plpgsql
@@ -4632,7 +4655,7 @@ begin
 end;
 $$;
 
-comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the list; the project then says what still waits.';
+comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the packing list; the project then says how many requests still wait.';
 
 create trigger packing_change_requests_note_resolution before update of status on public.packing_change_requests
   for each row when (current_user = 'authenticated') execute function sync.note_resolution();
@@ -4670,116 +4693,177 @@ begin
 end;
 $$;
 
-comment on function sync.record_planner_change() is 'Trigger: what a person changed goes into the booking''s history, under their user id.';
+comment on function sync.record_planner_change() is 'Trigger: records in the history of the booking what a person changed, under their user id.';
 
-do $$
-declare
-  table_name text;
-begin
-  foreach table_name in array array['bookings', 'calendar_events', 'warehouse_events',
-    'packing_projects', 'packing_tasks', 'packing_items', 'packing_change_requests'] loop
-    execute format('create trigger %I after update on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
-      table_name || '_record_planner_change', table_name);
-  end loop;
-  foreach table_name in array array['packing_items', 'booking_attachments'] loop
-    execute format('create trigger %I after insert on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
-      table_name || '_record_planner_insert', table_name);
-  end loop;
-end;
-$$;
+create trigger bookings_record_planner_change after update on public.bookings
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger calendar_events_record_planner_change after update on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger warehouse_events_record_planner_change after update on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_projects_record_planner_change after update on public.packing_projects
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_tasks_record_planner_change after update on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_items_record_planner_change after update on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_change_requests_record_planner_change after update on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_items_record_planner_insert after insert on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger booking_attachments_record_planner_insert after insert on public.booking_attachments
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
 
 -- schemas/81_policies.sql
 
+-- Which rows people see and write through the API: those of the organizations they are members of, one
+-- policy for each table and command. Which columns they may write is granted in 99_privileges.sql; who
+-- may write quantity_packed, for example, stands there. Tables of schema sync have no policy, so nobody
+-- but service_role, which passes row level security, sees a row.
+-- Memberships are looked up once per statement: `(select auth.uid())` is a constant to the planner.
+-- Rules: one writer per table; a person's work is never overwritten.
+
 alter table public.organizations enable row level security;
-
 alter table public.organization_members enable row level security;
-
-create policy organization_members_select on public.organization_members
-  for select to authenticated
-  using (user_id = (select auth.uid()));
-
-create policy organizations_select on public.organizations
-  for select to authenticated
-  using (id in (
-    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())
-  ));
-
-alter table sync.connections enable row level security;
-
-alter table sync.deliveries enable row level security;
-
-alter table sync.source_states enable row level security;
-
-alter table sync.runs enable row level security;
-
-alter table sync.sightings enable row level security;
-
-alter table sync.held_changes enable row level security;
-
-alter table sync.drift enable row level security;
-
-alter table sync.projection_rules enable row level security;
-
--- Purpose: who reads and writes the domain tables through the API.
--- Members read the rows of their organizations. Planners write planner-owned columns only, by
--- column grants (design: "Planners write"); everything else is written by the RPCs as service_role.
--- Row level security is the second fence: organization by organization.
-
 alter table public.bookings enable row level security;
-
 alter table public.booking_dates enable row level security;
-
 alter table public.booking_products enable row level security;
-
 alter table public.booking_attachments enable row level security;
-
 alter table public.booking_history enable row level security;
-
 alter table public.calendar_events enable row level security;
-
 alter table public.warehouse_events enable row level security;
-
 alter table public.packing_projects enable row level security;
-
 alter table public.packing_tasks enable row level security;
-
 alter table public.packing_items enable row level security;
-
 alter table public.packing_change_requests enable row level security;
 
--- One policy per table and command; the membership is looked up once per statement.
-do $$
-declare
-  table_name text;
-  member constant text :=
-    '(organization_id in (select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))';
-begin
-  foreach table_name in array array[
-    'bookings', 'booking_dates', 'booking_products', 'booking_attachments', 'booking_history',
-    'calendar_events', 'warehouse_events', 'packing_projects', 'packing_tasks', 'packing_items',
-    'packing_change_requests'
-  ] loop
-    execute format('create policy %I on public.%I for select to authenticated using %s',
-      table_name || '_select', table_name, member);
-  end loop;
-  foreach table_name in array array[
-    'bookings', 'calendar_events', 'warehouse_events', 'packing_projects', 'packing_tasks',
-    'packing_items', 'packing_change_requests'
-  ] loop
-    execute format('create policy %I on public.%I for update to authenticated using %s with check %s',
-      table_name || '_update', table_name, member, member);
-    execute format(
-      'create trigger %I before update on public.%I for each row when (current_user = ''authenticated'') execute function sync.touch_updated_at()',
-      table_name || '_touch_updated_at', table_name);
-  end loop;
-  execute format(
-    'create policy calendar_events_insert on public.calendar_events for insert to authenticated with check (event_type in (''activity'', ''todo'') and %s)', member);
-  execute format(
-    'create policy packing_items_insert on public.packing_items for insert to authenticated with check (manual_name is not null and %s)', member);
-  execute format(
-    'create policy booking_attachments_insert on public.booking_attachments for insert to authenticated with check (origin = ''user'' and %s)', member);
-end;
-$$;
+alter table sync.connections enable row level security;
+alter table sync.deliveries enable row level security;
+alter table sync.source_states enable row level security;
+alter table sync.runs enable row level security;
+alter table sync.sightings enable row level security;
+alter table sync.held_changes enable row level security;
+alter table sync.drift enable row level security;
+alter table sync.projection_rules enable row level security;
+
+create policy organization_members_select on public.organization_members for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy organizations_select on public.organizations for select to authenticated
+  using (id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- Members read everything of their organization.
+
+create policy bookings_select on public.bookings for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_dates_select on public.booking_dates for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_products_select on public.booking_products for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_attachments_select on public.booking_attachments for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_history_select on public.booking_history for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy calendar_events_select on public.calendar_events for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy warehouse_events_select on public.warehouse_events for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_projects_select on public.packing_projects for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_tasks_select on public.packing_tasks for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_items_select on public.packing_items for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_change_requests_select on public.packing_change_requests for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- Planners and packers update the columns that are theirs.
+
+create policy bookings_update on public.bookings for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy calendar_events_update on public.calendar_events for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy warehouse_events_update on public.warehouse_events for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_projects_update on public.packing_projects for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_tasks_update on public.packing_tasks for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_items_update on public.packing_items for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_change_requests_update on public.packing_change_requests for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- They add activities and todos, manual packing items and files of their own.
+
+create policy calendar_events_insert on public.calendar_events for insert to authenticated
+  with check (event_type in ('activity', 'todo') and organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_items_insert on public.packing_items for insert to authenticated
+  with check (manual_name is not null and organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_attachments_insert on public.booking_attachments for insert to authenticated
+  with check (origin = 'user' and organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
 
 -- schemas/90_explain.sql
 
