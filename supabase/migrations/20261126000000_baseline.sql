@@ -3,14 +3,14 @@
 
 -- schemas/00_types.sql
 
--- Purpose: the schema of the machinery and the vocabulary that both schemas share.
--- Compatibility: Postgres 15 and later; nothing here needs an extension.
--- `sync` is not exposed by the API: its tables are private, the functions in `public` are the interface.
+-- The schema sync and the words that all files share: sources, statuses, phases, row changes, URL keys.
+-- Runs on Postgres 15 and later without extensions. The API does not expose sync: its tables are private,
+-- and the functions in public are the interface.
 
 create schema sync;
 
 comment on schema sync is
-  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the RPCs in public are its interface.';
+  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the functions in public are its interface.';
 
 create type public.booking_source as enum ('eventflow', 'headout');
 
@@ -23,8 +23,6 @@ comment on type public.booking_status is
   'Our status of a booking. Only CONFIRMED bookings have active projections.';
 comment on type public.booking_phase is 'Part of an event rental: rig (build), event, rigdown (dismantle).';
 
--- Planners write through the API as `authenticated`; the import writes as service_role and sets
--- updated_at in its own statements, so the trigger costs it nothing (the `when` is false).
 create function sync.touch_updated_at() returns trigger
 language plpgsql
 set search_path = ''
@@ -37,9 +35,6 @@ $$;
 
 comment on function sync.touch_updated_at() is 'Trigger: sets updated_at on a row that a person changed.';
 
--- Purpose: how the writers below say what they did, in one shape, from which the answer of
--- apply_snapshots, its dry run and booking_history are made.
-
 create type sync.row_change as (
   booking_id bigint,
   table_name text,
@@ -49,7 +44,7 @@ create type sync.row_change as (
 );
 
 comment on type sync.row_change is
-  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row.';
+  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row. Answers, dry runs and booking_history are made of these.';
 
 create function sync.changed_fields(old_row jsonb, new_row jsonb) returns jsonb
 language sql immutable parallel safe
@@ -63,7 +58,7 @@ as $$
 $$;
 
 comment on function sync.changed_fields(jsonb, jsonb) is
-  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none can be forgotten.';
+  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none is forgotten (incident: changed times unnoticed).';
 
 create function sync.url_key(url text) returns text
 language sql immutable parallel safe
@@ -72,13 +67,14 @@ as $$
   select split_part(split_part(url, '#', 1), '?', 1)
 $$;
 
-comment on function sync.url_key(text) is 'A URL''s identity: without query and fragment, whose tokens change on every read.';
+comment on function sync.url_key(text) is 'The identity of a URL: without query and fragment, whose tokens change on every read (incident: attachments multiplied by tokens).';
 
 -- schemas/10_organizations.sql
 
--- Purpose: tenants and their members. Every other table names its organization, and a row never
--- changes it (invariant 9).
--- Compatibility: auth.uid() must exist (Supabase has it; the local bootstrap makes it).
+-- Tenants and their members. Every domain table names its organization, and a row never changes it.
+-- Rules: identity is organization, source and external id (there is no default organization); local times
+-- use the organization's zone.
+-- Needs auth.uid(), which Supabase has and the local bootstrap makes.
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
@@ -89,14 +85,14 @@ create table public.organizations (
 );
 
 comment on table public.organizations is 'A tenant: one rental company with its own connections, rules and time zone.';
-comment on column public.organizations.id is 'Seen by outsiders (webhook bodies), hence a uuid.';
+comment on column public.organizations.id is 'A uuid, because outsiders see it (webhook bodies).';
 comment on column public.organizations.name is 'Owner: operator.';
 comment on column public.organizations.time_zone is
-  'Owner: operator. IANA zone in which wall-clock times of bookings are meant (invariant 15).';
+  'Owner: operator. IANA zone of the wall-clock times of bookings (rule: local times use the organization''s zone).';
 comment on column public.organizations.created_at is 'When the row was made.';
 comment on column public.organizations.updated_at is 'When the row last changed.';
 
--- A zone that Postgres does not know would make every projection of the organization fail later.
+-- A zone that Postgres does not know would make every projection of the organization fail.
 create function sync.check_time_zone() returns trigger
 language plpgsql
 set search_path = ''
@@ -128,20 +124,22 @@ create table public.organization_members (
 
 create index organization_members_user_id_idx on public.organization_members (user_id);
 
-comment on table public.organization_members is 'Which signed-in users see and work on which organization.';
+comment on table public.organization_members is 'Which signed-in users belong to which organization.';
 comment on column public.organization_members.organization_id is 'The organization.';
 comment on column public.organization_members.user_id is 'The user, as auth.uid() gives it.';
-comment on column public.organization_members.role is 'Owner: operator. What the member does there; all members read alike.';
+comment on column public.organization_members.role is 'Owner: operator. What the member does; all members read the same.';
 comment on column public.organization_members.created_at is 'When the row was made.';
 comment on column public.organization_members.updated_at is 'When the row last changed.';
 
 -- schemas/11_bookings.sql
 
--- Purpose: bookings and their source collections (days, products, attachments).
--- Ownership is stated per column: source (the import writes it), planner (people write it, the
--- import never does), derived (the projection writes it).
+-- Bookings, their source collections (days, products, attachments) and their history.
+-- Each column names its owner: source (only the import writes it), planner (people write it, the import
+-- never does), derived (the projection writes it).
 -- Children point to (id, organization_id) of their parent, so one foreign key proves both.
--- Nothing here is deleted by a sync: what a source no longer lists gets source_missing_since.
+-- A sync deletes nothing here: what a source no longer lists gets source_missing_since.
+-- Rules: identity is organization, source and external id; absence is not a statement; every change can
+-- be explained.
 
 create table public.bookings (
   id bigint generated always as identity primary key,
@@ -189,21 +187,21 @@ create table public.bookings (
 );
 
 comment on table public.bookings is
-  'A booking as its source last stated it, with what planners added. Identity: (organization, source, external id), never a name or a number.';
+  'A booking as its source last stated it, with what planners added. Identified by (organization, source, external id), never by a name or a number.';
 comment on column public.bookings.id is 'Internal key.';
 comment on column public.bookings.organization_id is 'The tenant; never changes.';
 comment on column public.bookings.source is 'Which system the booking comes from.';
 comment on column public.bookings.external_id is 'Owner: source. The booking''s id there, as text (Headout''s integers as their digits).';
-comment on column public.bookings.booking_number is 'Owner: source. Human number such as 2605-37; can return under another id.';
+comment on column public.bookings.booking_number is 'Owner: source. Number for people, such as 2605-37; may return under another id.';
 comment on column public.bookings.title is 'Owner: source.';
 comment on column public.bookings.client_name is 'Owner: source.';
 comment on column public.bookings.status is 'Owner: source. Our status; changed in one place, sync.status_patch.';
-comment on column public.bookings.source_status is 'Owner: source. The source''s own word, verbatim.';
+comment on column public.bookings.source_status is 'Owner: source. The word of the source, verbatim.';
 comment on column public.bookings.status_changed_at is 'Owner: source. When status last changed here.';
-comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the present confirmation; null unless confirmed.';
+comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the current confirmation; null unless confirmed.';
 comment on column public.bookings.completed_at is 'Owner: source. When Headout reported COMPLETED; null unless confirmed.';
-comment on column public.bookings.cancelled_at is 'Owner: source. When we learned of the present cancellation; null unless cancelled.';
-comment on column public.bookings.rejected_at is 'Owner: source. When we learned of the present rejection; null unless rejected.';
+comment on column public.bookings.cancelled_at is 'Owner: source. When we learned of the current cancellation; null unless cancelled.';
+comment on column public.bookings.rejected_at is 'Owner: source. When we learned of the current rejection; null unless rejected.';
 comment on column public.bookings.delivery_address is 'Owner: source.';
 comment on column public.bookings.delivery_city is 'Owner: source.';
 comment on column public.bookings.delivery_postal_code is 'Owner: source.';
@@ -212,12 +210,12 @@ comment on column public.bookings.longitude is 'Owner: source. Degrees, WGS 84.'
 comment on column public.bookings.contact_name is 'Owner: source. Contact on site.';
 comment on column public.bookings.contact_phone is 'Owner: source.';
 comment on column public.bookings.contact_email is 'Owner: source.';
-comment on column public.bookings.source_missing_since is 'Owner: source. Since when the source says in words that the booking is deleted.';
+comment on column public.bookings.source_missing_since is 'Owner: source. Since when the source has said in words that the booking is deleted.';
 comment on column public.bookings.carry_more_than_10m is 'Owner: source. Null: not stated.';
 comment on column public.bookings.ground_nails_allowed is 'Owner: source. Null: not stated.';
 comment on column public.bookings.exact_time_needed is 'Owner: source. Null: not stated.';
 comment on column public.bookings.exact_time_info is 'Owner: source.';
-comment on column public.bookings.rental_only is 'Owner: source. Goods are handed over without our crew; changes titles in the calendar.';
+comment on column public.bookings.rental_only is 'Owner: source. Goods are handed over without our crew; the calendar then uses other titles.';
 comment on column public.bookings.source_notes is 'Owner: source. The source''s internal notes.';
 comment on column public.bookings.planner_notes is 'Owner: planner. Never written by an import.';
 comment on column public.bookings.economics is 'Owner: source. Totals as sent; SEK without VAT for EventFlow.';
@@ -225,8 +223,8 @@ comment on column public.bookings.price_amount is 'Owner: source. Amount in pric
 comment on column public.bookings.price_currency is 'Owner: source. ISO 4217.';
 comment on column public.bookings.partner_reference is 'Owner: source. Our reference at Headout.';
 comment on column public.bookings.map_drawing_url is 'Owner: source.';
-comment on column public.bookings.is_stub is 'Owner: source. Known only from an event; the first fetch makes it whole.';
-comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (invariant 16).';
+comment on column public.bookings.is_stub is 'Owner: source. True while the booking is known only from an event; the first read completes it.';
+comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (rule: unknown fields are kept).';
 comment on column public.bookings.created_at is 'When the row was made.';
 comment on column public.bookings.updated_at is 'When the row last changed.';
 
@@ -254,7 +252,7 @@ comment on column public.booking_dates.phase is 'Owner: source.';
 comment on column public.booking_dates.day is 'Owner: source. Local calendar day.';
 comment on column public.booking_dates.start_time is 'Owner: source. Local wall clock; null: not stated.';
 comment on column public.booking_dates.end_time is 'Owner: source. Local wall clock; at or before start_time means the next day.';
-comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when a complete list leaves this day out.';
+comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when complete lists have left this day out.';
 comment on column public.booking_dates.created_at is 'When the row was made.';
 comment on column public.booking_dates.updated_at is 'When the row last changed.';
 
@@ -294,23 +292,23 @@ comment on column public.booking_products.id is 'Internal key.';
 comment on column public.booking_products.organization_id is 'The booking''s organization.';
 comment on column public.booking_products.booking_id is 'The booking.';
 comment on column public.booking_products.external_id is 'Owner: source. The order row''s id, unique within its booking.';
-comment on column public.booking_products.parent_external_id is 'Owner: source. The parent row''s external id, kept even if that row is not known yet.';
+comment on column public.booking_products.parent_external_id is 'Owner: source. External id of the parent row, kept even if that row is not known yet.';
 comment on column public.booking_products.parent_id is 'Owner: source. The parent row, once known.';
 comment on column public.booking_products.name is 'Owner: source.';
-comment on column public.booking_products.quantity is 'Owner: source. Pieces; for a package component per unit of its parent. 0 is 0.';
-comment on column public.booking_products.unit_price is 'Owner: source. SEK without VAT for EventFlow. 0 is a price.';
+comment on column public.booking_products.quantity is 'Owner: source. Pieces; for a package component, pieces per unit of its parent. 0 means none, not unknown.';
+comment on column public.booking_products.unit_price is 'Owner: source. SEK without VAT for EventFlow. 0 means free, not unknown.';
 comment on column public.booking_products.total_price is 'Owner: source.';
 comment on column public.booking_products.discount is 'Owner: source. As sent.';
 comment on column public.booking_products.vat_rate is 'Owner: source. Percent.';
 comment on column public.booking_products.sku is 'Owner: source. Article number.';
 comment on column public.booking_products.notes is 'Owner: source.';
 comment on column public.booking_products.sort_index is 'Owner: source. Order in the list.';
-comment on column public.booking_products.is_package_component is 'Owner: source. Part of a package: its quantity is multiplied by its parent''s when packed.';
+comment on column public.booking_products.is_package_component is 'Owner: source. Part of a package: packed in its own quantity times that of its parent.';
 comment on column public.booking_products.tags is 'Owner: source.';
 comment on column public.booking_products.inventory_item_type_id is 'Owner: source. Item type in the source''s inventory.';
 comment on column public.booking_products.inventory_package_id is 'Owner: source. Package in the source''s inventory.';
 comment on column public.booking_products.costs is 'Owner: source. Cost fields as sent.';
-comment on column public.booking_products.source_missing_since is 'Owner: source. Since when a complete list leaves this row out.';
+comment on column public.booking_products.source_missing_since is 'Owner: source. Since when complete lists have left this row out.';
 comment on column public.booking_products.created_at is 'When the row was made.';
 comment on column public.booking_products.updated_at is 'When the row last changed.';
 
@@ -332,21 +330,20 @@ create table public.booking_attachments (
     references public.bookings (id, organization_id)
 );
 
-comment on table public.booking_attachments is 'Files of a booking: links from the source, and what people add (origin user, never touched by a sync).';
+comment on table public.booking_attachments is 'Files of a booking: links from the source, and files that people add (origin user), which no sync touches.';
 comment on column public.booking_attachments.id is 'Internal key.';
 comment on column public.booking_attachments.organization_id is 'The booking''s organization.';
 comment on column public.booking_attachments.booking_id is 'The booking.';
 comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
-comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment: tokens change on every read, this does not.';
+comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment, whose tokens change on every read. Identifies the file.';
 comment on column public.booking_attachments.file_name is 'Owner: source.';
 comment on column public.booking_attachments.file_type is 'Owner: source.';
 comment on column public.booking_attachments.origin is 'import: the sync made it. user: a person did.';
-comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when a complete list leaves this file out.';
+comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when complete lists have left this file out.';
 comment on column public.booking_attachments.created_at is 'When the row was made.';
 comment on column public.booking_attachments.updated_at is 'When the row last changed.';
 
--- Purpose: who changed what of a booking, when, by which delivery or run (invariant 17).
--- delivery_id and run_id have no foreign key on purpose: deliveries and runs are pruned, history stays.
+-- delivery_id and run_id have no foreign keys: deliveries and runs are pruned, history stays.
 
 create table public.booking_history (
   id bigint generated always as identity primary key,
@@ -368,7 +365,7 @@ create table public.booking_history (
 
 create index booking_history_booking_id_idx on public.booking_history (booking_id, id);
 
--- The brake counts departures from CONFIRMED of the last hour; few rows ever are one.
+-- The brake counts departures from CONFIRMED in the last hour; few rows are one.
 create index booking_history_departures_idx on public.booking_history (organization_id, at)
   where (changes -> 'bookings.status' ->> 0) = 'CONFIRMED';
 
@@ -376,22 +373,23 @@ comment on table public.booking_history is 'Every change of a booking, with the 
 comment on column public.booking_history.id is 'Internal key; ascending in order of writing.';
 comment on column public.booking_history.organization_id is 'The booking''s organization.';
 comment on column public.booking_history.booking_id is 'The booking.';
-comment on column public.booking_history.at is 'When the change was committed, our clock.';
+comment on column public.booking_history.at is 'When the transaction of the change began, by our clock.';
 comment on column public.booking_history.actor is 'webhook: a delivery caused it. import: a run or a direct call. operator: a release or replay. planner: a person.';
-comment on column public.booking_history.actor_id is 'Which person, if one did: a user id, or the name an operator gave.';
-comment on column public.booking_history.delivery_id is 'The delivery that caused it, if one did.';
-comment on column public.booking_history.run_id is 'The run that caused it, if one did.';
-comment on column public.booking_history.verdict is 'What applying the statement did: created, updated, applied, held, conflict, …';
+comment on column public.booking_history.actor_id is 'Which person, if a person did it: a user id, or the name that an operator gave.';
+comment on column public.booking_history.delivery_id is 'The delivery that caused it, if any.';
+comment on column public.booking_history.run_id is 'The run that caused it, if any.';
+comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing.';
 comment on column public.booking_history.changes is
-  '{ "table.field": [old, new] }; of children "table[external_id].field". A child that appeared is one entry "table[external_id].*": [null, {its fields}].';
+  '{ "table.field": [old, new] }; for children "table[external_id].field". A new child is one entry "table[external_id].*": [null, {its fields}].';
 comment on column public.booking_history.created_at is 'When the row was made.';
 comment on column public.booking_history.updated_at is 'When the row was made; history is never changed.';
 
 -- schemas/12_events.sql
 
--- Purpose: what a booking drives: calendar, warehouse, packing. Written by project_bookings only
--- (one writer per table, invariant 10), apart from the columns marked "Owner: planner".
--- A booking that stops being CONFIRMED makes its rows inactive; nothing is deleted.
+-- The calendar and the warehouse: rows that confirmed bookings drive. sync.project_events writes them,
+-- apart from the columns whose owner is planner. When a booking is no longer CONFIRMED its rows become
+-- inactive; nothing is deleted.
+-- Rules: one writer per table; a person's work is never overwritten.
 
 create table public.calendar_events (
   id bigint generated always as identity primary key,
@@ -426,22 +424,22 @@ create table public.calendar_events (
 
 create index calendar_events_organization_starts_idx on public.calendar_events (organization_id, starts_at);
 
-comment on table public.calendar_events is 'The planners'' calendar: one row per booking day, and activities and todos of their own.';
-comment on column public.calendar_events.id is 'Internal key; survives a moved day.';
+comment on table public.calendar_events is 'The planners'' calendar: one row for each booking day, and the activities and todos that planners add.';
+comment on column public.calendar_events.id is 'Internal key; stays when the day moves.';
 comment on column public.calendar_events.organization_id is 'The organization.';
 comment on column public.calendar_events.booking_id is 'The booking; null for activities and todos.';
 comment on column public.calendar_events.event_type is 'rig, event, rigdown: derived. activity, todo: made by planners.';
 comment on column public.calendar_events.day is 'Owner: derived. The booking day that the row stands for.';
 comment on column public.calendar_events.starts_at is 'Owner: derived until a planner adjusts it.';
 comment on column public.calendar_events.ends_at is 'Owner: derived until a planner adjusts it.';
-comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
-comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What follows from the days of the booking; differs from starts_at if a person decided otherwise.';
+comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What follows from the days of the booking; differs from ends_at if a person decided otherwise.';
 comment on column public.calendar_events.title is 'Owner: derived.';
 comment on column public.calendar_events.delivery_address is 'Owner: derived.';
 comment on column public.calendar_events.resource_id is 'Owner: planner. Team or vehicle.';
-comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay even if they were not adjusted.';
+comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay, even if nobody adjusted them.';
 comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
-comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
 comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
 comment on column public.calendar_events.created_at is 'When the row was made.';
 comment on column public.calendar_events.updated_at is 'When the row last changed.';
@@ -475,24 +473,28 @@ create table public.warehouse_events (
 create index warehouse_events_organization_starts_idx on public.warehouse_events (organization_id, starts_at);
 
 comment on table public.warehouse_events is 'What the warehouse does for a booking, derived from its days.';
-comment on column public.warehouse_events.id is 'Internal key; survives a moved day.';
+comment on column public.warehouse_events.id is 'Internal key; stays when the day moves.';
 comment on column public.warehouse_events.organization_id is 'The booking''s organization.';
 comment on column public.warehouse_events.booking_id is 'The booking.';
 comment on column public.warehouse_events.event_type is 'Owner: derived. packing, delivery, event, return, inventory or unpacking.';
 comment on column public.warehouse_events.basis_day is 'Owner: derived. The booking day that the row is derived from.';
 comment on column public.warehouse_events.starts_at is 'Owner: derived until a planner adjusts it.';
 comment on column public.warehouse_events.ends_at is 'Owner: derived until a planner adjusts it.';
-comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
-comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What follows from the days of the booking; differs from starts_at if a person decided otherwise.';
+comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What follows from the days of the booking; differs from ends_at if a person decided otherwise.';
 comment on column public.warehouse_events.title is 'Owner: derived.';
 comment on column public.warehouse_events.delivery_address is 'Owner: derived.';
 comment on column public.warehouse_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
-comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
 comment on column public.warehouse_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
 comment on column public.warehouse_events.created_at is 'When the row was made.';
 comment on column public.warehouse_events.updated_at is 'When the row last changed.';
 
 -- schemas/13_packing.sql
+
+-- Packing lists: a project for each confirmed booking, its tasks and items, and the changes that a person
+-- has to decide. 61_project_packing.sql writes them, apart from the columns whose owner is planner.
+-- Rules: one writer per table; a person's work is never overwritten.
 
 create table public.packing_projects (
   id bigint generated always as identity primary key,
@@ -518,8 +520,8 @@ create table public.packing_projects (
     references public.bookings (id, organization_id)
 );
 
--- Partial on purpose: without statistics the planner takes a whole index for as good as the key, and
--- then every foreign key check reads all projects of the organization.
+-- Partial on purpose: without statistics the query planner would think a full index as good as the key,
+-- and each foreign key check would read all projects of the organization.
 create index packing_projects_organization_starts_idx on public.packing_projects (organization_id, starts_on)
   where active;
 
@@ -533,9 +535,9 @@ comment on column public.packing_projects.starts_on is 'Owner: derived. First ri
 comment on column public.packing_projects.ends_on is 'Owner: derived. Last rigdown day.';
 comment on column public.packing_projects.delivery_address is 'Owner: derived.';
 comment on column public.packing_projects.notes is 'Owner: derived. The source''s notes for the packers.';
-comment on column public.packing_projects.status is 'Owner: planner. Anything but planning freezes the items.';
-comment on column public.packing_projects.needs_review is 'Owner: derived. A change of the booking waits for a decision.';
-comment on column public.packing_projects.review_reason is 'Owner: derived. Why, in words.';
+comment on column public.packing_projects.status is 'Owner: planner. Any status but planning freezes the items (see sync.packing_states).';
+comment on column public.packing_projects.needs_review is 'Owner: derived. Changes of the booking wait for a decision.';
+comment on column public.packing_projects.review_reason is 'Owner: derived. Why it needs review, in words.';
 comment on column public.packing_projects.active is 'Owner: derived. False while the booking is not confirmed.';
 comment on column public.packing_projects.created_at is 'When the row was made.';
 comment on column public.packing_projects.updated_at is 'When the row last changed.';
@@ -567,7 +569,7 @@ comment on column public.packing_tasks.packing_project_id is 'The project.';
 comment on column public.packing_tasks.kind is 'Owner: derived.';
 comment on column public.packing_tasks.title is 'Owner: derived.';
 comment on column public.packing_tasks.due_on is 'Owner: derived until completed or adjusted.';
-comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What the booking''s dates give; differs from due_on where a person decided otherwise.';
+comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What follows from the days of the booking; differs from due_on if a person decided otherwise.';
 comment on column public.packing_tasks.sort_order is 'Owner: derived.';
 comment on column public.packing_tasks.completed_at is 'Owner: planner.';
 comment on column public.packing_tasks.adjusted_at is 'Owner: planner. When a person set the due date; it stays from then on.';
@@ -597,19 +599,19 @@ create table public.packing_items (
 
 create index packing_items_booking_product_id_idx on public.packing_items (booking_product_id);
 
-comment on table public.packing_items is 'What to pack: one row per packed product row, and manual items of the packers.';
+comment on table public.packing_items is 'What to pack: one row for each product row that is packed, and manual items that packers add.';
 comment on column public.packing_items.id is 'Internal key.';
 comment on column public.packing_items.organization_id is 'The project''s organization.';
 comment on column public.packing_items.packing_project_id is 'The project.';
 comment on column public.packing_items.booking_product_id is 'The product row; null for a manual item.';
 comment on column public.packing_items.manual_name is 'Owner: planner. Name of a manual item, which no sync touches.';
-comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; component quantity times parent quantity.';
+comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; for a component its quantity times that of its parent.';
 comment on column public.packing_items.quantity_packed is 'Owner: planner. Pieces.';
 comment on column public.packing_items.quantity_returned is 'Owner: planner. Pieces.';
 comment on column public.packing_items.packed_at is 'Owner: planner.';
 comment on column public.packing_items.excluded is 'Owner: planner. Not to be packed for this booking.';
 comment on column public.packing_items.notes is 'Owner: planner.';
-comment on column public.packing_items.active is 'Owner: derived. False when the product is gone and nothing of it was packed.';
+comment on column public.packing_items.active is 'Owner: derived. False if the product is no longer packed.';
 comment on column public.packing_items.created_at is 'When the row was made.';
 comment on column public.packing_items.updated_at is 'When the row last changed.';
 
@@ -640,25 +642,25 @@ create unique index packing_change_requests_pending_key on public.packing_change
 
 create index packing_change_requests_booking_product_id_idx on public.packing_change_requests (booking_product_id);
 
-comment on table public.packing_change_requests is 'Changes of a booking that a frozen packing project waits to have decided by a person.';
+comment on table public.packing_change_requests is 'Changes of a booking that a person has to decide because the packing project is frozen.';
 comment on column public.packing_change_requests.id is 'Internal key.';
 comment on column public.packing_change_requests.organization_id is 'The project''s organization.';
 comment on column public.packing_change_requests.packing_project_id is 'The project.';
 comment on column public.packing_change_requests.booking_product_id is 'The product row that changed.';
 comment on column public.packing_change_requests.change_type is 'Owner: derived.';
-comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the list says; null for an added item.';
+comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the packing list says; null for an added item.';
 comment on column public.packing_change_requests.new_quantity is 'Owner: derived. What the booking says; null for a removed item.';
-comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the rig is less than 14 days away.';
-comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses one whose cause has gone.';
-comment on column public.packing_change_requests.resolved_at is 'Owner: planner.';
+comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the project starts in less than 14 days (see sync.packing_states).';
+comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses a request whose cause is gone.';
+comment on column public.packing_change_requests.resolved_at is 'Owner: planner. When it was decided.';
 comment on column public.packing_change_requests.resolved_by is 'Owner: planner. Who decided: a user id, or system.';
 comment on column public.packing_change_requests.created_at is 'When the row was made.';
 comment on column public.packing_change_requests.updated_at is 'When the row last changed.';
 
 -- schemas/20_connections.sql
 
--- Purpose: the machinery: connections, inbox, source states, runs, held changes, drift, rules.
--- Private: no role but service_role reaches them, and it does so through the RPCs.
+-- Connections: one organization's link to one source, with its cursor and its brake.
+-- Rules: pausing costs nothing; the cursor moves only past what is applied.
 
 create table sync.connections (
   id bigint generated always as identity primary key,
@@ -678,12 +680,12 @@ create table sync.connections (
 );
 
 comment on table sync.connections is 'One organization''s link to one source.';
-comment on column sync.connections.enabled is 'Owner: operator. False: not set up; deliveries are kept and wait.';
-comment on column sync.connections.paused_at is 'Owner: pause_connection. Nothing is claimed while set (invariant 14).';
+comment on column sync.connections.enabled is 'Owner: operator. False: not set up yet; deliveries are kept and wait.';
+comment on column sync.connections.paused_at is 'Owner: pause_connection. While it is set nothing is claimed (rule: pausing costs nothing).';
 comment on column sync.connections.pause_reason is 'Owner: pause_connection.';
-comment on column sync.connections.cursor is 'Proven synced up to here: our clock when the last complete run began, less the overlap (invariant 13).';
-comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED let through per rolling hour (invariant 7).';
-comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this are left to history.';
+comment on column sync.connections.cursor is 'Owner: finish_run. Proven synced up to here: our clock when the last complete run began, less an overlap (rule: the cursor moves only past what is applied).';
+comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED that pass in a rolling hour; the brake holds the rest (rule: cancelling takes a positive statement).';
+comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
 
@@ -701,17 +703,13 @@ end;
 $$;
 
 comment on function sync.create_connections() is
-  'Trigger: a new organization gets a connection to every source. Definer: organizations are made by people who cannot see sync.';
+  'Trigger: a new organization gets a connection to every source. Definer: the people who create organizations cannot write to sync.';
 
 create trigger organizations_create_connections
   after insert on public.organizations
   for each row execute function sync.create_connections();
 
--- Purpose: the front door. Stores a delivery before anything is acknowledged (invariant 1), tells
--- duplicates (invariant 2), and hands out the booking's lane if it is free (invariant 5).
-
--- The connection that a delivery belongs to. Headout cannot name an organization: without one, the
--- only enabled Headout connection is meant; if there are several, nobody can tell.
+-- Headout cannot name an organization.
 create function sync.resolve_connection(organization_id uuid, source public.booking_source)
 returns sync.connections
 language sql stable
@@ -727,9 +725,13 @@ as $$
 $$;
 
 comment on function sync.resolve_connection(uuid, public.booking_source) is
-  'The connection of an organization to a source; for Headout without an organization the only enabled one; else nulls.';
+  'The connection that a delivery belongs to. For Headout without an organization it is the enabled Headout connection, if there is exactly one. Otherwise nulls.';
 
 -- schemas/21_deliveries.sql
+
+-- The inbox: every authentic request as received, and what became of it. The body and the headers of a
+-- finished delivery are pruned after 90 days, which leaves a hash of the body; the row after a year.
+-- Rules: stored before acknowledged; same event, one effect; work is bounded and resumes.
 
 create table sync.deliveries (
   id uuid primary key default gen_random_uuid(),
@@ -763,10 +765,10 @@ create table sync.deliveries (
   constraint deliveries_lease_check check ((status = 'processing') = (lease_token is not null))
 );
 
--- Same event twice is one delivery and its duplicates (invariant 2).
+-- One delivery for each event; repetitions are stored as its duplicates (rule: same event, one effect).
 create unique index deliveries_dedupe_key on sync.deliveries (dedupe_key) where status <> 'duplicate';
 
--- One lane per booking: never two workers on one (invariant 5).
+-- One lane per booking: never two workers on one booking.
 create unique index deliveries_lane_key on sync.deliveries (connection_id, external_id) where status = 'processing';
 
 create index deliveries_due_idx on sync.deliveries (connection_id, next_attempt_at) where status = 'pending';
@@ -783,46 +785,30 @@ create index deliveries_duplicate_of_idx on sync.deliveries (duplicate_of) where
 
 create index deliveries_replay_of_idx on sync.deliveries (replay_of) where replay_of is not null;
 
-comment on table sync.deliveries is 'The inbox: every authentic HTTP request as received, and what became of it.';
-comment on column sync.deliveries.connection_id is 'The connection; null if the body named no organization that exists.';
-comment on column sync.deliveries.function is 'The Edge Function that received it.';
-comment on column sync.deliveries.dedupe_key is 'What makes two deliveries the same event; the delivery''s own id if the sender gives nothing.';
-comment on column sync.deliveries.duplicate_of is 'The delivery that this one repeats.';
-comment on column sync.deliveries.replay_of is 'The delivery that an operator had processed again.';
-comment on column sync.deliveries.event_timestamp is 'Headout''s local time as text, compared only within one booking.';
-comment on column sync.deliveries.headers is 'Request headers, credentials left out.';
-comment on column sync.deliveries.body is 'The body as received; text that is not JSON under the key "text". Pruned after 90 days.';
-comment on column sync.deliveries.seq is 'requested_seq of its booking when it was stored: its place in the lane.';
-comment on column sync.deliveries.attempts is 'Times claimed.';
-comment on column sync.deliveries.claimed_seq is 'requested_seq when it was claimed: a read that began after covers every delivery up to it.';
-comment on column sync.deliveries.claimed_at is 'When it was last claimed: no read for it began earlier.';
-comment on column sync.deliveries.leased_until is 'Until when its worker may finish it; then anybody may take it over.';
-comment on column sync.deliveries.lease_token is 'Proof of the lease; set only while processing.';
-comment on column sync.deliveries.last_error is '{ code, message, details, at } of the last attempt that failed.';
-comment on column sync.deliveries.result is 'What processing it did, as answered to the sender.';
-
--- Purpose: retention. The body and the headers of a finished delivery go after 90 days and leave the
--- body's hash; the row goes after a year, as do runs with what they found. Source states, holds and
--- history stay: order and explanation need them.
--- Set-based, one bounded batch per call, past rows that somebody works on.
-
-comment on column sync.deliveries.body_hash is 'SHA-256 (hex) of the body as jsonb prints it, once the body has been pruned.';
-
--- Only what still has a body: pruned rows leave the index.
+-- Rows that still have a body; pruned rows leave the index.
 create index deliveries_body_idx on sync.deliveries (received_at) where body is not null and finished_at is not null;
 
 create index deliveries_homeless_idx on sync.deliveries (received_at) where connection_id is null;
 
--- Purpose: four ways in which a delivery could end wrongly.
--- A Headout event that was applied was called stale when the read that checked it was.
--- A source that asks to wait (Retry-After) costs no attempt for a day: with a short one all nine were
--- used up in seconds and the delivery was dead. What it asks for holds for all of the booking, and no
--- failure brings forward what was put off.
--- A booking is marked missing only if it has not been heard of since it was asked for, also if another
--- delivery of it brought the answer; and its hash goes, so that the next answer that has it says so.
--- Compatible: one column with a default; same arguments and results.
-
-comment on column sync.deliveries.waits is 'Attempts that ended with the source asking to wait; not counted among those after which it is given up.';
+comment on table sync.deliveries is 'The inbox: every authentic HTTP request as received, and what became of it.';
+comment on column sync.deliveries.connection_id is 'The connection; null if the body did not name an existing organization.';
+comment on column sync.deliveries.function is 'The Edge Function that received it.';
+comment on column sync.deliveries.dedupe_key is 'What makes two deliveries the same event; the id of the delivery if the sender gives no key.';
+comment on column sync.deliveries.duplicate_of is 'The delivery that this one repeats.';
+comment on column sync.deliveries.replay_of is 'The delivery that an operator replayed with this one.';
+comment on column sync.deliveries.event_timestamp is 'Headout''s local time as text, compared only within one booking.';
+comment on column sync.deliveries.headers is 'Request headers, credentials left out.';
+comment on column sync.deliveries.body is 'The body as received; text that is not JSON under the key "text". Pruned after 90 days.';
+comment on column sync.deliveries.seq is 'requested_seq of its booking when it was stored: its place in the lane (rule: a webhook during a sync causes a second pass).';
+comment on column sync.deliveries.attempts is 'Times claimed.';
+comment on column sync.deliveries.claimed_seq is 'requested_seq when it was claimed: a read that began later covers every delivery up to it.';
+comment on column sync.deliveries.claimed_at is 'When it was last claimed: no read for it began earlier.';
+comment on column sync.deliveries.leased_until is 'Until when its worker may finish it; then any worker may take it over.';
+comment on column sync.deliveries.lease_token is 'Proof of the lease; set only while processing.';
+comment on column sync.deliveries.last_error is '{ code, message, details, at } of the last attempt that failed.';
+comment on column sync.deliveries.result is 'What processing it did, as answered to the sender.';
+comment on column sync.deliveries.body_hash is 'SHA-256 (hex) of the body as jsonb prints it; set when the body is pruned.';
+comment on column sync.deliveries.waits is 'Attempts that ended with the source asking to wait; they do not count towards giving up.';
 
 -- schemas/22_source_states.sql
 
@@ -862,6 +848,9 @@ create index source_states_missing_idx on sync.source_states (organization_id, s
 
 -- schemas/23_runs.sql
 
+-- Runs: passes over a source that save how far they got. What they do stands in 70_runs.sql.
+-- Rules: work is bounded and resumes.
+
 create table sync.runs (
   id uuid primary key default gen_random_uuid(),
   organization_id uuid not null references public.organizations (id) on delete cascade,
@@ -881,13 +870,15 @@ create table sync.runs (
 
 create unique index runs_open_key on sync.runs (organization_id, source, mode) where status in ('running', 'stopped');
 
+create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running', 'stopped');
+
 create index runs_organization_started_idx on sync.runs (organization_id, source, started_at desc);
 
-comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. At most one of a kind is open per connection.';
-comment on column sync.runs.parameters is 'What the run was asked for: since, start_date, end_date, repair.';
-comment on column sync.runs.checkpoint is 'How far it got; a later call goes on from here.';
-comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; grows with each checkpoint.';
-comment on column sync.runs.heartbeat_at is 'Last sign of life; 60 s without one and another worker may resume the run.';
+comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. A connection has at most one open run of each mode.';
+comment on column sync.runs.parameters is 'What was asked for: since, start_date, end_date, repair.';
+comment on column sync.runs.checkpoint is 'How far it got; the run resumes here.';
+comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; they grow with each checkpoint.';
+comment on column sync.runs.heartbeat_at is 'Last sign of life; after 60 s without one another worker may resume the run (see sync.is_at_work).';
 
 create table sync.sightings (
   run_id uuid not null references sync.runs (id) on delete cascade,
@@ -895,11 +886,12 @@ create table sync.sightings (
   primary key (run_id, external_id)
 );
 
-comment on table sync.sightings is 'Which bookings a reconcile run has seen; emptied when the run ends.';
-
-create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running', 'stopped');
+comment on table sync.sightings is 'Which bookings a reconcile run has seen; deleted when the run ends.';
 
 -- schemas/24_held_changes.sql
+
+-- Changes that the brake stopped. A person releases or dismisses them, or a later statement ends them.
+-- Rules: cancelling takes a positive statement.
 
 create table sync.held_changes (
   id bigint generated always as identity primary key,
@@ -920,29 +912,33 @@ create table sync.held_changes (
     references public.bookings (id, organization_id)
 );
 
--- A booking has at most one open hold; a newer statement replaces it.
+-- A booking has at most one open hold; a newer statement replaces the older one.
 create unique index held_changes_open_key on sync.held_changes (booking_id)
   where released_at is null and dismissed_at is null;
 
--- A released change passes the brake with the next fresh read.
+-- Released and not settled: the next fresh read passes the brake.
 create index held_changes_released_idx on sync.held_changes (booking_id)
   where released_at is not null and settled_at is null;
 
 create index held_changes_organization_idx on sync.held_changes (organization_id, held_at);
 
-comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them (invariant 7).';
-comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
-comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
-comment on column sync.held_changes.released_at is 'When a person let it pass; a fresh read then decides.';
-comment on column sync.held_changes.settled_at is
-  'When the fresh read after a release was applied; of a change that a person dropped, when the source had said something else.';
-comment on column sync.held_changes.by is 'Who released or dismissed it; system if a newer statement did.';
-comment on column sync.held_changes.reason is 'Why it was held, in words.';
-
+-- Dismissed by a person and not settled: the same statement is dropped when it comes again.
 create index held_changes_dropped_idx on sync.held_changes (organization_id, booking_id)
   where dismissed_at is not null and settled_at is null and by <> 'system';
 
+comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them.';
+comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
+comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
+comment on column sync.held_changes.released_at is 'When a person released it; a fresh read then decides.';
+comment on column sync.held_changes.settled_at is
+  'Released: when the fresh read was applied. Dismissed by a person: when the source said something else.';
+comment on column sync.held_changes.by is 'Who released or dismissed it; system if a later statement did.';
+comment on column sync.held_changes.reason is 'Why it was held, in words.';
+
 -- schemas/25_rules.sql
+
+-- Which calendar, warehouse and packing rows a booking drives, on which day and under which title. An
+-- organization changes its rules here without a deploy.
 
 create table sync.projection_rules (
   id bigint generated always as identity primary key,
@@ -965,16 +961,16 @@ create table sync.projection_rules (
 );
 
 comment on table sync.projection_rules is
-  'How projections are derived (design: Projections). A rule of an organization replaces the general one; one for its source replaces both.';
+  'How calendar, warehouse and packing rows are derived. A rule of an organization replaces the general one; a rule for its source replaces both.';
 comment on column sync.projection_rules.organization_id is 'Null: for every organization.';
 comment on column sync.projection_rules.source is 'Null: for every source.';
-comment on column sync.projection_rules.anchor is 'The phase whose days count.';
+comment on column sync.projection_rules.anchor is 'The phase from whose days the row is derived.';
 comment on column sync.projection_rules.which is 'first, each or last day of that phase.';
 comment on column sync.projection_rules.day_offset is 'Days after (before, if negative) that day.';
 comment on column sync.projection_rules.start_time is 'Local wall clock.';
 comment on column sync.projection_rules.duration is 'Wall clock: 08:00 plus 4 h is 12:00 on any day.';
 comment on column sync.projection_rules.title_template is 'Text with {title}, {client} and {day}.';
-comment on column sync.projection_rules.rental_only_title_template is 'The same for rental-only bookings; null: title_template.';
+comment on column sync.projection_rules.rental_only_title_template is 'The template for rental-only bookings; null: title_template.';
 
 insert into sync.projection_rules
   (projection, kind, anchor, which, day_offset, start_time, duration, title_template,
@@ -996,7 +992,7 @@ values
   ('packing_task', 'inventoried', 'rigdown', 'last', 1, null, null, 'Inventering efter event', null, 4),
   ('packing_task', 'unpacked', 'rigdown', 'last', 2, null, null, 'Uppackning klar', null, 5);
 
--- Headout bookings project a calendar event row and nothing else: no warehouse, no packing.
+-- A Headout booking drives one calendar row, the event, and nothing else.
 insert into sync.projection_rules
   (source, projection, kind, anchor, which, day_offset, start_time, duration, title_template, sort_order, enabled)
 select 'headout', r.projection, r.kind, r.anchor, r.which, r.day_offset, r.start_time, r.duration,
@@ -1004,7 +1000,6 @@ select 'headout', r.projection, r.kind, r.anchor, r.which, r.day_offset, r.start
 from sync.projection_rules r
 where r.source is null and r.organization_id is null;
 
--- A rule of the organization replaces the general one; one for its source replaces both.
 create function sync.effective_rules(booking_ids bigint[], projection text)
 returns table (
   booking_organization_id uuid, booking_source public.booking_source, kind text,
@@ -1031,20 +1026,20 @@ as $$
   where (e.rule).enabled
 $$;
 
-comment on function sync.effective_rules(bigint[], text) is 'The rules in force for the organizations and sources of some bookings.';
+comment on function sync.effective_rules(bigint[], text) is 'The enabled rules for the organizations and sources of some bookings: of each kind the most specific one.';
 
 create function sync.fill_title(template text, title text, client text, day text) returns text
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  -- Placeholders become single characters first, so that a client called "{title}" stays one. A
-  -- missing client leaves no dangling dash.
+  -- Placeholders become single characters first, so that a client called "{title}" stays one. A missing
+  -- client leaves no dash at the end.
   select btrim(replace(replace(replace(
       replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
     chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, '')), ' –-')
 $$;
 
-comment on function sync.fill_title(text, text, text, text) is 'A title from its template.';
+comment on function sync.fill_title(text, text, text, text) is 'A title from its template, with {title}, {client} and {day} filled in.';
 
 -- schemas/30_status.sql
 
@@ -5462,14 +5457,13 @@ comment on function public.prune_deliveries(integer) is
 
 -- schemas/92_schedule.sql
 
--- Purpose: who calls import-bookings, and when: pg_cron keeps the time, pg_net makes the call, the
--- Vault keeps URL and key. Local stacks have a ticker instead.
--- Compatibility: does nothing where pg_cron, pg_net or the Vault is missing; `select
--- sync.schedule_jobs()` does it later. Nothing here is called before a person has put the secrets
--- booking_sync_url (https://<ref>.supabase.co) and booking_sync_key (a secret or service role key)
--- into the Vault: until then each call fails, and cron.job_run_details says why.
+-- When import-bookings is called: pg_cron keeps the time, pg_net makes the call, the Vault holds the URL
+-- and the key. Local stacks have a ticker instead.
+-- Nothing is scheduled on a database without pg_cron, pg_net or the Vault; `select sync.schedule_jobs()`
+-- does it later. Calls fail until the Vault has the secrets booking_sync_url (https://<ref>.supabase.co)
+-- and booking_sync_key (a secret key or the service role key); cron.job_run_details says why.
 
--- Text, since what it calls need not exist.
+-- Queries are text because pg_net and the Vault need not exist.
 create function sync.call_import_bookings(sync_mode text) returns bigint
 language plpgsql
 set search_path = ''
@@ -5489,11 +5483,11 @@ begin
     raise exception 'Cannot call import-bookings: the Vault has no secret booking_sync_url or booking_sync_key'
       using hint = 'select vault.create_secret(''https://<ref>.supabase.co'', ''booking_sync_url'');';
   end if;
-  -- As long as a run may take: the answer is kept in net._http_response for a while.
+  -- Waits as long as a run may take; the answer stays in net._http_response for a while.
   execute format('select %s.http_post(url := $1, body := $2, headers := $3, timeout_milliseconds := 150000)', to_regnamespace('net'))
   into request_id
   using rtrim(btrim(url), '/') || '/functions/v1/import-bookings', jsonb_build_object('syncMode', call_import_bookings.sync_mode),
-    -- New keys are no JWTs and go in apikey alone.
+    -- New secret keys are not JWTs and go in apikey only.
     jsonb_build_object('content-type', 'application/json', 'apikey', btrim(key))
       || case when btrim(key) like 'sb\_%' then '{}'::jsonb
         else jsonb_build_object('authorization', 'Bearer ' || btrim(key)) end;
@@ -5520,11 +5514,11 @@ begin
       ('booking-sync-drain', '* * * * *', 'select sync.call_import_bookings(''drain'')'),
       ('booking-sync-incremental', '*/5 * * * *', 'select sync.call_import_bookings(''incremental'')'),
       ('booking-sync-reconcile', '15 1 * * *', 'select sync.call_import_bookings(''reconcile'')'),
-      -- One bounded batch a minute for an hour.
+      -- One bounded batch a minute, for an hour.
       ('booking-sync-prune', '* 3 * * *', 'select * from public.prune_deliveries()')
     ) as j (name, schedule, command)
   loop
-    -- Scheduling a name again replaces its job.
+    -- A job of the same name is replaced.
     execute format('select %s.schedule($1, $2, $3)', to_regnamespace('cron')) using job.name, job.schedule, job.command;
   end loop;
   return true;
@@ -5532,7 +5526,7 @@ end;
 $$;
 
 comment on function sync.schedule_jobs() is
-  'Schedules drain (each minute), incremental (every five), reconcile and pruning (nightly, UTC) with pg_cron; false where pg_cron, pg_net or the Vault is missing. May be called again.';
+  'Schedules drain (every minute), incremental (every five), reconcile and pruning (nightly, UTC) with pg_cron; false if pg_cron, pg_net or the Vault is missing. May be called again.';
 
 do $$
 begin
@@ -5545,7 +5539,7 @@ begin
     create extension if not exists pg_cron;
     perform sync.schedule_jobs();
   exception when others then
-    -- There, but not to be had: not preloaded, another database, no right to it.
+    -- Available but not usable: not preloaded, in another database, or not permitted.
     raise warning 'Cannot schedule the jobs of the booking sync: %', sqlerrm
       using hint = 'Enable pg_cron, pg_net and the Vault, then: select sync.schedule_jobs();';
   end;
