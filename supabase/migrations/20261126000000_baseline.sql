@@ -3,14 +3,14 @@
 
 -- schemas/00_types.sql
 
--- Purpose: the schema of the machinery and the vocabulary that both schemas share.
--- Compatibility: Postgres 15 and later; nothing here needs an extension.
--- `sync` is not exposed by the API: its tables are private, the functions in `public` are the interface.
+-- The schema sync and the words that all files share: sources, statuses, phases, row changes, URL keys.
+-- Runs on Postgres 15 and later without extensions. The API does not expose sync: its tables are private,
+-- and the functions in public are the interface.
 
 create schema sync;
 
 comment on schema sync is
-  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the RPCs in public are its interface.';
+  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the functions in public are its interface.';
 
 create type public.booking_source as enum ('eventflow', 'headout');
 
@@ -23,8 +23,6 @@ comment on type public.booking_status is
   'Our status of a booking. Only CONFIRMED bookings have active projections.';
 comment on type public.booking_phase is 'Part of an event rental: rig (build), event, rigdown (dismantle).';
 
--- Planners write through the API as `authenticated`; the import writes as service_role and sets
--- updated_at in its own statements, so the trigger costs it nothing (the `when` is false).
 create function sync.touch_updated_at() returns trigger
 language plpgsql
 set search_path = ''
@@ -37,9 +35,6 @@ $$;
 
 comment on function sync.touch_updated_at() is 'Trigger: sets updated_at on a row that a person changed.';
 
--- Purpose: how the writers below say what they did, in one shape, from which the answer of
--- apply_snapshots, its dry run and booking_history are made.
-
 create type sync.row_change as (
   booking_id bigint,
   table_name text,
@@ -49,7 +44,7 @@ create type sync.row_change as (
 );
 
 comment on type sync.row_change is
-  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row.';
+  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row. Answers, dry runs and booking_history are made of these.';
 
 create function sync.changed_fields(old_row jsonb, new_row jsonb) returns jsonb
 language sql immutable parallel safe
@@ -63,7 +58,7 @@ as $$
 $$;
 
 comment on function sync.changed_fields(jsonb, jsonb) is
-  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none can be forgotten.';
+  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none is forgotten (incident: changed times unnoticed).';
 
 create function sync.url_key(url text) returns text
 language sql immutable parallel safe
@@ -72,13 +67,14 @@ as $$
   select split_part(split_part(url, '#', 1), '?', 1)
 $$;
 
-comment on function sync.url_key(text) is 'A URL''s identity: without query and fragment, whose tokens change on every read.';
+comment on function sync.url_key(text) is 'The identity of a URL: without query and fragment, whose tokens change on every read (incident: attachments multiplied by tokens).';
 
 -- schemas/10_organizations.sql
 
--- Purpose: tenants and their members. Every other table names its organization, and a row never
--- changes it (invariant 9).
--- Compatibility: auth.uid() must exist (Supabase has it; the local bootstrap makes it).
+-- Tenants and their members. Every domain table names its organization, and a row never changes it.
+-- Rules: identity is organization, source and external id (there is no default organization); local times
+-- use the organization's zone.
+-- Needs auth.uid(), which Supabase has and the local bootstrap makes.
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
@@ -89,14 +85,14 @@ create table public.organizations (
 );
 
 comment on table public.organizations is 'A tenant: one rental company with its own connections, rules and time zone.';
-comment on column public.organizations.id is 'Seen by outsiders (webhook bodies), hence a uuid.';
+comment on column public.organizations.id is 'A uuid, because outsiders see it (webhook bodies).';
 comment on column public.organizations.name is 'Owner: operator.';
 comment on column public.organizations.time_zone is
-  'Owner: operator. IANA zone in which wall-clock times of bookings are meant (invariant 15).';
+  'Owner: operator. IANA zone of the wall-clock times of bookings (rule: local times use the organization''s zone).';
 comment on column public.organizations.created_at is 'When the row was made.';
 comment on column public.organizations.updated_at is 'When the row last changed.';
 
--- A zone that Postgres does not know would make every projection of the organization fail later.
+-- A zone that Postgres does not know would make every projection of the organization fail.
 create function sync.check_time_zone() returns trigger
 language plpgsql
 set search_path = ''
@@ -128,20 +124,22 @@ create table public.organization_members (
 
 create index organization_members_user_id_idx on public.organization_members (user_id);
 
-comment on table public.organization_members is 'Which signed-in users see and work on which organization.';
+comment on table public.organization_members is 'Which signed-in users belong to which organization.';
 comment on column public.organization_members.organization_id is 'The organization.';
 comment on column public.organization_members.user_id is 'The user, as auth.uid() gives it.';
-comment on column public.organization_members.role is 'Owner: operator. What the member does there; all members read alike.';
+comment on column public.organization_members.role is 'Owner: operator. What the member does; all members read the same.';
 comment on column public.organization_members.created_at is 'When the row was made.';
 comment on column public.organization_members.updated_at is 'When the row last changed.';
 
 -- schemas/11_bookings.sql
 
--- Purpose: bookings and their source collections (days, products, attachments).
--- Ownership is stated per column: source (the import writes it), planner (people write it, the
--- import never does), derived (the projection writes it).
+-- Bookings, their source collections (days, products, attachments) and their history.
+-- Each column names its owner: source (only the import writes it), planner (people write it, the import
+-- never does), derived (the projection writes it).
 -- Children point to (id, organization_id) of their parent, so one foreign key proves both.
--- Nothing here is deleted by a sync: what a source no longer lists gets source_missing_since.
+-- A sync deletes nothing here: what a source no longer lists gets source_missing_since.
+-- Rules: identity is organization, source and external id; absence is not a statement; every change can
+-- be explained.
 
 create table public.bookings (
   id bigint generated always as identity primary key,
@@ -189,21 +187,21 @@ create table public.bookings (
 );
 
 comment on table public.bookings is
-  'A booking as its source last stated it, with what planners added. Identity: (organization, source, external id), never a name or a number.';
+  'A booking as its source last stated it, with what planners added. Identified by (organization, source, external id), never by a name or a number.';
 comment on column public.bookings.id is 'Internal key.';
 comment on column public.bookings.organization_id is 'The tenant; never changes.';
 comment on column public.bookings.source is 'Which system the booking comes from.';
 comment on column public.bookings.external_id is 'Owner: source. The booking''s id there, as text (Headout''s integers as their digits).';
-comment on column public.bookings.booking_number is 'Owner: source. Human number such as 2605-37; can return under another id.';
+comment on column public.bookings.booking_number is 'Owner: source. Number for people, such as 2605-37; may return under another id.';
 comment on column public.bookings.title is 'Owner: source.';
 comment on column public.bookings.client_name is 'Owner: source.';
 comment on column public.bookings.status is 'Owner: source. Our status; changed in one place, sync.status_patch.';
-comment on column public.bookings.source_status is 'Owner: source. The source''s own word, verbatim.';
+comment on column public.bookings.source_status is 'Owner: source. The word of the source, verbatim.';
 comment on column public.bookings.status_changed_at is 'Owner: source. When status last changed here.';
-comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the present confirmation; null unless confirmed.';
+comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the current confirmation; null unless confirmed.';
 comment on column public.bookings.completed_at is 'Owner: source. When Headout reported COMPLETED; null unless confirmed.';
-comment on column public.bookings.cancelled_at is 'Owner: source. When we learned of the present cancellation; null unless cancelled.';
-comment on column public.bookings.rejected_at is 'Owner: source. When we learned of the present rejection; null unless rejected.';
+comment on column public.bookings.cancelled_at is 'Owner: source. When we learned of the current cancellation; null unless cancelled.';
+comment on column public.bookings.rejected_at is 'Owner: source. When we learned of the current rejection; null unless rejected.';
 comment on column public.bookings.delivery_address is 'Owner: source.';
 comment on column public.bookings.delivery_city is 'Owner: source.';
 comment on column public.bookings.delivery_postal_code is 'Owner: source.';
@@ -212,12 +210,12 @@ comment on column public.bookings.longitude is 'Owner: source. Degrees, WGS 84.'
 comment on column public.bookings.contact_name is 'Owner: source. Contact on site.';
 comment on column public.bookings.contact_phone is 'Owner: source.';
 comment on column public.bookings.contact_email is 'Owner: source.';
-comment on column public.bookings.source_missing_since is 'Owner: source. Since when the source says in words that the booking is deleted.';
+comment on column public.bookings.source_missing_since is 'Owner: source. Since when the source has said in words that the booking is deleted.';
 comment on column public.bookings.carry_more_than_10m is 'Owner: source. Null: not stated.';
 comment on column public.bookings.ground_nails_allowed is 'Owner: source. Null: not stated.';
 comment on column public.bookings.exact_time_needed is 'Owner: source. Null: not stated.';
 comment on column public.bookings.exact_time_info is 'Owner: source.';
-comment on column public.bookings.rental_only is 'Owner: source. Goods are handed over without our crew; changes titles in the calendar.';
+comment on column public.bookings.rental_only is 'Owner: source. Goods are handed over without our crew; the calendar then uses other titles.';
 comment on column public.bookings.source_notes is 'Owner: source. The source''s internal notes.';
 comment on column public.bookings.planner_notes is 'Owner: planner. Never written by an import.';
 comment on column public.bookings.economics is 'Owner: source. Totals as sent; SEK without VAT for EventFlow.';
@@ -225,8 +223,8 @@ comment on column public.bookings.price_amount is 'Owner: source. Amount in pric
 comment on column public.bookings.price_currency is 'Owner: source. ISO 4217.';
 comment on column public.bookings.partner_reference is 'Owner: source. Our reference at Headout.';
 comment on column public.bookings.map_drawing_url is 'Owner: source.';
-comment on column public.bookings.is_stub is 'Owner: source. Known only from an event; the first fetch makes it whole.';
-comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (invariant 16).';
+comment on column public.bookings.is_stub is 'Owner: source. True while the booking is known only from an event; the first read completes it.';
+comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (rule: unknown fields are kept).';
 comment on column public.bookings.created_at is 'When the row was made.';
 comment on column public.bookings.updated_at is 'When the row last changed.';
 
@@ -254,7 +252,7 @@ comment on column public.booking_dates.phase is 'Owner: source.';
 comment on column public.booking_dates.day is 'Owner: source. Local calendar day.';
 comment on column public.booking_dates.start_time is 'Owner: source. Local wall clock; null: not stated.';
 comment on column public.booking_dates.end_time is 'Owner: source. Local wall clock; at or before start_time means the next day.';
-comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when a complete list leaves this day out.';
+comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when complete lists have left this day out.';
 comment on column public.booking_dates.created_at is 'When the row was made.';
 comment on column public.booking_dates.updated_at is 'When the row last changed.';
 
@@ -294,23 +292,23 @@ comment on column public.booking_products.id is 'Internal key.';
 comment on column public.booking_products.organization_id is 'The booking''s organization.';
 comment on column public.booking_products.booking_id is 'The booking.';
 comment on column public.booking_products.external_id is 'Owner: source. The order row''s id, unique within its booking.';
-comment on column public.booking_products.parent_external_id is 'Owner: source. The parent row''s external id, kept even if that row is not known yet.';
+comment on column public.booking_products.parent_external_id is 'Owner: source. External id of the parent row, kept even if that row is not known yet.';
 comment on column public.booking_products.parent_id is 'Owner: source. The parent row, once known.';
 comment on column public.booking_products.name is 'Owner: source.';
-comment on column public.booking_products.quantity is 'Owner: source. Pieces; for a package component per unit of its parent. 0 is 0.';
-comment on column public.booking_products.unit_price is 'Owner: source. SEK without VAT for EventFlow. 0 is a price.';
+comment on column public.booking_products.quantity is 'Owner: source. Pieces; for a package component, pieces per unit of its parent. 0 means none, not unknown.';
+comment on column public.booking_products.unit_price is 'Owner: source. SEK without VAT for EventFlow. 0 means free, not unknown.';
 comment on column public.booking_products.total_price is 'Owner: source.';
 comment on column public.booking_products.discount is 'Owner: source. As sent.';
 comment on column public.booking_products.vat_rate is 'Owner: source. Percent.';
 comment on column public.booking_products.sku is 'Owner: source. Article number.';
 comment on column public.booking_products.notes is 'Owner: source.';
 comment on column public.booking_products.sort_index is 'Owner: source. Order in the list.';
-comment on column public.booking_products.is_package_component is 'Owner: source. Part of a package: its quantity is multiplied by its parent''s when packed.';
+comment on column public.booking_products.is_package_component is 'Owner: source. Part of a package: packed in its own quantity times that of its parent.';
 comment on column public.booking_products.tags is 'Owner: source.';
 comment on column public.booking_products.inventory_item_type_id is 'Owner: source. Item type in the source''s inventory.';
 comment on column public.booking_products.inventory_package_id is 'Owner: source. Package in the source''s inventory.';
 comment on column public.booking_products.costs is 'Owner: source. Cost fields as sent.';
-comment on column public.booking_products.source_missing_since is 'Owner: source. Since when a complete list leaves this row out.';
+comment on column public.booking_products.source_missing_since is 'Owner: source. Since when complete lists have left this row out.';
 comment on column public.booking_products.created_at is 'When the row was made.';
 comment on column public.booking_products.updated_at is 'When the row last changed.';
 
@@ -332,21 +330,20 @@ create table public.booking_attachments (
     references public.bookings (id, organization_id)
 );
 
-comment on table public.booking_attachments is 'Files of a booking: links from the source, and what people add (origin user, never touched by a sync).';
+comment on table public.booking_attachments is 'Files of a booking: links from the source, and files that people add (origin user), which no sync touches.';
 comment on column public.booking_attachments.id is 'Internal key.';
 comment on column public.booking_attachments.organization_id is 'The booking''s organization.';
 comment on column public.booking_attachments.booking_id is 'The booking.';
 comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
-comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment: tokens change on every read, this does not.';
+comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment, whose tokens change on every read. Identifies the file.';
 comment on column public.booking_attachments.file_name is 'Owner: source.';
 comment on column public.booking_attachments.file_type is 'Owner: source.';
 comment on column public.booking_attachments.origin is 'import: the sync made it. user: a person did.';
-comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when a complete list leaves this file out.';
+comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when complete lists have left this file out.';
 comment on column public.booking_attachments.created_at is 'When the row was made.';
 comment on column public.booking_attachments.updated_at is 'When the row last changed.';
 
--- Purpose: who changed what of a booking, when, by which delivery or run (invariant 17).
--- delivery_id and run_id have no foreign key on purpose: deliveries and runs are pruned, history stays.
+-- delivery_id and run_id have no foreign keys: deliveries and runs are pruned, history stays.
 
 create table public.booking_history (
   id bigint generated always as identity primary key,
@@ -368,7 +365,7 @@ create table public.booking_history (
 
 create index booking_history_booking_id_idx on public.booking_history (booking_id, id);
 
--- The brake counts departures from CONFIRMED of the last hour; few rows ever are one.
+-- The brake counts departures from CONFIRMED in the last hour; few rows are one.
 create index booking_history_departures_idx on public.booking_history (organization_id, at)
   where (changes -> 'bookings.status' ->> 0) = 'CONFIRMED';
 
@@ -376,22 +373,23 @@ comment on table public.booking_history is 'Every change of a booking, with the 
 comment on column public.booking_history.id is 'Internal key; ascending in order of writing.';
 comment on column public.booking_history.organization_id is 'The booking''s organization.';
 comment on column public.booking_history.booking_id is 'The booking.';
-comment on column public.booking_history.at is 'When the change was committed, our clock.';
+comment on column public.booking_history.at is 'When the transaction of the change began, by our clock.';
 comment on column public.booking_history.actor is 'webhook: a delivery caused it. import: a run or a direct call. operator: a release or replay. planner: a person.';
-comment on column public.booking_history.actor_id is 'Which person, if one did: a user id, or the name an operator gave.';
-comment on column public.booking_history.delivery_id is 'The delivery that caused it, if one did.';
-comment on column public.booking_history.run_id is 'The run that caused it, if one did.';
-comment on column public.booking_history.verdict is 'What applying the statement did: created, updated, applied, held, conflict, …';
+comment on column public.booking_history.actor_id is 'Which person, if a person did it: a user id, or the name that an operator gave.';
+comment on column public.booking_history.delivery_id is 'The delivery that caused it, if any.';
+comment on column public.booking_history.run_id is 'The run that caused it, if any.';
+comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing.';
 comment on column public.booking_history.changes is
-  '{ "table.field": [old, new] }; of children "table[external_id].field". A child that appeared is one entry "table[external_id].*": [null, {its fields}].';
+  '{ "table.field": [old, new] }; for children "table[external_id].field". A new child is one entry "table[external_id].*": [null, {its fields}].';
 comment on column public.booking_history.created_at is 'When the row was made.';
 comment on column public.booking_history.updated_at is 'When the row was made; history is never changed.';
 
 -- schemas/12_events.sql
 
--- Purpose: what a booking drives: calendar, warehouse, packing. Written by project_bookings only
--- (one writer per table, invariant 10), apart from the columns marked "Owner: planner".
--- A booking that stops being CONFIRMED makes its rows inactive; nothing is deleted.
+-- The calendar and the warehouse: rows that confirmed bookings drive. sync.project_events writes them,
+-- apart from the columns whose owner is planner. When a booking is no longer CONFIRMED its rows become
+-- inactive; nothing is deleted.
+-- Rules: one writer per table; a person's work is never overwritten.
 
 create table public.calendar_events (
   id bigint generated always as identity primary key,
@@ -426,22 +424,22 @@ create table public.calendar_events (
 
 create index calendar_events_organization_starts_idx on public.calendar_events (organization_id, starts_at);
 
-comment on table public.calendar_events is 'The planners'' calendar: one row per booking day, and activities and todos of their own.';
-comment on column public.calendar_events.id is 'Internal key; survives a moved day.';
+comment on table public.calendar_events is 'The planners'' calendar: one row for each booking day, and the activities and todos that planners add.';
+comment on column public.calendar_events.id is 'Internal key; stays when the day moves.';
 comment on column public.calendar_events.organization_id is 'The organization.';
 comment on column public.calendar_events.booking_id is 'The booking; null for activities and todos.';
 comment on column public.calendar_events.event_type is 'rig, event, rigdown: derived. activity, todo: made by planners.';
 comment on column public.calendar_events.day is 'Owner: derived. The booking day that the row stands for.';
 comment on column public.calendar_events.starts_at is 'Owner: derived until a planner adjusts it.';
 comment on column public.calendar_events.ends_at is 'Owner: derived until a planner adjusts it.';
-comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
-comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What follows from the days of the booking; differs from starts_at if a person decided otherwise.';
+comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What follows from the days of the booking; differs from ends_at if a person decided otherwise.';
 comment on column public.calendar_events.title is 'Owner: derived.';
 comment on column public.calendar_events.delivery_address is 'Owner: derived.';
 comment on column public.calendar_events.resource_id is 'Owner: planner. Team or vehicle.';
-comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay even if they were not adjusted.';
+comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay, even if nobody adjusted them.';
 comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
-comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
 comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
 comment on column public.calendar_events.created_at is 'When the row was made.';
 comment on column public.calendar_events.updated_at is 'When the row last changed.';
@@ -475,24 +473,28 @@ create table public.warehouse_events (
 create index warehouse_events_organization_starts_idx on public.warehouse_events (organization_id, starts_at);
 
 comment on table public.warehouse_events is 'What the warehouse does for a booking, derived from its days.';
-comment on column public.warehouse_events.id is 'Internal key; survives a moved day.';
+comment on column public.warehouse_events.id is 'Internal key; stays when the day moves.';
 comment on column public.warehouse_events.organization_id is 'The booking''s organization.';
 comment on column public.warehouse_events.booking_id is 'The booking.';
 comment on column public.warehouse_events.event_type is 'Owner: derived. packing, delivery, event, return, inventory or unpacking.';
 comment on column public.warehouse_events.basis_day is 'Owner: derived. The booking day that the row is derived from.';
 comment on column public.warehouse_events.starts_at is 'Owner: derived until a planner adjusts it.';
 comment on column public.warehouse_events.ends_at is 'Owner: derived until a planner adjusts it.';
-comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
-comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What follows from the days of the booking; differs from starts_at if a person decided otherwise.';
+comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What follows from the days of the booking; differs from ends_at if a person decided otherwise.';
 comment on column public.warehouse_events.title is 'Owner: derived.';
 comment on column public.warehouse_events.delivery_address is 'Owner: derived.';
 comment on column public.warehouse_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
-comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
 comment on column public.warehouse_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
 comment on column public.warehouse_events.created_at is 'When the row was made.';
 comment on column public.warehouse_events.updated_at is 'When the row last changed.';
 
 -- schemas/13_packing.sql
+
+-- Packing lists: a project for each confirmed booking, its tasks and items, and the changes that a person
+-- has to decide. 61_project_packing.sql writes them, apart from the columns whose owner is planner.
+-- Rules: one writer per table; a person's work is never overwritten.
 
 create table public.packing_projects (
   id bigint generated always as identity primary key,
@@ -518,8 +520,8 @@ create table public.packing_projects (
     references public.bookings (id, organization_id)
 );
 
--- Partial on purpose: without statistics the planner takes a whole index for as good as the key, and
--- then every foreign key check reads all projects of the organization.
+-- Partial on purpose: without statistics the query planner would think a full index as good as the key,
+-- and each foreign key check would read all projects of the organization.
 create index packing_projects_organization_starts_idx on public.packing_projects (organization_id, starts_on)
   where active;
 
@@ -533,9 +535,9 @@ comment on column public.packing_projects.starts_on is 'Owner: derived. First ri
 comment on column public.packing_projects.ends_on is 'Owner: derived. Last rigdown day.';
 comment on column public.packing_projects.delivery_address is 'Owner: derived.';
 comment on column public.packing_projects.notes is 'Owner: derived. The source''s notes for the packers.';
-comment on column public.packing_projects.status is 'Owner: planner. Anything but planning freezes the items.';
-comment on column public.packing_projects.needs_review is 'Owner: derived. A change of the booking waits for a decision.';
-comment on column public.packing_projects.review_reason is 'Owner: derived. Why, in words.';
+comment on column public.packing_projects.status is 'Owner: planner. Any status but planning freezes the items (see sync.packing_states).';
+comment on column public.packing_projects.needs_review is 'Owner: derived. Changes of the booking wait for a decision.';
+comment on column public.packing_projects.review_reason is 'Owner: derived. Why it needs review, in words.';
 comment on column public.packing_projects.active is 'Owner: derived. False while the booking is not confirmed.';
 comment on column public.packing_projects.created_at is 'When the row was made.';
 comment on column public.packing_projects.updated_at is 'When the row last changed.';
@@ -567,7 +569,7 @@ comment on column public.packing_tasks.packing_project_id is 'The project.';
 comment on column public.packing_tasks.kind is 'Owner: derived.';
 comment on column public.packing_tasks.title is 'Owner: derived.';
 comment on column public.packing_tasks.due_on is 'Owner: derived until completed or adjusted.';
-comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What the booking''s dates give; differs from due_on where a person decided otherwise.';
+comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What follows from the days of the booking; differs from due_on if a person decided otherwise.';
 comment on column public.packing_tasks.sort_order is 'Owner: derived.';
 comment on column public.packing_tasks.completed_at is 'Owner: planner.';
 comment on column public.packing_tasks.adjusted_at is 'Owner: planner. When a person set the due date; it stays from then on.';
@@ -597,19 +599,19 @@ create table public.packing_items (
 
 create index packing_items_booking_product_id_idx on public.packing_items (booking_product_id);
 
-comment on table public.packing_items is 'What to pack: one row per packed product row, and manual items of the packers.';
+comment on table public.packing_items is 'What to pack: one row for each product row that is packed, and manual items that packers add.';
 comment on column public.packing_items.id is 'Internal key.';
 comment on column public.packing_items.organization_id is 'The project''s organization.';
 comment on column public.packing_items.packing_project_id is 'The project.';
 comment on column public.packing_items.booking_product_id is 'The product row; null for a manual item.';
 comment on column public.packing_items.manual_name is 'Owner: planner. Name of a manual item, which no sync touches.';
-comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; component quantity times parent quantity.';
+comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; for a component its quantity times that of its parent.';
 comment on column public.packing_items.quantity_packed is 'Owner: planner. Pieces.';
 comment on column public.packing_items.quantity_returned is 'Owner: planner. Pieces.';
 comment on column public.packing_items.packed_at is 'Owner: planner.';
 comment on column public.packing_items.excluded is 'Owner: planner. Not to be packed for this booking.';
 comment on column public.packing_items.notes is 'Owner: planner.';
-comment on column public.packing_items.active is 'Owner: derived. False when the product is gone and nothing of it was packed.';
+comment on column public.packing_items.active is 'Owner: derived. False if the product is no longer packed.';
 comment on column public.packing_items.created_at is 'When the row was made.';
 comment on column public.packing_items.updated_at is 'When the row last changed.';
 
@@ -640,25 +642,25 @@ create unique index packing_change_requests_pending_key on public.packing_change
 
 create index packing_change_requests_booking_product_id_idx on public.packing_change_requests (booking_product_id);
 
-comment on table public.packing_change_requests is 'Changes of a booking that a frozen packing project waits to have decided by a person.';
+comment on table public.packing_change_requests is 'Changes of a booking that a person has to decide because the packing project is frozen.';
 comment on column public.packing_change_requests.id is 'Internal key.';
 comment on column public.packing_change_requests.organization_id is 'The project''s organization.';
 comment on column public.packing_change_requests.packing_project_id is 'The project.';
 comment on column public.packing_change_requests.booking_product_id is 'The product row that changed.';
 comment on column public.packing_change_requests.change_type is 'Owner: derived.';
-comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the list says; null for an added item.';
+comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the packing list says; null for an added item.';
 comment on column public.packing_change_requests.new_quantity is 'Owner: derived. What the booking says; null for a removed item.';
-comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the rig is less than 14 days away.';
-comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses one whose cause has gone.';
-comment on column public.packing_change_requests.resolved_at is 'Owner: planner.';
+comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the project starts in less than 14 days (see sync.packing_states).';
+comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses a request whose cause is gone.';
+comment on column public.packing_change_requests.resolved_at is 'Owner: planner. When it was decided.';
 comment on column public.packing_change_requests.resolved_by is 'Owner: planner. Who decided: a user id, or system.';
 comment on column public.packing_change_requests.created_at is 'When the row was made.';
 comment on column public.packing_change_requests.updated_at is 'When the row last changed.';
 
 -- schemas/20_connections.sql
 
--- Purpose: the machinery: connections, inbox, source states, runs, held changes, drift, rules.
--- Private: no role but service_role reaches them, and it does so through the RPCs.
+-- Connections: one organization's link to one source, with its cursor and its brake.
+-- Rules: pausing costs nothing; the cursor moves only past what is applied.
 
 create table sync.connections (
   id bigint generated always as identity primary key,
@@ -678,12 +680,12 @@ create table sync.connections (
 );
 
 comment on table sync.connections is 'One organization''s link to one source.';
-comment on column sync.connections.enabled is 'Owner: operator. False: not set up; deliveries are kept and wait.';
-comment on column sync.connections.paused_at is 'Owner: pause_connection. Nothing is claimed while set (invariant 14).';
+comment on column sync.connections.enabled is 'Owner: operator. False: not set up yet; deliveries are kept and wait.';
+comment on column sync.connections.paused_at is 'Owner: pause_connection. While it is set nothing is claimed (rule: pausing costs nothing).';
 comment on column sync.connections.pause_reason is 'Owner: pause_connection.';
-comment on column sync.connections.cursor is 'Proven synced up to here: our clock when the last complete run began, less the overlap (invariant 13).';
-comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED let through per rolling hour (invariant 7).';
-comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this are left to history.';
+comment on column sync.connections.cursor is 'Owner: finish_run. Proven synced up to here: our clock when the last complete run began, less an overlap (rule: the cursor moves only past what is applied).';
+comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED that pass in a rolling hour; the brake holds the rest (rule: cancelling takes a positive statement).';
+comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
 
@@ -701,17 +703,13 @@ end;
 $$;
 
 comment on function sync.create_connections() is
-  'Trigger: a new organization gets a connection to every source. Definer: organizations are made by people who cannot see sync.';
+  'Trigger: a new organization gets a connection to every source. Definer: the people who create organizations cannot write to sync.';
 
 create trigger organizations_create_connections
   after insert on public.organizations
   for each row execute function sync.create_connections();
 
--- Purpose: the front door. Stores a delivery before anything is acknowledged (invariant 1), tells
--- duplicates (invariant 2), and hands out the booking's lane if it is free (invariant 5).
-
--- The connection that a delivery belongs to. Headout cannot name an organization: without one, the
--- only enabled Headout connection is meant; if there are several, nobody can tell.
+-- Headout cannot name an organization.
 create function sync.resolve_connection(organization_id uuid, source public.booking_source)
 returns sync.connections
 language sql stable
@@ -727,9 +725,13 @@ as $$
 $$;
 
 comment on function sync.resolve_connection(uuid, public.booking_source) is
-  'The connection of an organization to a source; for Headout without an organization the only enabled one; else nulls.';
+  'The connection that a delivery belongs to. For Headout without an organization it is the enabled Headout connection, if there is exactly one. Otherwise nulls.';
 
 -- schemas/21_deliveries.sql
+
+-- The inbox: every authentic request as received, and what became of it. The body and the headers of a
+-- finished delivery are pruned after 90 days, which leaves a hash of the body; the row after a year.
+-- Rules: stored before acknowledged; same event, one effect; work is bounded and resumes.
 
 create table sync.deliveries (
   id uuid primary key default gen_random_uuid(),
@@ -763,10 +765,10 @@ create table sync.deliveries (
   constraint deliveries_lease_check check ((status = 'processing') = (lease_token is not null))
 );
 
--- Same event twice is one delivery and its duplicates (invariant 2).
+-- One delivery for each event; repetitions are stored as its duplicates (rule: same event, one effect).
 create unique index deliveries_dedupe_key on sync.deliveries (dedupe_key) where status <> 'duplicate';
 
--- One lane per booking: never two workers on one (invariant 5).
+-- One lane per booking: never two workers on one booking.
 create unique index deliveries_lane_key on sync.deliveries (connection_id, external_id) where status = 'processing';
 
 create index deliveries_due_idx on sync.deliveries (connection_id, next_attempt_at) where status = 'pending';
@@ -783,46 +785,30 @@ create index deliveries_duplicate_of_idx on sync.deliveries (duplicate_of) where
 
 create index deliveries_replay_of_idx on sync.deliveries (replay_of) where replay_of is not null;
 
-comment on table sync.deliveries is 'The inbox: every authentic HTTP request as received, and what became of it.';
-comment on column sync.deliveries.connection_id is 'The connection; null if the body named no organization that exists.';
-comment on column sync.deliveries.function is 'The Edge Function that received it.';
-comment on column sync.deliveries.dedupe_key is 'What makes two deliveries the same event; the delivery''s own id if the sender gives nothing.';
-comment on column sync.deliveries.duplicate_of is 'The delivery that this one repeats.';
-comment on column sync.deliveries.replay_of is 'The delivery that an operator had processed again.';
-comment on column sync.deliveries.event_timestamp is 'Headout''s local time as text, compared only within one booking.';
-comment on column sync.deliveries.headers is 'Request headers, credentials left out.';
-comment on column sync.deliveries.body is 'The body as received; text that is not JSON under the key "text". Pruned after 90 days.';
-comment on column sync.deliveries.seq is 'requested_seq of its booking when it was stored: its place in the lane.';
-comment on column sync.deliveries.attempts is 'Times claimed.';
-comment on column sync.deliveries.claimed_seq is 'requested_seq when it was claimed: a read that began after covers every delivery up to it.';
-comment on column sync.deliveries.claimed_at is 'When it was last claimed: no read for it began earlier.';
-comment on column sync.deliveries.leased_until is 'Until when its worker may finish it; then anybody may take it over.';
-comment on column sync.deliveries.lease_token is 'Proof of the lease; set only while processing.';
-comment on column sync.deliveries.last_error is '{ code, message, details, at } of the last attempt that failed.';
-comment on column sync.deliveries.result is 'What processing it did, as answered to the sender.';
-
--- Purpose: retention. The body and the headers of a finished delivery go after 90 days and leave the
--- body's hash; the row goes after a year, as do runs with what they found. Source states, holds and
--- history stay: order and explanation need them.
--- Set-based, one bounded batch per call, past rows that somebody works on.
-
-comment on column sync.deliveries.body_hash is 'SHA-256 (hex) of the body as jsonb prints it, once the body has been pruned.';
-
--- Only what still has a body: pruned rows leave the index.
+-- Rows that still have a body; pruned rows leave the index.
 create index deliveries_body_idx on sync.deliveries (received_at) where body is not null and finished_at is not null;
 
 create index deliveries_homeless_idx on sync.deliveries (received_at) where connection_id is null;
 
--- Purpose: four ways in which a delivery could end wrongly.
--- A Headout event that was applied was called stale when the read that checked it was.
--- A source that asks to wait (Retry-After) costs no attempt for a day: with a short one all nine were
--- used up in seconds and the delivery was dead. What it asks for holds for all of the booking, and no
--- failure brings forward what was put off.
--- A booking is marked missing only if it has not been heard of since it was asked for, also if another
--- delivery of it brought the answer; and its hash goes, so that the next answer that has it says so.
--- Compatible: one column with a default; same arguments and results.
-
-comment on column sync.deliveries.waits is 'Attempts that ended with the source asking to wait; not counted among those after which it is given up.';
+comment on table sync.deliveries is 'The inbox: every authentic HTTP request as received, and what became of it.';
+comment on column sync.deliveries.connection_id is 'The connection; null if the body did not name an existing organization.';
+comment on column sync.deliveries.function is 'The Edge Function that received it.';
+comment on column sync.deliveries.dedupe_key is 'What makes two deliveries the same event; the id of the delivery if the sender gives no key.';
+comment on column sync.deliveries.duplicate_of is 'The delivery that this one repeats.';
+comment on column sync.deliveries.replay_of is 'The delivery that an operator replayed with this one.';
+comment on column sync.deliveries.event_timestamp is 'Headout''s local time as text, compared only within one booking.';
+comment on column sync.deliveries.headers is 'Request headers, credentials left out.';
+comment on column sync.deliveries.body is 'The body as received; text that is not JSON under the key "text". Pruned after 90 days.';
+comment on column sync.deliveries.seq is 'requested_seq of its booking when it was stored: its place in the lane (rule: a webhook during a sync causes a second pass).';
+comment on column sync.deliveries.attempts is 'Times claimed.';
+comment on column sync.deliveries.claimed_seq is 'requested_seq when it was claimed: a read that began later covers every delivery up to it.';
+comment on column sync.deliveries.claimed_at is 'When it was last claimed: no read for it began earlier.';
+comment on column sync.deliveries.leased_until is 'Until when its worker may finish it; then any worker may take it over.';
+comment on column sync.deliveries.lease_token is 'Proof of the lease; set only while processing.';
+comment on column sync.deliveries.last_error is '{ code, message, details, at } of the last attempt that failed.';
+comment on column sync.deliveries.result is 'What processing it did, as answered to the sender.';
+comment on column sync.deliveries.body_hash is 'SHA-256 (hex) of the body as jsonb prints it; set when the body is pruned.';
+comment on column sync.deliveries.waits is 'Attempts that ended with the source asking to wait; they do not count towards giving up.';
 
 -- schemas/22_source_states.sql
 
@@ -917,6 +903,9 @@ comment on function sync.request_reads(sync.lane[]) is
 
 -- schemas/23_runs.sql
 
+-- Runs: passes over a source that save how far they got. What they do stands in 70_runs.sql.
+-- Rules: work is bounded and resumes.
+
 create table sync.runs (
   id uuid primary key default gen_random_uuid(),
   organization_id uuid not null references public.organizations (id) on delete cascade,
@@ -936,13 +925,15 @@ create table sync.runs (
 
 create unique index runs_open_key on sync.runs (organization_id, source, mode) where status in ('running', 'stopped');
 
+create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running', 'stopped');
+
 create index runs_organization_started_idx on sync.runs (organization_id, source, started_at desc);
 
-comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. At most one of a kind is open per connection.';
-comment on column sync.runs.parameters is 'What the run was asked for: since, start_date, end_date, repair.';
-comment on column sync.runs.checkpoint is 'How far it got; a later call goes on from here.';
-comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; grows with each checkpoint.';
-comment on column sync.runs.heartbeat_at is 'Last sign of life; 60 s without one and another worker may resume the run.';
+comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. A connection has at most one open run of each mode.';
+comment on column sync.runs.parameters is 'What was asked for: since, start_date, end_date, repair.';
+comment on column sync.runs.checkpoint is 'How far it got; the run resumes here.';
+comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; they grow with each checkpoint.';
+comment on column sync.runs.heartbeat_at is 'Last sign of life; after 60 s without one another worker may resume the run (see sync.is_at_work).';
 
 create table sync.sightings (
   run_id uuid not null references sync.runs (id) on delete cascade,
@@ -950,11 +941,12 @@ create table sync.sightings (
   primary key (run_id, external_id)
 );
 
-comment on table sync.sightings is 'Which bookings a reconcile run has seen; emptied when the run ends.';
-
-create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running', 'stopped');
+comment on table sync.sightings is 'Which bookings a reconcile run has seen; deleted when the run ends.';
 
 -- schemas/24_held_changes.sql
+
+-- Changes that the brake stopped. A person releases or dismisses them, or a later statement ends them.
+-- Rules: cancelling takes a positive statement.
 
 create table sync.held_changes (
   id bigint generated always as identity primary key,
@@ -975,29 +967,33 @@ create table sync.held_changes (
     references public.bookings (id, organization_id)
 );
 
--- A booking has at most one open hold; a newer statement replaces it.
+-- A booking has at most one open hold; a newer statement replaces the older one.
 create unique index held_changes_open_key on sync.held_changes (booking_id)
   where released_at is null and dismissed_at is null;
 
--- A released change passes the brake with the next fresh read.
+-- Released and not settled: the next fresh read passes the brake.
 create index held_changes_released_idx on sync.held_changes (booking_id)
   where released_at is not null and settled_at is null;
 
 create index held_changes_organization_idx on sync.held_changes (organization_id, held_at);
 
-comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them (invariant 7).';
-comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
-comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
-comment on column sync.held_changes.released_at is 'When a person let it pass; a fresh read then decides.';
-comment on column sync.held_changes.settled_at is
-  'When the fresh read after a release was applied; of a change that a person dropped, when the source had said something else.';
-comment on column sync.held_changes.by is 'Who released or dismissed it; system if a newer statement did.';
-comment on column sync.held_changes.reason is 'Why it was held, in words.';
-
+-- Dismissed by a person and not settled: the same statement is dropped when it comes again.
 create index held_changes_dropped_idx on sync.held_changes (organization_id, booking_id)
   where dismissed_at is not null and settled_at is null and by <> 'system';
 
+comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them.';
+comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
+comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
+comment on column sync.held_changes.released_at is 'When a person released it; a fresh read then decides.';
+comment on column sync.held_changes.settled_at is
+  'Released: when the fresh read was applied. Dismissed by a person: when the source said something else.';
+comment on column sync.held_changes.by is 'Who released or dismissed it; system if a later statement did.';
+comment on column sync.held_changes.reason is 'Why it was held, in words.';
+
 -- schemas/25_rules.sql
+
+-- Which calendar, warehouse and packing rows a booking drives, on which day and under which title. An
+-- organization changes its rules here without a deploy.
 
 create table sync.projection_rules (
   id bigint generated always as identity primary key,
@@ -1020,16 +1016,16 @@ create table sync.projection_rules (
 );
 
 comment on table sync.projection_rules is
-  'How projections are derived (design: Projections). A rule of an organization replaces the general one; one for its source replaces both.';
+  'How calendar, warehouse and packing rows are derived. A rule of an organization replaces the general one; a rule for its source replaces both.';
 comment on column sync.projection_rules.organization_id is 'Null: for every organization.';
 comment on column sync.projection_rules.source is 'Null: for every source.';
-comment on column sync.projection_rules.anchor is 'The phase whose days count.';
+comment on column sync.projection_rules.anchor is 'The phase from whose days the row is derived.';
 comment on column sync.projection_rules.which is 'first, each or last day of that phase.';
 comment on column sync.projection_rules.day_offset is 'Days after (before, if negative) that day.';
 comment on column sync.projection_rules.start_time is 'Local wall clock.';
 comment on column sync.projection_rules.duration is 'Wall clock: 08:00 plus 4 h is 12:00 on any day.';
 comment on column sync.projection_rules.title_template is 'Text with {title}, {client} and {day}.';
-comment on column sync.projection_rules.rental_only_title_template is 'The same for rental-only bookings; null: title_template.';
+comment on column sync.projection_rules.rental_only_title_template is 'The template for rental-only bookings; null: title_template.';
 
 insert into sync.projection_rules
   (projection, kind, anchor, which, day_offset, start_time, duration, title_template,
@@ -1051,7 +1047,7 @@ values
   ('packing_task', 'inventoried', 'rigdown', 'last', 1, null, null, 'Inventering efter event', null, 4),
   ('packing_task', 'unpacked', 'rigdown', 'last', 2, null, null, 'Uppackning klar', null, 5);
 
--- Headout bookings project a calendar event row and nothing else: no warehouse, no packing.
+-- A Headout booking drives one calendar row, the event, and nothing else.
 insert into sync.projection_rules
   (source, projection, kind, anchor, which, day_offset, start_time, duration, title_template, sort_order, enabled)
 select 'headout', r.projection, r.kind, r.anchor, r.which, r.day_offset, r.start_time, r.duration,
@@ -1059,7 +1055,6 @@ select 'headout', r.projection, r.kind, r.anchor, r.which, r.day_offset, r.start
 from sync.projection_rules r
 where r.source is null and r.organization_id is null;
 
--- A rule of the organization replaces the general one; one for its source replaces both.
 create function sync.effective_rules(booking_ids bigint[], projection text)
 returns table (
   booking_organization_id uuid, booking_source public.booking_source, kind text,
@@ -1086,20 +1081,20 @@ as $$
   where (e.rule).enabled
 $$;
 
-comment on function sync.effective_rules(bigint[], text) is 'The rules in force for the organizations and sources of some bookings.';
+comment on function sync.effective_rules(bigint[], text) is 'The enabled rules for the organizations and sources of some bookings: of each kind the most specific one.';
 
 create function sync.fill_title(template text, title text, client text, day text) returns text
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  -- Placeholders become single characters first, so that a client called "{title}" stays one. A
-  -- missing client leaves no dangling dash.
+  -- Placeholders become single characters first, so that a client called "{title}" stays one. A missing
+  -- client leaves no dash at the end.
   select btrim(replace(replace(replace(
       replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
     chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, '')), ' –-')
 $$;
 
-comment on function sync.fill_title(text, text, text, text) is 'A title from its template.';
+comment on function sync.fill_title(text, text, text, text) is 'A title from its template, with {title}, {client} and {day} filled in.';
 
 -- schemas/26_pages.sql
 
@@ -3460,8 +3455,10 @@ comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, u
 
 -- schemas/60_project_events.sql
 
--- Purpose: what the rules and days of bookings call for in the calendar and the warehouse, and which
--- stored row stands for which of it. Pure reading; the writers come next.
+-- What the rules and the days of confirmed bookings call for in the calendar and the warehouse, and
+-- how their stored rows follow. Both tables are derived alike; they differ in the name of the day and
+-- in times_locked.
+-- Rules: local times use the organization's zone; a person's work is never overwritten.
 
 create type sync.desired_event as (
   organization_id uuid,
@@ -3476,13 +3473,37 @@ create type sync.desired_event as (
 
 comment on type sync.desired_event is 'A row that a confirmed booking calls for in the calendar or the warehouse.';
 
-create type sync.stored_day as (row_id bigint, booking_id bigint, kind text, day date, active boolean);
+create type sync.stored_event as (
+  row_id bigint,
+  booking_id bigint,
+  kind text,
+  day date,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  derived_starts_at timestamptz,
+  derived_ends_at timestamptz,
+  title text,
+  delivery_address text,
+  has_source_changes boolean,
+  active boolean,
+  adjusted boolean
+);
 
-comment on type sync.stored_day is 'A stored calendar or warehouse row, as far as matching needs it.';
+comment on type sync.stored_event is
+  'A derived row of calendar_events or warehouse_events. adjusted: a person decided its times.';
 
--- Wall clock in, instants out (invariant 15). Durations are wall clock too, and an end at or before
--- its start is on the next day. Where the clocks change, an end that would come before its start
--- gets the duration that the wall clock shows.
+create type sync.event_change as (
+  wanted sync.desired_event,
+  old sync.stored_event,
+  new sync.stored_event
+);
+
+comment on type sync.event_change is
+  'A row to write: new replaces old; without an old one, wanted is inserted.';
+
+-- Takes wall-clock times and returns instants (rule: local times use the organization's zone).
+-- Durations are wall clock too, and an end at or before its start is on the next day. Where the clocks
+-- change and the end would come before the start, the duration that the wall clock shows is kept.
 create function sync.desired_events(booking_ids bigint[], projection text)
 returns setof sync.desired_event
 language sql stable
@@ -3509,7 +3530,7 @@ as $$
     join days d on d.booking_id = b.id and d.phase = r.anchor
       and case r.which when 'first' then d.place = 1 when 'last' then d.place_from_end = 1 else true end
     cross join lateral (
-      -- The calendar shows the booking's own times; the warehouse has hours of its own.
+      -- The calendar shows the times of the booking; the warehouse works by the hours of the rule.
       select case when desired_events.projection = 'calendar' then coalesce(d.start_time, r.start_time) else r.start_time end,
         case when desired_events.projection = 'calendar' then d.end_time end
     ) as t (start_time, end_time)
@@ -3526,13 +3547,11 @@ $$;
 comment on function sync.desired_events(bigint[], text) is
   'Every calendar or warehouse row that some bookings call for; none for a booking that is not confirmed.';
 
--- Which stored row stands for which desired day. As many old days as new ones: the n-th old day
--- becomes the n-th new one. Else rows keep their day where they can (a list that flickers between
--- one day and the range loses no team), and the n-th of the rest becomes the n-th of the rest.
--- Old days are the active ones; without any (a booking that comes back) all of them, each on its day
--- where it can be. An inactive
--- row that stands where another must go takes a day that became free.
-create function sync.match_days(stored sync.stored_day[], desired sync.desired_event[])
+-- With as many old days as new ones, the n-th old day becomes the n-th new one. Otherwise rows keep
+-- their day where they can, so that a list that flickers loses no team, and the n-th row that is left
+-- takes the n-th day that is left. Old days are the active ones, or all of them if the booking comes
+-- back and has no active ones. An inactive row on a day that another row takes moves to a freed day.
+create function sync.match_days(stored sync.stored_event[], desired sync.desired_event[])
 returns table (row_id bigint, booking_id bigint, kind text, day date, wanted boolean)
 language sql immutable
 set search_path = ''
@@ -3589,84 +3608,156 @@ as $$
   from displaced d join vacated v on v.booking_id = d.booking_id and v.kind = d.kind and v.place = d.place
 $$;
 
-comment on function sync.match_days(sync.stored_day[], sync.desired_event[]) is
+comment on function sync.match_days(sync.stored_event[], sync.desired_event[]) is
   'Pairs stored rows with desired days; row_id null: a new row; wanted false: an inactive row that only makes room.';
 
--- Purpose: write the calendar and the warehouse of some bookings: one body for both tables, which
--- differ in the name of the day and in times_locked.
--- A person's times stay: a row counts as adjusted if adjusted_at is set, its times are locked, or it
--- simply stands elsewhere than we put it. What the source says goes into derived_*, and a
--- difference that the source made shows as has_source_changes.
+create function sync.stored_events(booking_ids bigint[], projection text) returns setof sync.stored_event
+language sql stable
+set search_path = ''
+as $$
+  select c.id, c.booking_id, c.event_type, c.day, c.starts_at, c.ends_at, c.derived_starts_at, c.derived_ends_at,
+    c.title, c.delivery_address, c.has_source_changes, c.active,
+    c.adjusted_at is not null or c.times_locked
+      or (c.starts_at, c.ends_at) is distinct from (c.derived_starts_at, c.derived_ends_at)
+  from public.calendar_events c
+  where stored_events.projection = 'calendar' and c.booking_id = any (stored_events.booking_ids)
+  union all
+  select w.id, w.booking_id, w.event_type, w.basis_day, w.starts_at, w.ends_at, w.derived_starts_at, w.derived_ends_at,
+    w.title, w.delivery_address, w.has_source_changes, w.active,
+    w.adjusted_at is not null
+      or (w.starts_at, w.ends_at) is distinct from (w.derived_starts_at, w.derived_ends_at)
+  from public.warehouse_events w
+  where stored_events.projection = 'warehouse' and w.booking_id = any (stored_events.booking_ids)
+$$;
+
+comment on function sync.stored_events(bigint[], text) is
+  'The calendar or warehouse rows of some bookings. A row counts as adjusted if a person set or locked its times, or if it simply differs from what was derived.';
+
+-- A person's times stay. What the source says goes into derived_*, and a difference that the source
+-- made shows as has_source_changes.
+create function sync.plan_events(booking_ids bigint[], projection text) returns setof sync.event_change
+language sql stable
+set search_path = ''
+as $$
+  with desired as materialized (
+    select d as wanted from sync.desired_events(plan_events.booking_ids, plan_events.projection) d
+  ), stored as materialized (
+    select s as old from sync.stored_events(plan_events.booking_ids, plan_events.projection) s
+  ), matched as materialized (
+    select m.* from sync.match_days(array(select s.old from stored s), array(select d.wanted from desired d)) m
+  ), paired as materialized (
+    select d.wanted, not (d.wanted is null) as active, s.old, coalesce(m.day, (s.old).day) as day
+    from stored s
+    full join matched m on m.row_id = (s.old).row_id
+    left join desired d on m.wanted and (d.wanted).booking_id = m.booking_id
+      and (d.wanted).kind = m.kind and (d.wanted).day = m.day
+  ), planned as materialized (
+    select p.wanted, p.old, row(n.*)::sync.stored_event as new
+    from paired p
+    cross join lateral (
+      select (p.old).row_id as row_id, (p.old).booking_id as booking_id, (p.old).kind as kind, p.day as day,
+        case when p.active and not (p.old).adjusted then (p.wanted).starts_at else (p.old).starts_at end as starts_at,
+        case when p.active and not (p.old).adjusted then (p.wanted).ends_at else (p.old).ends_at end as ends_at,
+        coalesce((p.wanted).starts_at, (p.old).derived_starts_at) as derived_starts_at,
+        coalesce((p.wanted).ends_at, (p.old).derived_ends_at) as derived_ends_at,
+        coalesce((p.wanted).title, (p.old).title) as title,
+        case when p.active then (p.wanted).delivery_address else (p.old).delivery_address end as delivery_address,
+        case when p.active then (p.old).adjusted
+            and ((p.old).starts_at, (p.old).ends_at) is distinct from ((p.wanted).starts_at, (p.wanted).ends_at)
+            and ((p.old).has_source_changes or ((p.old).derived_starts_at, (p.old).derived_ends_at)
+              is distinct from ((p.wanted).starts_at, (p.wanted).ends_at))
+          else (p.old).has_source_changes end as has_source_changes,
+        p.active as active, (p.old).adjusted as adjusted
+    ) n
+  )
+  select p.wanted, p.old, p.new from planned p
+  where p.old is null or p.new is distinct from p.old
+$$;
+
+comment on function sync.plan_events(bigint[], text) is
+  'How the calendar or warehouse rows of some bookings must change to follow the bookings. Writes nothing.';
+
+-- Existing rows move first: a new row may take the day of one that makes room.
+create function sync.write_calendar_events(changes sync.event_change[], booking_ids bigint[]) returns void
+language sql
+set search_path = ''
+as $$
+  update public.calendar_events e set day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
+    derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
+    title = (c.new).title, delivery_address = (c.new).delivery_address,
+    has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
+  from unnest(changes) c
+  where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
+
+  insert into public.calendar_events (organization_id, booking_id, event_type, day, starts_at, ends_at,
+    derived_starts_at, derived_ends_at, title, delivery_address)
+  select (c.wanted).organization_id, (c.wanted).booking_id, (c.wanted).kind, (c.wanted).day,
+    (c.wanted).starts_at, (c.wanted).ends_at, (c.wanted).starts_at, (c.wanted).ends_at,
+    (c.wanted).title, (c.wanted).delivery_address
+  from unnest(changes) c
+  where c.old is null
+$$;
+
+comment on function sync.write_calendar_events(sync.event_change[], bigint[]) is 'Writes planned changes to calendar_events.';
+
+create function sync.write_warehouse_events(changes sync.event_change[], booking_ids bigint[]) returns void
+language sql
+set search_path = ''
+as $$
+  update public.warehouse_events e set basis_day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
+    derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
+    title = (c.new).title, delivery_address = (c.new).delivery_address,
+    has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
+  from unnest(changes) c
+  where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
+
+  insert into public.warehouse_events (organization_id, booking_id, event_type, basis_day, starts_at, ends_at,
+    derived_starts_at, derived_ends_at, title, delivery_address)
+  select (c.wanted).organization_id, (c.wanted).booking_id, (c.wanted).kind, (c.wanted).day,
+    (c.wanted).starts_at, (c.wanted).ends_at, (c.wanted).starts_at, (c.wanted).ends_at,
+    (c.wanted).title, (c.wanted).delivery_address
+  from unnest(changes) c
+  where c.old is null
+$$;
+
+comment on function sync.write_warehouse_events(sync.event_change[], bigint[]) is 'Writes planned changes to warehouse_events.';
+
+create function sync.event_change_fields(change sync.event_change, projection text) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case
+    when (change).old is null then jsonb_build_object('*', jsonb_build_array(null,
+      to_jsonb((change).wanted) - array['organization_id', 'booking_id']))
+    when projection = 'warehouse' and f.fields ? 'day'
+      then f.fields - 'day' || jsonb_build_object('basis_day', f.fields -> 'day')
+    else f.fields end
+  from (select sync.changed_fields(to_jsonb((change).old), to_jsonb((change).new))) f (fields)
+$$;
+
+comment on function sync.event_change_fields(sync.event_change, text) is
+  'The fields of a row_change for a calendar or warehouse row, under the names of its table.';
 
 create function sync.project_events(booking_ids bigint[], projection text, detailed boolean)
 returns setof sync.row_change
 language plpgsql
 set search_path = ''
 as $$
+declare
+  changes constant sync.event_change[] := array(select c from sync.plan_events(booking_ids, projection) c);
 begin
-  return query execute format($query$
-    with desired as materialized (
-      select d as wanted from sync.desired_events($1, %1$L) d
-    ), stored as materialized (
-      select e as old, e.adjusted_at is not null or %4$s
-        or (e.starts_at, e.ends_at) is distinct from (e.derived_starts_at, e.derived_ends_at) as adjusted
-      from public.%2$I e where e.booking_id = any ($1)
-    ), matched as materialized (
-      select m.* from sync.match_days(
-        array(select row((s.old).id, (s.old).booking_id, (s.old).event_type, (s.old).%3$I, (s.old).active)::sync.stored_day from stored s),
-        array(select d.wanted from desired d)) m
-    ), changed as materialized (
-      select s.old, jsonb_populate_record(s.old,
-        case when d.wanted is null then jsonb_build_object(
-          'active', false, '%3$s', coalesce(m.day, (s.old).%3$I))
-        else jsonb_build_object(
-          'active', true, '%3$s', m.day,
-          'starts_at', case when s.adjusted then (s.old).starts_at else (d.wanted).starts_at end,
-          'ends_at', case when s.adjusted then (s.old).ends_at else (d.wanted).ends_at end,
-          'derived_starts_at', (d.wanted).starts_at, 'derived_ends_at', (d.wanted).ends_at,
-          'has_source_changes', s.adjusted
-            and ((s.old).starts_at, (s.old).ends_at) is distinct from ((d.wanted).starts_at, (d.wanted).ends_at)
-            and ((s.old).has_source_changes or ((s.old).derived_starts_at, (s.old).derived_ends_at)
-              is distinct from ((d.wanted).starts_at, (d.wanted).ends_at)),
-          'title', (d.wanted).title, 'delivery_address', (d.wanted).delivery_address)
-        end) as new
-      from stored s
-      left join matched m on m.row_id = (s.old).id
-      left join desired d on m.wanted and (d.wanted).booking_id = m.booking_id
-        and (d.wanted).kind = m.kind and (d.wanted).day = m.day
-    ), added as materialized (
-      select d.wanted
-      from matched m
-      join desired d on (d.wanted).booking_id = m.booking_id and (d.wanted).kind = m.kind and (d.wanted).day = m.day
-      where m.row_id is null
-    ), inserted as (
-      insert into public.%2$I (organization_id, booking_id, event_type, %3$I, starts_at, ends_at,
-        derived_starts_at, derived_ends_at, title, delivery_address)
-      select (a.wanted).organization_id, (a.wanted).booking_id, (a.wanted).kind, (a.wanted).day,
-        (a.wanted).starts_at, (a.wanted).ends_at, (a.wanted).starts_at, (a.wanted).ends_at,
-        (a.wanted).title, (a.wanted).delivery_address
-      from added a
-    ), updated as (
-      update public.%2$I e set %3$I = (c.new).%3$I, starts_at = (c.new).starts_at,
-        ends_at = (c.new).ends_at, derived_starts_at = (c.new).derived_starts_at,
-        derived_ends_at = (c.new).derived_ends_at, title = (c.new).title,
-        delivery_address = (c.new).delivery_address,
-        has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
-      from changed c where e.id = (c.old).id and c.new is distinct from c.old
-    )
-    select (a.wanted).booking_id, %2$L, (a.wanted).kind || ' ' || (a.wanted).day, 'created',
-      case when $2 then jsonb_build_object('*', jsonb_build_array(null, to_jsonb(a.wanted) - array['organization_id', 'booking_id'])) end
-    from added a
-    union all
-    select (c.old).booking_id, %2$L, (c.old).event_type || ' ' || (c.old).%3$I, 'updated',
-      case when $2 then sync.changed_fields(to_jsonb(c.old), to_jsonb(c.new)) end
-    from changed c where c.new is distinct from c.old
-  $query$,
-    projection,
-    case projection when 'calendar' then 'calendar_events' else 'warehouse_events' end,
-    case projection when 'calendar' then 'day' else 'basis_day' end,
-    case projection when 'calendar' then 'e.times_locked' else 'false' end)
-  using booking_ids, detailed;
+  if projection = 'calendar' then
+    perform sync.write_calendar_events(changes, booking_ids);
+  else
+    perform sync.write_warehouse_events(changes, booking_ids);
+  end if;
+  return query
+    select coalesce((c.wanted).booking_id, (c.old).booking_id),
+      projection || '_events',
+      case when c.old is null then (c.wanted).kind || ' ' || (c.wanted).day else (c.old).kind || ' ' || (c.old).day end,
+      case when c.old is null then 'created' else 'updated' end,
+      case when detailed then sync.event_change_fields(row(c.*)::sync.event_change, projection) end
+    from unnest(changes) c;
 end;
 $$;
 
@@ -3675,9 +3766,158 @@ comment on function sync.project_events(bigint[], text, boolean) is
 
 -- schemas/61_project_packing.sql
 
--- Purpose: write packing projects, their tasks and their items.
--- Frozen (started, or the rig is less than 14 days away) means that people rely on the list: item
--- changes become requests for a person to decide. A project that this very call creates is filled.
+-- Packing projects, their tasks and their items, derived from bookings.
+-- Once a project is frozen, people rely on its list: changes to its items become requests that a person
+-- decides. A project that this call creates is filled normally. Manual items are never touched.
+-- Rules: a person's work is never overwritten. The 14-day rule stands in sync.packing_states.
+
+create function sync.wanted_packing_projects(booking_ids bigint[])
+returns table (
+  organization_id uuid, booking_id bigint, name text, client_name text, starts_on date, ends_on date,
+  delivery_address text, notes text
+)
+language sql stable
+set search_path = ''
+as $$
+  select b.organization_id, b.id,
+    coalesce(nullif(sync.fill_title(r.title_template, b.title, b.client_name,
+      coalesce(d.first_event, d.first_day)::text), ''), b.booking_number, b.external_id),
+    b.client_name, coalesce(d.first_rig, d.first_day), coalesce(d.last_rigdown, d.last_day),
+    b.delivery_address, b.source_notes
+  from public.bookings b
+  join sync.effective_rules(wanted_packing_projects.booking_ids, 'packing_project') r
+    on r.booking_organization_id = b.organization_id and r.booking_source = b.source
+  left join (
+    select k.booking_id, min(k.day) as first_day, max(k.day) as last_day,
+      min(k.day) filter (where k.phase = 'rig') as first_rig,
+      min(k.day) filter (where k.phase = 'event') as first_event,
+      max(k.day) filter (where k.phase = 'rigdown') as last_rigdown
+    from public.booking_dates k
+    where k.booking_id = any (wanted_packing_projects.booking_ids) and k.source_missing_since is null
+    group by k.booking_id
+  ) d on d.booking_id = b.id
+  where b.id = any (wanted_packing_projects.booking_ids) and b.status = 'CONFIRMED'
+$$;
+
+comment on function sync.wanted_packing_projects(bigint[]) is
+  'The packing projects that some bookings call for; none for a booking that is not confirmed.';
+
+-- known_project_ids: the projects that these bookings have already.
+create function sync.write_packing_projects(booking_ids bigint[], known_project_ids bigint[], detailed boolean)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with stored as materialized (
+    select p as old from public.packing_projects p where p.id = any (write_packing_projects.known_project_ids)
+  ), wanted as materialized (
+    select w.*, s.old, jsonb_populate_record(s.old, jsonb_build_object('name', w.name,
+      'client_name', w.client_name, 'starts_on', w.starts_on, 'ends_on', w.ends_on,
+      'delivery_address', w.delivery_address, 'notes', w.notes, 'active', true)) as new
+    from sync.wanted_packing_projects(write_packing_projects.booking_ids) w
+    left join stored s on (s.old).booking_id = w.booking_id
+  ), inserted as (
+    insert into public.packing_projects
+      (organization_id, booking_id, name, client_name, starts_on, ends_on, delivery_address, notes)
+    select w.organization_id, w.booking_id, w.name, w.client_name, w.starts_on, w.ends_on, w.delivery_address, w.notes
+    from wanted w
+    where w.old is null
+  ), updated as (
+    update public.packing_projects p set name = w.name, client_name = w.client_name, starts_on = w.starts_on,
+      ends_on = w.ends_on, delivery_address = w.delivery_address, notes = w.notes, active = true, updated_at = now()
+    from wanted w
+    where p.id = (w.old).id and p.id = any (write_packing_projects.known_project_ids) and w.new is distinct from w.old
+  ), deactivated as (
+    update public.packing_projects p set active = false, updated_at = now()
+    where p.id = any (write_packing_projects.known_project_ids) and p.active
+      and not exists (select from wanted w where w.booking_id = p.booking_id)
+    returning p.booking_id, p.name
+  )
+  select w.booking_id, 'packing_projects', w.name, case when w.old is null then 'created' else 'updated' end,
+    case when not detailed then null
+      when w.old is null then jsonb_build_object('*', jsonb_build_array(null,
+        jsonb_build_object('name', w.name, 'starts_on', w.starts_on, 'ends_on', w.ends_on)))
+      else sync.changed_fields(to_jsonb(w.old), to_jsonb(w.new)) end
+  from wanted w
+  where w.old is null or w.new is distinct from w.old
+  union all
+  select d.booking_id, 'packing_projects', d.name, 'updated',
+    case when detailed then '{"active": [true, false]}'::jsonb end
+  from deactivated d
+$$;
+
+comment on function sync.write_packing_projects(bigint[], bigint[], boolean) is
+  'Inserts, updates and deactivates the packing projects of some bookings.';
+
+-- A task follows the days of its phase until a person completes it or sets another due date.
+create function sync.wanted_packing_tasks(booking_ids bigint[])
+returns table (
+  packing_project_id bigint, organization_id uuid, booking_id bigint, kind text, title text, sort_order integer, due_on date
+)
+language sql stable
+set search_path = ''
+as $$
+  select p.id, p.organization_id, p.booking_id, r.kind, r.title_template, r.sort_order,
+    case r.which when 'last' then d.last_day else d.first_day end + r.day_offset
+  from public.packing_projects p
+  join public.bookings b on b.id = p.booking_id
+  join sync.effective_rules(wanted_packing_tasks.booking_ids, 'packing_task') r
+    on r.booking_organization_id = b.organization_id and r.booking_source = b.source
+  left join (
+    select k.booking_id, k.phase, min(k.day) as first_day, max(k.day) as last_day
+    from public.booking_dates k
+    where k.booking_id = any (wanted_packing_tasks.booking_ids) and k.source_missing_since is null
+    group by k.booking_id, k.phase
+  ) d on d.booking_id = p.booking_id and d.phase = r.anchor
+  where p.booking_id = any (wanted_packing_tasks.booking_ids) and b.id = any (wanted_packing_tasks.booking_ids) and p.active
+$$;
+
+comment on function sync.wanted_packing_tasks(bigint[]) is 'The tasks that the active packing projects of some bookings call for.';
+
+create function sync.write_packing_tasks(booking_ids bigint[], project_ids bigint[], detailed boolean)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with stored as materialized (
+    select t as old from public.packing_tasks t where t.packing_project_id = any (write_packing_tasks.project_ids)
+  ), wanted as materialized (
+    select w.packing_project_id, w.organization_id, w.booking_id, w.kind, w.title, w.sort_order, s.old,
+      w.due_on as derived_due_on,
+      -- A person's date stays: the task is done, its date was set, or it simply differs from ours.
+      case when (s.old).completed_at is not null or (s.old).adjusted_at is not null
+          or (s.old).due_on is distinct from (s.old).derived_due_on then (s.old).due_on
+        else w.due_on end as due_on
+    from sync.wanted_packing_tasks(write_packing_tasks.booking_ids) w
+    left join stored s on (s.old).packing_project_id = w.packing_project_id and (s.old).kind = w.kind
+  ), changed as materialized (
+    select w.* from wanted w
+    where not (w.old is null) and ((w.old).title, (w.old).sort_order, (w.old).due_on, (w.old).derived_due_on)
+      is distinct from (w.title, w.sort_order, w.due_on, w.derived_due_on)
+  ), inserted as (
+    insert into public.packing_tasks (organization_id, packing_project_id, kind, title, due_on, derived_due_on, sort_order)
+    select w.organization_id, w.packing_project_id, w.kind, w.title, w.due_on, w.derived_due_on, w.sort_order
+    from wanted w
+    where w.old is null
+  ), updated as (
+    update public.packing_tasks t set title = c.title, sort_order = c.sort_order, due_on = c.due_on,
+      derived_due_on = c.derived_due_on, updated_at = now()
+    from changed c
+    where t.id = (c.old).id and t.packing_project_id = any (write_packing_tasks.project_ids)
+  )
+  select w.booking_id, 'packing_tasks', w.kind, 'created', case when detailed then jsonb_build_object('*',
+    jsonb_build_array(null, jsonb_build_object('title', w.title, 'due_on', w.due_on))) end
+  from wanted w
+  where w.old is null
+  union all
+  select c.booking_id, 'packing_tasks', c.kind, 'updated', case when detailed then jsonb_build_object(
+    'derived_due_on', jsonb_build_array((c.old).derived_due_on, c.derived_due_on),
+    'due_on', jsonb_build_array((c.old).due_on, c.due_on)) end
+  from changed c
+$$;
+
+comment on function sync.write_packing_tasks(bigint[], bigint[], boolean) is
+  'Inserts and updates the tasks of some bookings'' packing projects.';
 
 create function sync.packed_quantities(booking_ids bigint[])
 returns table (booking_id bigint, product_id bigint, quantity numeric)
@@ -3685,12 +3925,12 @@ language sql stable
 set search_path = ''
 as $$
   with recursive products as materialized (
-    -- A package that has gone multiplies nothing, as if it had never been known.
+    -- A package that the source no longer lists multiplies nothing.
     select p.id, p.booking_id, p.parent_id, p.quantity, p.is_package_component
     from public.booking_products p
     where p.booking_id = any (packed_quantities.booking_ids) and p.source_missing_since is null
   ), pieces as (
-    -- From the rows that stand for themselves down through their components, package by package.
+    -- From the rows that are no component of a listed row down through the components, level by level.
     select p.id, p.quantity from products p
     where not p.is_package_component or not exists (select from products q where q.id = p.parent_id)
     union all
@@ -3698,8 +3938,8 @@ as $$
     from pieces p
     join products c on c.parent_id = p.id and c.is_package_component
   )
-  -- A package header with components is not packed itself, its components are, times the header's
-  -- quantity. Only components multiply; rows that are each other's parents count for themselves.
+  -- A package with components is not packed itself; its components are, times its quantity. Only
+  -- components multiply. Rows that are each other's parents keep their own quantity.
   select p.booking_id, p.id, coalesce(n.quantity, p.quantity)
   from products p
   left join pieces n on n.id = p.id
@@ -3707,221 +3947,190 @@ as $$
     select from products c where c.parent_id = p.id and c.id <> p.id and c.is_package_component)
 $$;
 
-comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row.';
+comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row (incident: component quantities not multiplied).';
 
--- known_project_ids: the projects that these bookings have before this call.
-create function sync.project_packing(booking_ids bigint[], known_project_ids bigint[], detailed boolean)
+create type sync.packing_state as (
+  packing_project_id bigint,
+  organization_id uuid,
+  booking_id bigint,
+  short_notice boolean,
+  frozen boolean
+);
+
+comment on type sync.packing_state is
+  'An active packing project. short_notice: it starts in less than 14 days. frozen: people rely on its list.';
+
+create function sync.packing_states(project_ids bigint[], new_project_ids bigint[]) returns setof sync.packing_state
+language sql stable
+set search_path = ''
+as $$
+  with started as materialized (
+    select distinct i.packing_project_id from public.packing_items i
+    where i.packing_project_id = any (packing_states.project_ids) and (i.quantity_packed > 0 or i.packed_at is not null)
+  )
+  select p.id, p.organization_id, p.booking_id, n.short_notice,
+    p.id <> all (packing_states.new_project_ids) and (p.status <> 'planning' or n.short_notice
+      or exists (select from started s where s.packing_project_id = p.id))
+  from public.packing_projects p
+  join public.organizations o on o.id = p.organization_id
+  cross join lateral (
+    select coalesce(p.starts_on - (now() at time zone o.time_zone)::date < 14, false)
+  ) n (short_notice)
+  where p.id = any (packing_states.project_ids) and p.active
+$$;
+
+comment on function sync.packing_states(bigint[], bigint[]) is
+  'The active ones of some packing projects. A project is frozen if its status is not planning, if anything was packed, or if it starts in less than 14 days; never in the call that creates it (new_project_ids).';
+
+create type sync.packing_difference as (
+  packing_project_id bigint,
+  organization_id uuid,
+  booking_id bigint,
+  booking_product_id bigint,
+  packing_item_id bigint,
+  change_type text,
+  old_quantity numeric,
+  new_quantity numeric,
+  frozen boolean,
+  short_notice boolean
+);
+
+comment on type sync.packing_difference is
+  'What the booking packs and the list does not say yet. old_quantity null: not on the list; new_quantity null: no longer packed.';
+
+create function sync.packing_differences(booking_ids bigint[], project_ids bigint[], new_project_ids bigint[])
+returns setof sync.packing_difference
+language sql stable
+set search_path = ''
+as $$
+  with projects as materialized (
+    select s.* from sync.packing_states(packing_differences.project_ids, packing_differences.new_project_ids) s
+  ), stored as materialized (
+    select i.id, i.packing_project_id, i.booking_product_id, i.active, i.quantity_to_pack
+    from projects p
+    join public.packing_items i on i.packing_project_id = p.packing_project_id
+    where i.packing_project_id = any (packing_differences.project_ids) and i.booking_product_id is not null
+  ), wanted as materialized (
+    select p.packing_project_id, q.product_id, q.quantity
+    from projects p
+    join sync.packed_quantities(packing_differences.booking_ids) q on q.booking_id = p.booking_id
+  )
+  select p.packing_project_id, p.organization_id, p.booking_id, coalesce(w.product_id, s.booking_product_id), s.id,
+    case when s.id is null or not s.active and w.product_id is not null then 'item_added'
+      when w.product_id is null then 'item_removed' else 'quantity_changed' end,
+    case when s.active then s.quantity_to_pack end, w.quantity, p.frozen, p.short_notice
+  from wanted w
+  full join stored s on s.packing_project_id = w.packing_project_id and s.booking_product_id = w.product_id
+  join projects p on p.packing_project_id = coalesce(w.packing_project_id, s.packing_project_id)
+  where s.id is null
+    or s.active is distinct from (w.product_id is not null)
+    or s.active and s.quantity_to_pack is distinct from w.quantity
+$$;
+
+comment on function sync.packing_differences(bigint[], bigint[], bigint[]) is
+  'Compares the items of packing projects with what their bookings pack. Writes nothing.';
+
+create function sync.write_packing_items(differences sync.packing_difference[], project_ids bigint[], detailed boolean)
 returns setof sync.row_change
 language sql
 set search_path = ''
 as $$
-  with days as materialized (
-    select d.booking_id,
-      min(d.day) filter (where d.phase = 'rig') as first_rig, min(d.day) filter (where d.phase = 'event') as first_event,
-      max(d.day) filter (where d.phase = 'event') as last_event, max(d.day) filter (where d.phase = 'rig') as last_rig,
-      min(d.day) filter (where d.phase = 'rigdown') as first_rigdown, max(d.day) filter (where d.phase = 'rigdown') as last_rigdown,
-      min(d.day) as first_day, max(d.day) as last_day
-    from public.booking_dates d
-    where d.booking_id = any (project_packing.booking_ids) and d.source_missing_since is null
-    group by d.booking_id
-  ), wanted as materialized (
-    select b.id as booking_id, b.organization_id, b.source, b.client_name, b.delivery_address, b.source_notes,
-      coalesce(nullif(sync.fill_title(r.title_template, b.title, b.client_name,
-        coalesce(d.first_event, d.first_day)::text), ''), b.booking_number, b.external_id) as name,
-      coalesce(d.first_rig, d.first_day) as starts_on, coalesce(d.last_rigdown, d.last_day) as ends_on
-    from public.bookings b
-    join sync.effective_rules(project_packing.booking_ids, 'packing_project') r
-      on r.booking_organization_id = b.organization_id and r.booking_source = b.source
-    left join days d on d.booking_id = b.id
-    where b.id = any (project_packing.booking_ids) and b.status = 'CONFIRMED'
-  ), stored as materialized (
-    select p as old from public.packing_projects p where p.id = any (project_packing.known_project_ids)
-  ), stored_tasks as materialized (
-    select t as old from public.packing_tasks t where t.packing_project_id = any (project_packing.known_project_ids)
-  ), projects as materialized (
-    select w.*, s.old, coalesce((s.old).id, nextval('public.packing_projects_id_seq')) as project_id,
-      jsonb_populate_record(s.old, jsonb_build_object('name', w.name, 'client_name', w.client_name,
-        'starts_on', w.starts_on, 'ends_on', w.ends_on, 'delivery_address', w.delivery_address,
-        'notes', w.source_notes, 'active', true)) as new
-    from wanted w
-    left join stored s on (s.old).booking_id = w.booking_id
-  ), inserted as (
-    insert into public.packing_projects (id, organization_id, booking_id, name, client_name, starts_on, ends_on, delivery_address, notes)
-    overriding system value
-    select p.project_id, p.organization_id, p.booking_id, p.name, p.client_name, p.starts_on, p.ends_on, p.delivery_address, p.source_notes
-    from projects p where p.old is null
+  with inserted as (
+    insert into public.packing_items (organization_id, packing_project_id, booking_product_id, quantity_to_pack)
+    select d.organization_id, d.packing_project_id, d.booking_product_id, d.new_quantity
+    from unnest(differences) d
+    where not d.frozen and d.packing_item_id is null
   ), updated as (
-    update public.packing_projects t set name = (p.new).name, client_name = (p.new).client_name,
-      starts_on = (p.new).starts_on, ends_on = (p.new).ends_on,
-      delivery_address = (p.new).delivery_address, notes = (p.new).notes, active = true, updated_at = now()
-    from projects p
-    where t.id = (p.old).id and t.id = any (project_packing.known_project_ids) and p.new is distinct from p.old
-  ), left_out as (
-    update public.packing_projects t set active = false, updated_at = now()
-    where t.id = any (project_packing.known_project_ids) and t.active
-      and not exists (select from wanted w where w.booking_id = t.booking_id)
-    returning t.booking_id, t.name
-  ), wanted_tasks as materialized (
-    select p.project_id, p.organization_id, p.booking_id, r.kind, r.title_template as title, r.sort_order, t.old,
-      case r.which when 'last'
-        then case r.anchor when 'rig' then d.last_rig when 'event' then d.last_event else d.last_rigdown end
-        else case r.anchor when 'rig' then d.first_rig when 'event' then d.first_event else d.first_rigdown end
-      end + r.day_offset as due_on,
-      -- A person's date stays: set as adjusted, or simply standing elsewhere than we put it.
-      coalesce((t.old).completed_at is not null or (t.old).adjusted_at is not null
-        or (t.old).due_on is distinct from (t.old).derived_due_on, false) as kept
-    from projects p
-    join sync.effective_rules(project_packing.booking_ids, 'packing_task') r
-      on r.booking_organization_id = p.organization_id and r.booking_source = p.source
-    left join days d on d.booking_id = p.booking_id
-    left join stored_tasks t on (t.old).packing_project_id = (p.old).id and (t.old).kind = r.kind
-  ), changed_tasks as materialized (
-    select w.*, case when w.kept then (w.old).due_on else w.due_on end as new_due_on
-    from wanted_tasks w
-    where not (w.old is null) and ((w.old).title, (w.old).sort_order, (w.old).due_on, (w.old).derived_due_on)
-      is distinct from (w.title, w.sort_order, case when w.kept then (w.old).due_on else w.due_on end, w.due_on)
-  ), inserted_tasks as (
-    insert into public.packing_tasks (organization_id, packing_project_id, kind, title, due_on, derived_due_on, sort_order)
-    select w.organization_id, w.project_id, w.kind, w.title, w.due_on, w.due_on, w.sort_order
-    from wanted_tasks w where w.old is null
-  ), updated_tasks as (
-    update public.packing_tasks t set title = c.title, sort_order = c.sort_order, due_on = c.new_due_on,
-      derived_due_on = c.due_on, updated_at = now()
-    from changed_tasks c
-    where t.id = (c.old).id and t.packing_project_id = any (project_packing.known_project_ids)
+    update public.packing_items i set active = d.new_quantity is not null,
+      quantity_to_pack = coalesce(d.new_quantity, i.quantity_to_pack), updated_at = now()
+    from unnest(differences) d
+    where not d.frozen and i.id = d.packing_item_id and i.packing_project_id = any (project_ids)
   )
-  select p.booking_id, 'packing_projects', p.name, case when p.old is null then 'created' else 'updated' end,
-    case when not detailed then null
-      when p.old is null then jsonb_build_object('*', jsonb_build_array(null,
-        jsonb_build_object('name', p.name, 'starts_on', p.starts_on, 'ends_on', p.ends_on)))
-      else sync.changed_fields(to_jsonb(p.old), to_jsonb(p.new)) end
-  from projects p where p.old is null or p.new is distinct from p.old
-  union all
-  select l.booking_id, 'packing_projects', l.name, 'updated',
-    case when detailed then '{"active": [true, false]}'::jsonb end
-  from left_out l
-  union all
-  select w.booking_id, 'packing_tasks', w.kind, 'created',
-    case when detailed then jsonb_build_object('*', jsonb_build_array(null, jsonb_build_object('title', w.title, 'due_on', w.due_on))) end
-  from wanted_tasks w where w.old is null
-  union all
-  select c.booking_id, 'packing_tasks', c.kind, 'updated',
-    case when detailed then jsonb_build_object('derived_due_on', jsonb_build_array((c.old).derived_due_on, c.due_on),
-      'due_on', jsonb_build_array((c.old).due_on, c.new_due_on)) end
-  from changed_tasks c
+  select d.booking_id, 'packing_items', d.booking_product_id::text,
+    case when d.packing_item_id is null then 'created' else 'updated' end,
+    case when detailed then jsonb_build_object('quantity_to_pack', jsonb_build_array(d.old_quantity, d.new_quantity)) end
+  from unnest(differences) d
+  where not d.frozen
 $$;
 
-comment on function sync.project_packing(bigint[], bigint[], boolean) is 'Writes the packing projects and tasks of some bookings.';
+comment on function sync.write_packing_items(sync.packing_difference[], bigint[], boolean) is
+  'Makes the lists of projects that are not frozen follow their bookings. An item that is no longer packed becomes inactive.';
 
--- project_ids: the projects of these bookings; new_project_ids: those that this very call has created.
-create function sync.project_packing_items(
-  booking_ids bigint[], project_ids bigint[], new_project_ids bigint[], detailed boolean
-) returns setof sync.row_change
+-- A person's no stands: a dismissed request does not come back for the same quantity.
+create function sync.undecided_differences(differences sync.packing_difference[], project_ids bigint[])
+returns setof sync.packing_difference
+language sql stable
+set search_path = ''
+as $$
+  select d.* from unnest(differences) d
+  where d.frozen and not exists (
+    select from public.packing_change_requests r
+    where r.packing_project_id = any (project_ids) and r.packing_project_id = d.packing_project_id
+      and r.booking_product_id = d.booking_product_id and r.change_type = d.change_type
+      and r.status = 'dismissed' and r.resolved_by is distinct from 'system'
+      and r.new_quantity is not distinct from d.new_quantity)
+$$;
+
+comment on function sync.undecided_differences(sync.packing_difference[], bigint[]) is
+  'The differences of frozen projects that a person has yet to decide.';
+
+create function sync.request_packing_changes(undecided sync.packing_difference[], project_ids bigint[], detailed boolean)
+returns setof sync.row_change
 language sql
 set search_path = ''
 as $$
-  with items as materialized (
-    select i as old from public.packing_items i
-    where i.packing_project_id = any (project_packing_items.project_ids) and i.booking_product_id is not null
-  ), started as materialized (
-    select distinct i.packing_project_id from public.packing_items i
-    where i.packing_project_id = any (project_packing_items.project_ids) and (i.quantity_packed > 0 or i.packed_at is not null)
-  ), requests as materialized (
-    select r.* from public.packing_change_requests r
-    where r.packing_project_id = any (project_packing_items.project_ids)
-  ), projects as materialized (
-    select p.id, p.organization_id, p.booking_id,
-      coalesce(p.starts_on - (now() at time zone o.time_zone)::date < 14, false) as short_notice,
-      p.id <> all (project_packing_items.new_project_ids) and (
-        p.status <> 'planning'
-        or coalesce(p.starts_on - (now() at time zone o.time_zone)::date < 14, false)
-        or exists (select from started i where i.packing_project_id = p.id)
-      ) as frozen
-    from public.packing_projects p
-    join public.organizations o on o.id = p.organization_id
-    where p.id = any (project_packing_items.project_ids) and p.active
-  ), stored as materialized (
-    select i.old, (i.old).packing_project_id, (i.old).booking_product_id
-    from projects p
-    join items i on (i.old).packing_project_id = p.id
-  ), wanted as materialized (
-    select p.id as packing_project_id, q.product_id, q.quantity
-    from projects p
-    join sync.packed_quantities(project_packing_items.booking_ids) q on q.booking_id = p.booking_id
-  ), differences as materialized (
-    select p.id as packing_project_id, p.organization_id, p.booking_id, p.frozen, p.short_notice, s.old,
-      coalesce(w.product_id, s.booking_product_id) as product_id, w.quantity,
-      case when s.old is null or not (s.old).active and w.product_id is not null then 'item_added'
-        when w.product_id is null then 'item_removed' else 'quantity_changed' end as change_type,
-      case when (s.old).active then (s.old).quantity_to_pack end as old_quantity
-    from wanted w
-    full join stored s on s.packing_project_id = w.packing_project_id and s.booking_product_id = w.product_id
-    join projects p on p.id = coalesce(w.packing_project_id, s.packing_project_id)
-    where s.old is null
-      or (s.old).active is distinct from (w.product_id is not null)
-      or (s.old).active and (s.old).quantity_to_pack is distinct from w.quantity
+  with asked as materialized (
+    select d.*, r.id as pending_id, case when d.short_notice then 'short_notice' else 'normal' end as urgency
+    from unnest(undecided) d
+    left join public.packing_change_requests r on r.packing_project_id = any (project_ids)
+      and r.packing_project_id = d.packing_project_id and r.booking_product_id = d.booking_product_id
+      and r.change_type = d.change_type and r.status = 'pending'
+    where r.id is null or r.new_quantity is distinct from d.new_quantity
   ), inserted as (
-    insert into public.packing_items (organization_id, packing_project_id, booking_product_id, quantity_to_pack)
-    select d.organization_id, d.packing_project_id, d.product_id, d.quantity
-    from differences d where not d.frozen and d.old is null
-  ), updated as (
-    update public.packing_items i set active = d.quantity is not null,
-      quantity_to_pack = coalesce(d.quantity, i.quantity_to_pack), updated_at = now()
-    from differences d
-    where not d.frozen and i.id = (d.old).id and i.packing_project_id = any (project_packing_items.project_ids)
-  ), undecided as materialized (
-    -- A person's no stands: a dismissed request does not come back for the same quantity.
-    select d.* from differences d
-    where d.frozen and not exists (
-      select from requests n
-      where n.packing_project_id = d.packing_project_id and n.booking_product_id = d.product_id
-        and n.change_type = d.change_type and n.status = 'dismissed'
-        and n.resolved_by is distinct from 'system' and n.new_quantity is not distinct from d.quantity)
-  ), asked as materialized (
-    select d.*, r.id as pending_id
-    from undecided d
-    left join requests r on r.packing_project_id = d.packing_project_id
-      and r.booking_product_id = d.product_id and r.change_type = d.change_type and r.status = 'pending'
-    where r.id is null or r.new_quantity is distinct from d.quantity
-  ), requested as (
     insert into public.packing_change_requests (organization_id, packing_project_id,
       booking_product_id, change_type, old_quantity, new_quantity, urgency)
-    select a.organization_id, a.packing_project_id, a.product_id, a.change_type, a.old_quantity, a.quantity,
-      case when a.short_notice then 'short_notice' else 'normal' end
-    from asked a where a.pending_id is null
-  ), restated as (
-    update public.packing_change_requests r set old_quantity = a.old_quantity, new_quantity = a.quantity,
-      urgency = case when a.short_notice then 'short_notice' else 'normal' end, updated_at = now()
+    select a.organization_id, a.packing_project_id, a.booking_product_id, a.change_type, a.old_quantity, a.new_quantity, a.urgency
     from asked a
-    where r.id = a.pending_id and r.packing_project_id = any (project_packing_items.project_ids)
-  ), withdrawn as (
-    -- The cause has gone: the system takes its question back.
-    update public.packing_change_requests r set status = 'dismissed', resolved_at = now(),
-      resolved_by = 'system', updated_at = now()
-    from projects p
-    where r.packing_project_id = p.id and r.packing_project_id = any (project_packing_items.project_ids)
-      and r.status = 'pending'
-      and not exists (select from undecided d
-        where d.packing_project_id = r.packing_project_id
-          and d.product_id = r.booking_product_id and d.change_type = r.change_type)
-    returning r.packing_project_id, r.booking_product_id, r.change_type
+    where a.pending_id is null
+  ), updated as (
+    update public.packing_change_requests r set old_quantity = a.old_quantity, new_quantity = a.new_quantity,
+      urgency = a.urgency, updated_at = now()
+    from asked a
+    where r.id = a.pending_id and r.packing_project_id = any (project_ids)
   )
-  select d.booking_id, 'packing_items', d.product_id::text, case when d.old is null then 'created' else 'updated' end,
-    case when detailed then jsonb_build_object('quantity_to_pack', jsonb_build_array(d.old_quantity, d.quantity)) end
-  from differences d where not d.frozen
-  union all
-  select a.booking_id, 'packing_change_requests', a.product_id || ' ' || a.change_type,
+  select a.booking_id, 'packing_change_requests', a.booking_product_id || ' ' || a.change_type,
     case when a.pending_id is null then 'created' else 'updated' end,
-    case when detailed then jsonb_build_object('quantity', jsonb_build_array(a.old_quantity, a.quantity)) end
+    case when detailed then jsonb_build_object('quantity', jsonb_build_array(a.old_quantity, a.new_quantity)) end
   from asked a
-  union all
-  select p.booking_id, 'packing_change_requests', w.booking_product_id || ' ' || w.change_type, 'updated',
-    case when detailed then '{"status": ["pending", "dismissed"]}'::jsonb end
-  from withdrawn w join projects p on p.id = w.packing_project_id
 $$;
 
-comment on function sync.project_packing_items(bigint[], bigint[], bigint[], boolean) is
-  'Writes the items of some bookings'' packing projects, or asks a person where a project is frozen. Manual items are never touched.';
+comment on function sync.request_packing_changes(sync.packing_difference[], bigint[], boolean) is
+  'Asks people about undecided differences. A pending request is brought up to date instead of repeated.';
+
+create function sync.withdraw_packing_requests(undecided sync.packing_difference[], project_ids bigint[], detailed boolean)
+returns setof sync.row_change
+language sql
+set search_path = ''
+as $$
+  with withdrawn as (
+    update public.packing_change_requests r set status = 'dismissed', resolved_at = now(),
+      resolved_by = 'system', updated_at = now()
+    from public.packing_projects p
+    where p.id = r.packing_project_id and p.active and p.id = any (project_ids)
+      and r.packing_project_id = any (project_ids) and r.status = 'pending'
+      and not exists (
+        select from unnest(undecided) d
+        where d.packing_project_id = r.packing_project_id
+          and d.booking_product_id = r.booking_product_id and d.change_type = r.change_type)
+    returning p.booking_id, r.booking_product_id, r.change_type
+  )
+  select w.booking_id, 'packing_change_requests', w.booking_product_id || ' ' || w.change_type, 'updated',
+    case when detailed then '{"status": ["pending", "dismissed"]}'::jsonb end
+  from withdrawn w
+$$;
+
+comment on function sync.withdraw_packing_requests(sync.packing_difference[], bigint[], boolean) is
+  'Dismisses, in the name of the system, the pending requests whose cause is gone.';
 
 create function sync.review_packing(project_ids bigint[]) returns void
 language sql
@@ -3946,55 +4155,75 @@ as $$
     and p.review_reason is distinct from n.reason
 $$;
 
-comment on function sync.review_packing(bigint[]) is 'Says on each packing project whether changes wait for a person.';
+comment on function sync.review_packing(bigint[]) is 'Marks each packing project that has changes waiting for a person, and says how many.';
+
+create function sync.project_packing(booking_ids bigint[], detailed boolean) returns setof sync.row_change
+language plpgsql
+set search_path = ''
+as $$
+declare
+  known_ids constant bigint[] := array(select p.id from public.packing_projects p where p.booking_id = any (booking_ids));
+  project_ids bigint[];
+  new_ids bigint[];
+  differences sync.packing_difference[];
+  undecided sync.packing_difference[];
+begin
+  return query select * from sync.write_packing_projects(booking_ids, known_ids, detailed);
+  project_ids := array(select p.id from public.packing_projects p where p.booking_id = any (booking_ids));
+  new_ids := array(select n.id from unnest(project_ids) n (id) where n.id <> all (known_ids));
+
+  return query select * from sync.write_packing_tasks(booking_ids, project_ids, detailed);
+
+  differences := array(select d from sync.packing_differences(booking_ids, project_ids, new_ids) d);
+  return query select * from sync.write_packing_items(differences, project_ids, detailed);
+  if cardinality(known_ids) > 0 then
+    undecided := array(select d from sync.undecided_differences(differences, project_ids) d);
+    return query select * from sync.request_packing_changes(undecided, project_ids, detailed);
+    return query select * from sync.withdraw_packing_requests(undecided, project_ids, detailed);
+    perform sync.review_packing(known_ids);
+  end if;
+end;
+$$;
+
+comment on function sync.project_packing(bigint[], boolean) is
+  'Derives the packing rows of some bookings: projects, tasks, and items or requests to change them.';
 
 -- schemas/62_project.sql
 
--- Purpose: everything that stored bookings drive, in one call: calendar, warehouse, packing.
--- Compatibility: booking_ids are bigint, as bookings.id is.
+-- Everything that stored bookings drive, in one call: calendar, warehouse, packing.
 
--- event_ids: bookings whose own row or days may have changed; packing_ids: those of which anything
+-- event_ids: bookings whose own row or days may have changed. packing_ids: bookings of which anything
 -- may have. A page in which only quantities changed reads no calendar.
 create function sync.project(event_ids bigint[], packing_ids bigint[], detailed boolean)
 returns setof sync.row_change
 language plpgsql
 set search_path = ''
 as $$
-declare
-  known_ids bigint[];
-  project_ids bigint[];
 begin
   if cardinality(event_ids) > 0 then
     return query select * from sync.project_events(event_ids, 'calendar', detailed);
     return query select * from sync.project_events(event_ids, 'warehouse', detailed);
   end if;
   if cardinality(packing_ids) > 0 then
-    known_ids := array(select p.id from public.packing_projects p where p.booking_id = any (packing_ids));
-    return query select * from sync.project_packing(packing_ids, known_ids, detailed);
-    project_ids := array(select p.id from public.packing_projects p where p.booking_id = any (packing_ids));
-    return query select * from sync.project_packing_items(packing_ids, project_ids,
-      array(select p.id from unnest(project_ids) p (id) where p.id <> all (known_ids)), detailed);
-    if cardinality(known_ids) > 0 then
-      perform sync.review_packing(known_ids);
-    end if;
+    return query select * from sync.project_packing(packing_ids, detailed);
   end if;
 end;
 $$;
 
 comment on function sync.project(bigint[], bigint[], boolean) is
-  'Derives calendar and warehouse rows of some bookings and packing rows of others.';
+  'Derives the calendar and warehouse rows of some bookings and the packing rows of others.';
 
 create function public.project_bookings(booking_ids bigint[], detailed boolean default false)
 returns table (booking_id bigint, table_name text, key text, operation text, fields jsonb)
 language plpgsql
 set search_path = ''
--- As in apply_snapshots: joins in memory, whatever the statistics say.
+-- As in apply_snapshots: join in memory, whatever the statistics say.
 set enable_nestloop = off
 set jit = off
 as $$
 #variable_conflict use_column
 begin
-  -- One projection of a booking at a time, also against operators who changed a rule.
+  -- One projection of a booking at a time, even while an operator projects after changing a rule.
   perform from public.bookings b where b.id = any (project_bookings.booking_ids) order by b.id for no key update;
   return query select * from sync.project(coalesce(project_bookings.booking_ids, '{}'),
     coalesce(project_bookings.booking_ids, '{}'), project_bookings.detailed);
@@ -4002,72 +4231,71 @@ end;
 $$;
 
 comment on function public.project_bookings(bigint[], boolean) is
-  'Derives calendar, warehouse and packing rows of stored bookings by sync.projection_rules. Writes only what differs; only CONFIRMED bookings have active rows. Returns one row_change per row written, with fields if detailed.';
+  'Derives the calendar, warehouse and packing rows of stored bookings by sync.projection_rules. Writes only what differs. Only CONFIRMED bookings have active rows. Returns one row_change per row written, with its fields if detailed.';
 
 -- schemas/70_runs.sql
 
--- Not in the whole list: reported, never acted on. After the second sighting in a row the booking is
--- asked for alone, and only that answer may mark it missing.
-create function sync.record_absences(run sync.runs) returns void
+-- Runs over a source: how one begins, saves how far it got, ends, and is resumed by another worker.
+-- Rules: work is bounded and resumes; one booking stops nothing; the cursor moves only past what is
+-- applied; pausing costs nothing.
+
+create function sync.is_at_work(run sync.runs) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select run.status = 'running' and run.heartbeat_at > now() - interval '60 seconds'
+$$;
+
+comment on function sync.is_at_work(sync.runs) is
+  'Whether a worker has the run: it is running and gave a sign of life within 60 s. A run of a dead worker is free.';
+
+-- A worker that is writing a page has its run locked and may then need the connection, which the caller
+-- holds. So this does not wait for it: a locked run is at work.
+create function sync.take_open_run(organization_id uuid, source public.booking_source, mode text) returns sync.runs
 language plpgsql
 set search_path = ''
 as $$
+#variable_conflict use_column
 declare
-  connection sync.connections;
+  run sync.runs;
 begin
-  select * into connection from sync.connections c
-  where c.organization_id = run.organization_id and c.source = run.source;
+  select * into run from sync.runs r
+  where r.organization_id = take_open_run.organization_id and r.source = take_open_run.source
+    and r.mode = take_open_run.mode and r.status in ('running', 'stopped')
+  for update skip locked;
+  if run.id is not null and not sync.is_at_work(run) then
+    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = clock_timestamp()
+    where r.id = run.id returning * into run;
+    return run;
+  end if;
 
-  -- In one order, as whoever applies a page does.
-  perform from sync.source_states s
-  where s.organization_id = run.organization_id and s.source = run.source
-    and (s.missing_sightings > 0
-      or not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id))
-  order by s.external_id
-  for update;
-
-  -- In a row: whoever was seen now begins anew.
-  update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
-  where s.organization_id = run.organization_id and s.source = run.source and s.missing_sightings > 0
-    and exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id);
-
-  insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
-  select run.id, b.external_id, 'bookings.*', b.id, null, to_jsonb(b.status), coalesce(s.missing_first_seen_at, now()), 'missing_at_source'
-  from public.bookings b
-  left join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
-  where b.organization_id = run.organization_id and b.source = run.source
-    and b.source_missing_since is null and b.created_at < run.started_at
-    and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
-  on conflict (run_id, external_id, field) do nothing;
-
-  insert into sync.source_states (organization_id, source, external_id)
-  select run.organization_id, run.source, d.external_id from sync.drift d
-  where d.run_id = run.id and d.cause = 'missing_at_source'
-  on conflict do nothing;
-  update sync.source_states s set missing_sightings = s.missing_sightings + 1,
-    missing_first_seen_at = coalesce(s.missing_first_seen_at, now()), updated_at = now()
-  from sync.drift d
-  where d.run_id = run.id and d.cause = 'missing_at_source'
-    and s.organization_id = run.organization_id and s.source = run.source and s.external_id = d.external_id;
-
-  perform sync.request_refetch(gen_random_uuid(), connection, d.external_id, 'missing')
-  from sync.drift d
-  join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source
-    and s.external_id = d.external_id and s.missing_sightings = 2
-  where d.run_id = run.id and d.cause = 'missing_at_source';
+  select * into run from sync.runs r
+  where r.organization_id = take_open_run.organization_id and r.source = take_open_run.source
+    and r.mode = take_open_run.mode and r.status in ('running', 'stopped');
+  run.lease_token := null;
+  return run;
 end;
 $$;
 
-comment on function sync.record_absences(sync.runs) is
-  'Reports the bookings that a complete reconcile run has not seen, and has those asked for alone that were missing twice in a row.';
+comment on function sync.take_open_run(uuid, public.booking_source, text) is
+  'The open run of a kind, leased to the caller if no worker has it, else without lease_token; nulls if no run of the kind is open.';
 
--- Purpose: runs over a source, resumable at their checkpoint (invariants 11 to 13).
+create type sync.opened_run as (
+  run_id uuid,
+  outcome text,
+  lease_token uuid,
+  checkpoint jsonb,
+  counters jsonb,
+  parameters jsonb,
+  cursor timestamptz,
+  started_at timestamptz
+);
+
+comment on type sync.opened_run is 'A run as begin_run hands it to a worker; lease_token only if the worker has it now.';
 
 create function sync.open_run(
-  p_organization_id uuid, p_source public.booking_source, p_mode text, p_parameters jsonb,
-  out run_id uuid, out outcome text, out lease_token uuid, out checkpoint jsonb, out counters jsonb,
-  out parameters jsonb, out cursor timestamptz, out started_at timestamptz
-)
+  organization_id uuid, source public.booking_source, mode text, parameters jsonb
+) returns sync.opened_run
 language plpgsql
 set search_path = ''
 as $$
@@ -4075,49 +4303,39 @@ as $$
 declare
   connection sync.connections;
   run sync.runs;
+  opened sync.opened_run;
 begin
-  -- Locked: of two starts at the same moment one begins and the other is told so.
+  -- Locked: of two starts at the same moment one begins, and the other finds its run.
   select * into connection from sync.connections c
-  where c.organization_id = p_organization_id and c.source = p_source for no key update;
-  open_run.outcome := case when connection.id is null then 'unknown_organization'
+  where c.organization_id = open_run.organization_id and c.source = open_run.source for no key update;
+  opened.outcome := case when connection.id is null then 'unknown_organization'
     when connection.paused_at is not null or not connection.enabled then 'paused' end;
-  if open_run.outcome is not null then
-    return;
+  if opened.outcome is not null then
+    return opened;
   end if;
 
-  -- Locked only if nobody has it: a page that is being written has its run first and may then need the
-  -- connection that we hold. Whoever writes a page is at work.
-  select * into run from sync.runs r
-  where r.organization_id = p_organization_id and r.source = p_source and r.mode = p_mode
-    and r.status in ('running', 'stopped')
-  for update skip locked;
-  open_run.outcome := case when run.id is not null then
-      case when run.status = 'running' and run.heartbeat_at > now() - interval '60 seconds' then 'busy'
-        else 'resumed' end
-    else 'started' end;
+  run := sync.take_open_run(open_run.organization_id, open_run.source, open_run.mode);
   if run.id is null then
-    select * into run from sync.runs r
-    where r.organization_id = p_organization_id and r.source = p_source and r.mode = p_mode
-      and r.status in ('running', 'stopped');
-    open_run.outcome := case when run.id is null then 'started' else 'busy' end;
-  end if;
-  if open_run.outcome = 'started' then
+    opened.outcome := 'started';
     insert into sync.runs (organization_id, source, mode, parameters, lease_token)
-    values (p_organization_id, p_source, p_mode, coalesce(p_parameters, '{}'), gen_random_uuid())
+    values (open_run.organization_id, open_run.source, open_run.mode, coalesce(open_run.parameters, '{}'), gen_random_uuid())
     returning * into run;
-  elsif open_run.outcome = 'resumed' then
-    update sync.runs r set status = 'running', lease_token = gen_random_uuid(), heartbeat_at = clock_timestamp()
-    where r.id = run.id returning * into run;
+  else
+    opened.outcome := case when run.lease_token is null then 'busy' else 'resumed' end;
   end if;
-  open_run.run_id := run.id;
-  open_run.lease_token := case when open_run.outcome <> 'busy' then run.lease_token end;
-  open_run.checkpoint := run.checkpoint;
-  open_run.counters := run.counters;
-  open_run.parameters := run.parameters;
-  open_run.cursor := connection.cursor;
-  open_run.started_at := run.started_at;
+
+  opened.run_id := run.id;
+  opened.lease_token := run.lease_token;
+  opened.checkpoint := run.checkpoint;
+  opened.counters := run.counters;
+  opened.parameters := run.parameters;
+  opened.cursor := connection.cursor;
+  opened.started_at := run.started_at;
+  return opened;
 end;
 $$;
+
+comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is 'Does what begin_run promises.';
 
 create function public.begin_run(
   organization_id uuid,
@@ -4131,11 +4349,13 @@ create function public.begin_run(
 language sql
 set search_path = ''
 as $$
-  select r.* from sync.open_run($1, $2, $3, $4) r
+  select r.* from sync.open_run(begin_run.organization_id, begin_run.source, begin_run.mode, begin_run.parameters) r
 $$;
 
--- What a page's verdicts add to the counters of its run. In SQL, so that a run that dies right after
--- its checkpoint has counted the page that it applied.
+comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
+  'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker has it), paused, unknown_organization.';
+
+-- In SQL, so that a run that dies right after its checkpoint has counted the page that it applied.
 create function sync.count_verdicts(counters jsonb, verdicts sync.snapshot_verdict[]) returns jsonb
 language sql immutable
 set search_path = ''
@@ -4157,7 +4377,33 @@ as $$
 $$;
 
 comment on function sync.count_verdicts(jsonb, sync.snapshot_verdict[]) is
-  'The counters of a run with the verdicts of a page added: how many of each, and the first 50 bookings that were refused.';
+  'The counters of a run plus the verdicts of a page: how many of each, and the first 50 bookings that were refused.';
+
+-- PT and an HTTP status: codes that the API passes on to its caller.
+create function sync.hold_run(run_id uuid, lease_token uuid) returns sync.runs
+language plpgsql
+set search_path = ''
+as $$
+declare
+  run sync.runs;
+begin
+  select * into run from sync.runs r where r.id = hold_run.run_id for update;
+  if run.id is null or run.status <> 'running' or run.lease_token is distinct from hold_run.lease_token then
+    raise exception 'Cannot checkpoint run %: another worker has taken it over', hold_run.run_id
+      using errcode = 'PT409';
+  end if;
+  if exists (select from sync.connections c
+             where c.organization_id = run.organization_id and c.source = run.source
+               and (c.paused_at is not null or not c.enabled)) then
+    raise exception 'Cannot checkpoint run %: its connection is paused', hold_run.run_id
+      using errcode = 'PT423';
+  end if;
+  return run;
+end;
+$$;
+
+comment on function sync.hold_run(uuid, uuid) is
+  'Locks a run for the worker that has its lease. Fails if the lease is lost, and if the connection is paused: a page that is not taken must not be passed (rule: pausing costs nothing).';
 
 create function public.checkpoint_run(
   run_id uuid,
@@ -4173,49 +4419,74 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  run sync.runs;
+  run constant sync.runs := sync.hold_run(checkpoint_run.run_id, checkpoint_run.lease_token);
+  compares constant boolean := run.mode = 'reconcile';
+  applies constant boolean := not compares or coalesce(run.parameters -> 'repair' = 'true', false);
   verdicts sync.snapshot_verdict[];
 begin
-  -- PT and an HTTP status: codes that the API hands on to its caller.
-  select * into run from sync.runs r where r.id = checkpoint_run.run_id for update;
-  if run.id is null or run.status <> 'running' or run.lease_token is distinct from checkpoint_run.lease_token then
-    raise exception 'Cannot checkpoint run %: another worker has taken it over', checkpoint_run.run_id
-      using errcode = 'PT409';
-  end if;
-  -- A paused connection takes no page, so the run must not get past one (invariant 14).
-  if exists (select from sync.connections c
-             where c.organization_id = run.organization_id and c.source = run.source
-               and (c.paused_at is not null or not c.enabled)) then
-    raise exception 'Cannot checkpoint run %: its connection is paused', checkpoint_run.run_id
-      using errcode = 'PT423';
-  end if;
-  -- One transaction with the page: a run that dies goes on exactly after what it applied.
-  if run.mode = 'reconcile' then
-    -- What a comparison locks it gives back when it is undone, and whoever waited stands in between.
+  if compares then
+    -- Before the comparison, which gives back its own locks when it is undone: nobody comes in between.
     perform sync.lock_page(run.organization_id, run.source, checkpoint_run.snapshots);
-    -- Also what could not be taken was there: only what was not listed at all is missing.
-    insert into sync.sightings (run_id, external_id)
-    select run.id, e.id from jsonb_array_elements_text(checkpoint_run.sighted_ids) e (id)
-    on conflict do nothing;
+    perform sync.record_sightings(run.id, checkpoint_run.snapshots, checkpoint_run.sighted_ids);
     perform sync.record_drift(run, checkpoint_run.snapshots);
   end if;
-  if run.mode <> 'reconcile' or run.parameters -> 'repair' = 'true' then
+  if applies then
     verdicts := array(
-      select row((row_number() over ())::integer, a.external_id, a.verdict, a.booking_id, a.changes, a.error)::sync.snapshot_verdict
-      from public.apply_snapshots(run.organization_id, run.source,
-        checkpoint_run.snapshots, run_id => run.id,
-        force => checkpoint_run.force or run.mode = 'reconcile') a);
+      select row(n.*)::sync.snapshot_verdict
+      from (
+        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error
+        from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
+          force => checkpoint_run.force or compares)
+          with ordinality a (external_id, verdict, booking_id, changes, error, ord)
+      ) n);
   end if;
-  if run.mode = 'reconcile' and run.parameters -> 'repair' = 'true' then
+  if compares and applies then
     perform sync.repair_projections(run, checkpoint_run.snapshots);
   end if;
-  -- The clock, not the transaction's begin: a page that took a minute is a sign of life.
+  -- In one transaction with the page: a run that dies resumes exactly after what it applied. By the clock,
+  -- not by the start of the transaction: a page that took a minute is a sign of life.
   update sync.runs r set checkpoint = checkpoint_run.checkpoint,
     counters = sync.count_verdicts(checkpoint_run.counters, verdicts), heartbeat_at = clock_timestamp()
   where r.id = run.id;
   return query select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v order by v.ord;
 end;
 $$;
+
+comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb) is
+  'Applies a page of a run and saves how far the run got, in one transaction; without snapshots it is a sign of life. counters are those before the page; its verdicts are added. sighted_ids are all ids of the page, including refused ones. Fails with PT409 if another worker has taken the run over, with PT423 if the connection is paused.';
+
+-- A run over a span of dates, or from a later moment than the cursor, proves nothing about the rest.
+create function sync.move_cursor(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  update sync.connections c set cursor = n.cursor, updated_at = now()
+  -- Less an overlap, for what the source may have listed late.
+  from (select run.started_at - interval '10 minutes') n (cursor)
+  where run.mode in ('incremental', 'full') and not run.parameters ?| array['start_date', 'end_date']
+    and c.organization_id = run.organization_id and c.source = run.source
+    and (c.cursor is null or c.cursor < n.cursor)
+    and (run.mode = 'full' or not run.parameters ? 'since'
+      or coalesce((run.parameters ->> 'since')::timestamptz <= c.cursor, false))
+$$;
+
+comment on function sync.move_cursor(sync.runs) is
+  'Moves the cursor to when a completed run began, never backwards (rule: the cursor moves only past what is applied).';
+
+create function sync.finish_sightings(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if run.status = 'completed' and not run.parameters ?| array['start_date', 'end_date', 'since'] then
+    perform sync.record_absences(run);
+  end if;
+  delete from sync.sightings g where g.run_id = run.id;
+end;
+$$;
+
+comment on function sync.finish_sightings(sync.runs) is
+  'Ends a reconcile run: one that read the whole list reports absences. Sightings are then dropped.';
 
 create function public.finish_run(
   run_id uuid,
@@ -4246,36 +4517,19 @@ begin
     return query select false;
     return;
   end if;
+
   if run.mode = 'reconcile' and run.status <> 'stopped' then
-    if run.status = 'completed' and not run.parameters ?| array['start_date', 'end_date', 'since'] then
-      perform sync.record_absences(run);
-    end if;
-    delete from sync.sightings g where g.run_id = run.id;
+    perform sync.finish_sightings(run);
   end if;
-  -- Only past what is applied, never backwards, and from when the run began (invariant 13). A run
-  -- over a span of dates, or from a later instant than the cursor, proves nothing about the rest.
-  if run.status = 'completed' and run.mode in ('incremental', 'full')
-    and not run.parameters ?| array['start_date', 'end_date'] then
-    update sync.connections c set cursor = run.started_at - interval '10 minutes', updated_at = now()
-    where c.organization_id = run.organization_id and c.source = run.source
-      and (c.cursor is null or c.cursor < run.started_at - interval '10 minutes')
-      and (run.mode = 'full' or not run.parameters ? 'since'
-        or coalesce((run.parameters ->> 'since')::timestamptz <= c.cursor, false));
+  if run.status = 'completed' then
+    perform sync.move_cursor(run);
   end if;
   return query select true;
 end;
 $$;
 
-comment on function sync.open_run(uuid, public.booking_source, text, jsonb) is 'The work of begin_run.';
-comment on function public.begin_run(uuid, public.booking_source, text, jsonb) is
-  'Starts a run, or resumes the open one of the same kind at its checkpoint. outcome: started, resumed, busy (another worker is at it), paused, unknown_organization.';
-comment on function public.checkpoint_run(uuid, uuid, jsonb, jsonb, jsonb, boolean, jsonb) is
-  'Applies a page of a run and saves how far it got, in one transaction; without snapshots a sign of life. counters are those before the page, whose verdicts are added. sighted_ids are all ids of the page, the refused ones too. Fails with PT409 if another worker has taken the run over, with PT423 if the connection is paused.';
 comment on function public.finish_run(uuid, uuid, text, jsonb, jsonb, jsonb) is
-  'Ends a run (completed, failed) or lays it down (stopped) for another worker; finished is false if the lease was lost. A completed one moves the cursor.';
-
--- Purpose: what the runs ask before they begin and after they end: which connections there are,
--- which runs wait for somebody, what a reconcile run found.
+  'Ends a run (completed, failed) or stops it at a checkpoint for another worker (stopped). finished is false if the lease was lost. A completed run moves the cursor.';
 
 create function public.list_connections(
   organization_id uuid default null,
@@ -4292,17 +4546,19 @@ as $$
   from sync.connections c
   left join lateral (
     select n.started_at from sync.runs n
-    where n.organization_id = c.organization_id and n.source = c.source and ($3 is null or n.mode = $3)
+    where n.organization_id = c.organization_id and n.source = c.source
+      and (list_connections.mode is null or n.mode = list_connections.mode)
     order by n.started_at desc
     limit 1
   ) r on true
-  where ($1 is null or c.organization_id = $1) and ($2 is null or c.source = $2)
+  where (list_connections.organization_id is null or c.organization_id = list_connections.organization_id)
+    and (list_connections.source is null or c.source = list_connections.source)
   order by r.started_at nulls first, c.organization_id, c.source
   limit 1000
 $$;
 
 comment on function public.list_connections(uuid, public.booking_source, text) is
-  'Connections with their cursors, those whose last run of a mode lies furthest back first: whoever cannot do all in his time does the others next time.';
+  'Connections with their cursors. Those whose last run of a mode began longest ago come first, so a caller who runs out of time reaches the others next time.';
 
 create function public.list_resumable_runs(max_runs integer default 20)
 returns table (
@@ -4317,16 +4573,14 @@ as $$
   join sync.connections c on c.organization_id = r.organization_id and c.source = r.source
   where c.enabled and c.paused_at is null
     and (r.status = 'stopped' and coalesce((r.checkpoint ->> 'retry_at')::timestamptz, '-infinity') <= now()
-      or r.status = 'running' and r.heartbeat_at < now() - interval '60 seconds')
+      or r.status = 'running' and not sync.is_at_work(r))
   order by r.heartbeat_at
-  limit $1
+  limit list_resumable_runs.max_runs
 $$;
 
 comment on function public.list_resumable_runs(integer) is
-  'Runs that were laid down at a checkpoint, unless the source asked to wait, and runs whose worker has died; longest idle first. Nothing of a paused connection.';
+  'Runs that were stopped at a checkpoint, unless the source asked to wait, and runs whose worker has died; longest idle first. None of a paused connection.';
 
--- Whoever holds the connection decides, as in begin_run. Only then is it sure that the open run of
--- this kind is still this one, and no new one is begun by mistake.
 create function sync.lock_open_run(run_id uuid) returns setof sync.runs
 language plpgsql
 set search_path = ''
@@ -4341,7 +4595,8 @@ begin
 end;
 $$;
 
-comment on function sync.lock_open_run(uuid) is 'The run, if it is still open, with its connection locked.';
+comment on function sync.lock_open_run(uuid) is
+  'A run, if it is still open, with its connection locked, so that no other run of its kind can begin.';
 
 create function public.resume_run(run_id uuid)
 returns table (
@@ -4352,14 +4607,18 @@ language sql
 set search_path = ''
 as $$
   select o.*, r.organization_id, r.source, r.mode
-  from sync.lock_open_run($1) r
+  from sync.lock_open_run(resume_run.run_id) r
   cross join lateral sync.open_run(r.organization_id, r.source, r.mode, r.parameters) o
 $$;
 
 comment on function public.resume_run(uuid) is
-  'Takes up one run that is still open, as begin_run would; no row if it has ended meanwhile.';
+  'Resumes one run that is still open, as begin_run would; no row if it has ended meanwhile.';
 
 -- schemas/71_drift.sql
+
+-- What a reconcile run finds. Each page is applied and undone: the difference between source and
+-- database is what the ordinary path would have written. Bookings that no page listed are absent.
+-- Rules: absence is not a statement; cancelling takes a positive statement.
 
 create table sync.drift (
   run_id uuid not null references sync.runs (id) on delete cascade,
@@ -4375,22 +4634,52 @@ create table sync.drift (
 );
 
 comment on table sync.drift is 'Differences between source and database that a reconcile run found.';
-comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped it), planner_owned, stale, projection (our own derived row is off), missing_at_source.';
+comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped the change), planner_owned, stale, projection (a derived row is wrong), missing_at_source.';
 
--- Purpose: reconcile. What the source says is compared with what is stored by applying it, field by
--- field, and undoing that: the difference is what the very same path would write.
+create type sync.drift_finding as (
+  external_id text,
+  field text,
+  booking_id bigint,
+  theirs jsonb,
+  ours jsonb,
+  cause text
+);
 
-create function sync.record_drift(run sync.runs, snapshots jsonb) returns void
+comment on type sync.drift_finding is 'One field that differs between source and database, with the likely cause.';
+
+create type sync.page_comparison as (
+  verdicts sync.snapshot_verdict[],
+  projected sync.row_change[],
+  booking_ids bigint[]
+);
+
+comment on type sync.page_comparison is
+  'What applying a page would do (verdicts), what deriving its bookings would write after that (projected), and which stored bookings it lists (booking_ids).';
+
+create function sync.record_sightings(run_id uuid, snapshots jsonb, sighted_ids jsonb) returns void
+language sql
+set search_path = ''
+as $$
+  insert into sync.sightings (run_id, external_id)
+  select record_sightings.run_id, i.id
+  from (
+    select e.snapshot ->> 'external_id' from jsonb_array_elements(record_sightings.snapshots) e (snapshot)
+    union
+    select e.id from jsonb_array_elements_text(record_sightings.sighted_ids) e (id)
+  ) i (id)
+  where i.id is not null
+  on conflict do nothing
+$$;
+
+comment on function sync.record_sightings(uuid, jsonb, jsonb) is
+  'Notes which bookings a page lists. sighted_ids also has those whose snapshot was refused: they are not missing.';
+
+create function sync.compare_page(run sync.runs, snapshots jsonb) returns sync.page_comparison
 language plpgsql
 set search_path = ''
-set enable_nestloop = off
-set jit = off
 as $$
-#variable_conflict use_column
 declare
-  verdicts sync.snapshot_verdict[];
-  projected sync.row_change[];
-  booking_ids bigint[];
+  comparison sync.page_comparison;
   page sync.page;
 begin
   page.organization_id := run.organization_id;
@@ -4398,123 +4687,177 @@ begin
   page.run_id := run.id;
   page.force := true;
   page.detailed := true;
-  insert into sync.sightings (run_id, external_id)
-  select run.id, e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot)
-  where e.snapshot ->> 'external_id' is not null
-  on conflict do nothing;
+  comparison.verdicts := sync.apply_page_or_halves(page, snapshots);
+  comparison.booking_ids := array(
+    select v.booking_id from unnest(comparison.verdicts) v
+    where v.booking_id is not null and v.verdict in ('updated', 'unchanged'));
+  comparison.projected := array(
+    select row(p.*)::sync.row_change from public.project_bookings(comparison.booking_ids, true) p);
+  raise exception 'compared' using errcode = 'BSDRY';
+exception when sqlstate 'BSDRY' then
+  return comparison; -- Everything else is undone.
+end;
+$$;
 
-  begin
-    verdicts := sync.apply_page_or_halves(page, snapshots);
-    booking_ids := array(select v.booking_id from unnest(verdicts) v
-      where v.booking_id is not null and v.verdict in ('updated', 'unchanged'));
-    projected := array(
-      select row(p.booking_id, p.table_name, p.key, p.operation, p.fields)::sync.row_change
-      from public.project_bookings(booking_ids, true) p);
-    raise exception 'compared' using errcode = 'BSDRY';
-  exception when sqlstate 'BSDRY' then
-    null;
-  end;
+comment on function sync.compare_page(sync.runs, jsonb) is 'What a page would change. Undoes all of it.';
 
+create function sync.find_source_drift(run sync.runs, snapshots jsonb, comparison sync.page_comparison)
+returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id,
+    case c.change ->> 'table' when 'bookings' then 'bookings.' || f.key
+      else (c.change ->> 'table') || '[' || (c.change ->> 'key') || '].' || f.key end,
+    v.booking_id, f.value -> 1, f.value -> 0,
+    case when h.id is not null then 'held'
+      when sync.revision_order((e.snapshot ->> 'source_version')::bigint, (e.snapshot ->> 'source_updated_at')::timestamptz,
+        s.source_version, s.source_updated_at) < 0 then 'stale'
+      else 'missed_webhook' end
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  cross join jsonb_array_elements(v.changes) c (change)
+  cross join jsonb_each(coalesce(c.change -> 'fields', '{}')) f
+  left join sync.held_changes h on h.booking_id = v.booking_id and h.released_at is null and h.dismissed_at is null
+  left join lateral (
+    select t.source_version, t.source_updated_at from sync.source_states t
+    where t.organization_id = run.organization_id and t.source = run.source and t.external_id = v.external_id
+    offset 0
+  ) s on true
+  where v.verdict = 'updated'
+    -- Derived rows that follow from a change of the source are no drift in themselves.
+    and c.change ->> 'table' in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments')
+    and f.key not in ('status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at', 'is_stub')
+    -- A list and a tombstone each have their own word for the same status.
+    and not (c.change ->> 'table' = 'bookings' and f.key = 'source_status'
+      and e.snapshot #>> '{booking,status}' = (select k.status::text from public.bookings k where k.id = v.booking_id))
+  union all
+  select v.external_id, 'bookings.*', null, to_jsonb('present'::text), null, 'missed_webhook'
+  from unnest(comparison.verdicts) v
+  where v.verdict = 'created'
+$$;
+
+comment on function sync.find_source_drift(sync.runs, jsonb, sync.page_comparison) is
+  'Source-owned fields that differ, and bookings that are unknown here.';
+
+create function sync.find_held_drift(snapshots jsonb, comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, 'bookings.status', v.booking_id, e.snapshot #> '{booking,status}', to_jsonb(b.status), 'held'
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
+  where v.verdict = 'held'
+  union all
+  select v.external_id, 'bookings.status', v.booking_id, to_jsonb(h.kind), to_jsonb(b.status), 'dismissed'
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  join public.bookings b on b.id = v.booking_id and b.id = any (comparison.booking_ids)
+  join sync.held_changes h on h.booking_id = b.id and h.kind = e.snapshot #>> '{booking,status}'
+    and sync.is_dropped(b.id, h.kind::public.booking_status, e.snapshot)
+  where b.status::text <> h.kind
+  group by v.external_id, v.booking_id, h.kind, b.status
+$$;
+
+comment on function sync.find_held_drift(jsonb, sync.page_comparison) is
+  'Statuses that differ because the brake holds the change, or because a person dropped it.';
+
+create function sync.find_projection_drift(comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id,
+    p.table_name || '[' || case when p.table_name = 'packing_items' then coalesce(
+        (select k.external_id from public.booking_products k where k.id = p.key::bigint), p.key)
+      else p.key end || '].' || f.key,
+    p.booking_id, f.value -> 1, f.value -> 0, 'projection'
+  from unnest(comparison.projected) p
+  join unnest(comparison.verdicts) v on v.booking_id = p.booking_id and v.verdict = 'unchanged'
+  cross join jsonb_each(coalesce(p.fields, '{}')) f
+$$;
+
+comment on function sync.find_projection_drift(sync.page_comparison) is
+  'Derived rows that are wrong although their booking is right.';
+
+create function sync.find_planner_drift(comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, 'calendar_events[' || k.event_type || ' ' || k.day || '].starts_at',
+    k.booking_id, to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
+  from unnest(comparison.verdicts) v
+  join public.calendar_events k on k.booking_id = v.booking_id and k.booking_id = any (comparison.booking_ids)
+    and k.has_source_changes and k.active
+  union all
+  select v.external_id, 'warehouse_events[' || k.event_type || ' ' || k.basis_day || '].starts_at',
+    k.booking_id, to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
+  from unnest(comparison.verdicts) v
+  join public.warehouse_events k on k.booking_id = v.booking_id and k.booking_id = any (comparison.booking_ids)
+    and k.has_source_changes and k.active
+$$;
+
+comment on function sync.find_planner_drift(sync.page_comparison) is
+  'Times that a person set and the source moved afterwards.';
+
+-- Links carry tokens that expire: a nightly comparison keeps those of attachments fresh. The map is left
+-- out: its URL may differ by more than a token, and then it is drift.
+create function sync.refresh_compared_urls(snapshots jsonb, comparison sync.page_comparison) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform sync.refresh_urls(array(
+    select jsonb_populate_record(null::sync.planned_snapshot, jsonb_build_object(
+      'booking_id', v.booking_id, 'is_new', false,
+      'snapshot', jsonb_build_object('attachments', e.snapshot -> 'attachments')))
+    from unnest(comparison.verdicts) v
+    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+    where v.verdict in ('updated', 'unchanged')), comparison.booking_ids);
+end;
+$$;
+
+comment on function sync.refresh_compared_urls(jsonb, sync.page_comparison) is
+  'Stores the links of attachments as last read.';
+
+create function sync.record_drift(run sync.runs, snapshots jsonb) returns void
+language plpgsql
+set search_path = ''
+set enable_nestloop = off
+set jit = off
+as $$
+declare
+  comparison constant sync.page_comparison := sync.compare_page(run, snapshots);
+  previous_id constant uuid := (
+    select r.id from sync.runs r
+    where r.organization_id = run.organization_id and r.source = run.source and r.mode = 'reconcile'
+      and r.status = 'completed' and r.id <> run.id
+    order by r.started_at desc limit 1);
+begin
   insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
-  select run.id, d.external_id, d.field, d.booking_id, d.theirs, d.ours,
-    -- Since when: carried on from the last run if that had found the same.
+  select run.id, f.external_id, f.field, f.booking_id, f.theirs, f.ours,
+    -- Carried over if the previous run found the same.
     coalesce((
       select p.first_seen_at from sync.drift p
-      where p.run_id = (
-          select r.id from sync.runs r
-          where r.organization_id = run.organization_id and r.source = run.source and r.mode = 'reconcile'
-            and r.status = 'completed' and r.id <> run.id
-          order by r.started_at desc limit 1)
-        and p.external_id = d.external_id and p.field = d.field and p.repaired_at is null), now()),
-    d.cause
+      where p.run_id = previous_id and p.external_id = f.external_id and p.field = f.field
+        and p.repaired_at is null), now()),
+    f.cause
   from (
-    select v.external_id, v.booking_id,
-      case c.change ->> 'table' when 'bookings' then 'bookings.' || f.key
-        else (c.change ->> 'table') || '[' || (c.change ->> 'key') || '].' || f.key end as field,
-      f.value -> 1 as theirs, f.value -> 0 as ours,
-      case when c.change ->> 'table' not in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments') then 'projection'
-        when h.id is not null then 'held'
-        when (e.snapshot ->> 'source_version')::bigint < s.source_version
-          or (e.snapshot ->> 'source_updated_at')::timestamptz < s.source_updated_at then 'stale'
-        else 'missed_webhook' end as cause
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    cross join jsonb_array_elements(v.changes) c (change)
-    cross join jsonb_each(coalesce(c.change -> 'fields', '{}')) f
-    left join sync.held_changes h on h.booking_id = v.booking_id and h.released_at is null and h.dismissed_at is null
-    left join lateral (
-      select t.source_version, t.source_updated_at from sync.source_states t
-      where t.organization_id = run.organization_id and t.source = run.source and t.external_id = v.external_id
-      offset 0
-    ) s on true
-    where v.verdict = 'updated'
-      -- What follows from a drift in the source's own rows is not drift of its own.
-      and c.change ->> 'table' in ('bookings', 'booking_dates', 'booking_products', 'booking_attachments')
-      and f.key not in ('status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at', 'is_stub')
-      -- The same status in another word: a list and a tombstone have one each.
-      and not (c.change ->> 'table' = 'bookings' and f.key = 'source_status'
-        and e.snapshot #>> '{booking,status}' = (select k.status::text from public.bookings k where k.id = v.booking_id))
+    select * from sync.find_source_drift(run, snapshots, comparison)
     union all
-    select v.external_id, null, 'bookings.*', to_jsonb('present'::text), null, 'missed_webhook'
-    from unnest(verdicts) v where v.verdict = 'created'
+    select * from sync.find_held_drift(snapshots, comparison)
     union all
-    select v.external_id, v.booking_id, 'bookings.status', e.snapshot #> '{booking,status}', to_jsonb(b.status), 'held'
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    cross join lateral (select k.status from public.bookings k where k.id = v.booking_id offset 0) b
-    where v.verdict = 'held'
+    select * from sync.find_projection_drift(comparison)
     union all
-    select v.external_id, v.booking_id, 'bookings.status', to_jsonb(h.kind), to_jsonb(b.status), 'dismissed'
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    join public.bookings b on b.id = v.booking_id and b.id = any (booking_ids)
-    join sync.held_changes h on h.booking_id = b.id and h.kind = e.snapshot #>> '{booking,status}'
-      and sync.is_dropped(b.id, h.kind::public.booking_status, e.snapshot)
-    where b.status::text <> h.kind
-    group by v.external_id, v.booking_id, h.kind, b.status
-    union all
-    select v.external_id, p.booking_id,
-      p.table_name || '[' || case when p.table_name = 'packing_items' then coalesce(
-          (select k.external_id from public.booking_products k where k.id = p.key::bigint), p.key)
-        else p.key end || '].' || f.key,
-      f.value -> 1, f.value -> 0, 'projection'
-    from unnest(projected) p
-    join unnest(verdicts) v on v.booking_id = p.booking_id and v.verdict = 'unchanged'
-    cross join jsonb_each(coalesce(p.fields, '{}')) f
-    union all
-    -- A person decided otherwise after the source had moved the day.
-    select v.external_id, k.booking_id, 'calendar_events[' || k.event_type || ' ' || k.day || '].starts_at',
-      to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
-    from unnest(verdicts) v
-    join public.calendar_events k on k.booking_id = v.booking_id and k.booking_id = any (booking_ids)
-      and k.has_source_changes and k.active
-    union all
-    select v.external_id, k.booking_id, 'warehouse_events[' || k.event_type || ' ' || k.basis_day || '].starts_at',
-      to_jsonb(k.derived_starts_at), to_jsonb(k.starts_at), 'planner_owned'
-    from unnest(verdicts) v
-    join public.warehouse_events k on k.booking_id = v.booking_id and k.booking_id = any (booking_ids)
-      and k.has_source_changes and k.active
-  ) d
+    select * from sync.find_planner_drift(comparison)
+  ) f
   on conflict (run_id, external_id, field) do nothing;
-
-  -- Links carry tokens that run out; a nightly pass keeps them fresh.
-  with listed as materialized (
-    select b.id as booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url
-    from unnest(verdicts) v
-    join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
-    cross join jsonb_array_elements(e.snapshot #> '{attachments,items}') i (item)
-    join public.bookings b on b.id = v.booking_id and b.id = any (booking_ids)
-    where v.verdict in ('updated', 'unchanged')
-  )
-  update public.booking_attachments a set url = l.url
-  from listed l
-  where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key
-    and a.origin = 'import' and a.url <> l.url;
+  perform sync.refresh_compared_urls(snapshots, comparison);
 end;
 $$;
 
 comment on function sync.record_drift(sync.runs, jsonb) is
-  'Compares a page with what is stored and notes each differing field; changes no row but the links of attachments.';
+  'Compares a page with what is stored and records each field that differs. Changes nothing else but the links of attachments.';
 
 create function sync.repair_projections(run sync.runs, snapshots jsonb) returns void
 language plpgsql
@@ -4525,14 +4868,117 @@ begin
     select b.id from jsonb_array_elements(snapshots) e (snapshot)
     join public.bookings b on b.organization_id = run.organization_id and b.source = run.source
       and b.external_id = e.snapshot ->> 'external_id'));
-  -- Repaired is what a second comparison would not find again: all but what waits for a person.
+  -- Repaired is what a second comparison would not find again: everything but what waits for a person.
   update sync.drift d set repaired_at = now()
   where d.run_id = run.id and d.repaired_at is null and d.cause in ('missed_webhook', 'stale', 'projection')
     and d.external_id in (select e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot));
 end;
 $$;
 
-comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings anew and notes what the repair has mended.';
+comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings again and records which drift this repaired.';
+
+-- In the order in which a page locks them.
+create function sync.lock_absent_states(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform from sync.source_states s
+  where s.organization_id = run.organization_id and s.source = run.source
+    and (s.missing_sightings > 0
+      or not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id))
+  order by s.external_id
+  for update;
+end;
+$$;
+
+comment on function sync.lock_absent_states(sync.runs) is
+  'Locks the states of the bookings that a run did not see, or that an earlier run did not.';
+
+create function sync.forget_absences(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  update sync.source_states s set missing_sightings = 0, missing_first_seen_at = null, updated_at = now()
+  where s.organization_id = run.organization_id and s.source = run.source and s.missing_sightings > 0
+    and exists (select from sync.sightings g where g.run_id = run.id and g.external_id = s.external_id)
+$$;
+
+comment on function sync.forget_absences(sync.runs) is
+  'Starts the count of runs without a sighting again for the bookings that a run saw.';
+
+create function sync.report_absences(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  insert into sync.drift (run_id, external_id, field, booking_id, theirs, ours, first_seen_at, cause)
+  select run.id, b.external_id, 'bookings.*', b.id, null, to_jsonb(b.status),
+    coalesce(s.missing_first_seen_at, now()), 'missing_at_source'
+  from public.bookings b
+  left join sync.source_states s
+    on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+  where b.organization_id = run.organization_id and b.source = run.source
+    and b.source_missing_since is null and b.created_at < run.started_at
+    and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
+  on conflict (run_id, external_id, field) do nothing
+$$;
+
+comment on function sync.report_absences(sync.runs) is
+  'Records as drift the bookings that existed when a run began and that it did not see.';
+
+create function sync.count_absences(run sync.runs) returns void
+language sql
+set search_path = ''
+as $$
+  insert into sync.source_states (organization_id, source, external_id)
+  select run.organization_id, run.source, d.external_id from sync.drift d
+  where d.run_id = run.id and d.cause = 'missing_at_source'
+  on conflict do nothing;
+
+  update sync.source_states s set missing_sightings = s.missing_sightings + 1,
+    missing_first_seen_at = coalesce(s.missing_first_seen_at, now()), updated_at = now()
+  from sync.drift d
+  where d.run_id = run.id and d.cause = 'missing_at_source'
+    and s.organization_id = run.organization_id and s.source = run.source and s.external_id = d.external_id
+$$;
+
+comment on function sync.count_absences(sync.runs) is 'Counts one more run in a row that did not see a booking.';
+
+create function sync.request_absent_bookings(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection sync.connections;
+begin
+  select * into connection from sync.connections c
+  where c.organization_id = run.organization_id and c.source = run.source;
+  perform sync.request_refetch(gen_random_uuid(), connection, d.external_id, 'missing')
+  from sync.drift d
+  join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source
+    and s.external_id = d.external_id and s.missing_sightings = 2
+  where d.run_id = run.id and d.cause = 'missing_at_source';
+end;
+$$;
+
+comment on function sync.request_absent_bookings(sync.runs) is
+  'Requests a read of each booking that two runs in a row did not see. Only its answer may mark the booking missing.';
+
+create function sync.record_absences(run sync.runs) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform sync.lock_absent_states(run);
+  perform sync.forget_absences(run);
+  perform sync.report_absences(run);
+  perform sync.count_absences(run);
+  perform sync.request_absent_bookings(run);
+end;
+$$;
+
+comment on function sync.record_absences(sync.runs) is
+  'Reports the bookings that a complete reconcile run did not see, and acts on none (rule: absence is not a statement).';
 
 create function public.list_drift(run_id uuid, max_rows integer default 100)
 returns table (
@@ -4544,9 +4990,9 @@ set search_path = ''
 as $$
   select d.external_id, d.field, d.booking_id, d.theirs, d.ours, d.first_seen_at, d.cause, d.repaired_at
   from sync.drift d
-  where d.run_id = $1
+  where d.run_id = list_drift.run_id
   order by d.first_seen_at, d.external_id, d.field
-  limit $2
+  limit list_drift.max_rows
 $$;
 
 comment on function public.list_drift(uuid, integer) is 'The drift that a reconcile run found, oldest first.';
@@ -4558,20 +5004,44 @@ set search_path = ''
 as $$
   select d.cause, count(*), count(distinct d.external_id), count(d.repaired_at)
   from sync.drift d
-  where d.run_id = $1
+  where d.run_id = count_drift.run_id
   group by d.cause
   order by d.cause
 $$;
 
 comment on function public.count_drift(uuid) is
-  'How many fields of how many bookings differ by cause, and how many of those fields were repaired.';
+  'For each cause, how many fields of how many bookings differ, and how many of those fields were repaired.';
 
 -- schemas/80_planner_triggers.sql
 
--- Purpose: what follows when a person changes a row through the API: the adjustment is remembered,
--- a decision about packing takes effect, and history says who did it (invariants 8 and 17).
--- All of it fires for `authenticated` only; the import pays nothing.
--- Definer: people may write planner-owned columns, these triggers note what follows from it.
+-- What follows when a person changes a row through the API: the adjustment is remembered, a decision
+-- about packing takes effect, and history says who did it.
+-- Every trigger fires for `authenticated` only, so the import pays nothing. Functions that write what
+-- people may not write themselves are security definer.
+-- Rules: a person's work is never overwritten; every change can be explained.
+
+-- The import writes as service_role and sets updated_at in its own statements.
+
+create trigger bookings_touch_updated_at before update on public.bookings
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger calendar_events_touch_updated_at before update on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger warehouse_events_touch_updated_at before update on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_projects_touch_updated_at before update on public.packing_projects
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_tasks_touch_updated_at before update on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_items_touch_updated_at before update on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_change_requests_touch_updated_at before update on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
 
 create function sync.note_adjustment() returns trigger
 language plpgsql
@@ -4579,17 +5049,17 @@ set search_path = ''
 as $$
 begin
   if (new.starts_at, new.ends_at) is distinct from (old.starts_at, old.ends_at) then
-    -- Set to what the source says: given back to it.
+    -- Times set to what the source says follow the source again.
     new.adjusted_at := case
       when (new.starts_at, new.ends_at) is distinct from (new.derived_starts_at, new.derived_ends_at) then now() end;
-    -- Whoever sets the times has seen what the source said.
+    -- A person who sets the times has seen what the source said.
     new.has_source_changes := false;
   end if;
   return new;
 end;
 $$;
 
-comment on function sync.note_adjustment() is 'Trigger: times that a person set are theirs from now on.';
+comment on function sync.note_adjustment() is 'Trigger: times that a person sets stay, until they are set back to the derived ones.';
 
 create trigger calendar_events_note_adjustment before update of starts_at, ends_at on public.calendar_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
@@ -4609,7 +5079,7 @@ begin
 end;
 $$;
 
-comment on function sync.note_due_date() is 'Trigger: a due date that a person set is theirs from now on.';
+comment on function sync.note_due_date() is 'Trigger: a due date that a person sets stays, until it is set back to the derived one.';
 
 create trigger packing_tasks_note_due_date before update of due_on on public.packing_tasks
   for each row when (current_user = 'authenticated') execute function sync.note_due_date();
@@ -4626,12 +5096,11 @@ begin
 end;
 $$;
 
-comment on function sync.note_attachment() is 'Trigger: a file that a person adds is theirs, with its identity taken from its URL.';
+comment on function sync.note_attachment() is 'Trigger: a file that a person adds gets origin user, and its url_key from its URL.';
 
 create trigger booking_attachments_note_attachment before insert on public.booking_attachments
   for each row when (current_user = 'authenticated') execute function sync.note_attachment();
 
--- Before: who decided and when. After: what follows for the list.
 create function sync.note_resolution() returns trigger
 language plpgsql
 security definer
@@ -4650,7 +5119,7 @@ begin
 end;
 $$;
 
-comment on function sync.note_resolution() is 'Trigger: a request is decided once, and says by whom.';
+comment on function sync.note_resolution() is 'Trigger: a request is decided once, and records when and by whom.';
 
 create function sync.apply_resolution() returns trigger
 language plpgsql
@@ -4675,7 +5144,7 @@ begin
 end;
 $$;
 
-comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the list; the project then says what still waits.';
+comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the packing list; the project then says how many requests still wait.';
 
 create trigger packing_change_requests_note_resolution before update of status on public.packing_change_requests
   for each row when (current_user = 'authenticated') execute function sync.note_resolution();
@@ -4713,121 +5182,192 @@ begin
 end;
 $$;
 
-comment on function sync.record_planner_change() is 'Trigger: what a person changed goes into the booking''s history, under their user id.';
+comment on function sync.record_planner_change() is 'Trigger: records in the history of the booking what a person changed, under their user id.';
 
-do $$
-declare
-  table_name text;
-begin
-  foreach table_name in array array['bookings', 'calendar_events', 'warehouse_events',
-    'packing_projects', 'packing_tasks', 'packing_items', 'packing_change_requests'] loop
-    execute format('create trigger %I after update on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
-      table_name || '_record_planner_change', table_name);
-  end loop;
-  foreach table_name in array array['packing_items', 'booking_attachments'] loop
-    execute format('create trigger %I after insert on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
-      table_name || '_record_planner_insert', table_name);
-  end loop;
-end;
-$$;
+create trigger bookings_record_planner_change after update on public.bookings
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger calendar_events_record_planner_change after update on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger warehouse_events_record_planner_change after update on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_projects_record_planner_change after update on public.packing_projects
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_tasks_record_planner_change after update on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_items_record_planner_change after update on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_change_requests_record_planner_change after update on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_items_record_planner_insert after insert on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger booking_attachments_record_planner_insert after insert on public.booking_attachments
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
 
 -- schemas/81_policies.sql
 
+-- Which rows people see and write through the API: those of the organizations they are members of, one
+-- policy for each table and command. Which columns they may write is granted in 99_privileges.sql; who
+-- may write quantity_packed, for example, stands there. Tables of schema sync have no policy, so nobody
+-- but service_role, which passes row level security, sees a row.
+-- Memberships are looked up once per statement: `(select auth.uid())` is a constant to the planner.
+-- Rules: one writer per table; a person's work is never overwritten.
+
 alter table public.organizations enable row level security;
-
 alter table public.organization_members enable row level security;
-
-create policy organization_members_select on public.organization_members
-  for select to authenticated
-  using (user_id = (select auth.uid()));
-
-create policy organizations_select on public.organizations
-  for select to authenticated
-  using (id in (
-    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())
-  ));
-
-alter table sync.connections enable row level security;
-
-alter table sync.deliveries enable row level security;
-
-alter table sync.source_states enable row level security;
-
-alter table sync.runs enable row level security;
-
-alter table sync.sightings enable row level security;
-
-alter table sync.held_changes enable row level security;
-
-alter table sync.drift enable row level security;
-
-alter table sync.projection_rules enable row level security;
-
--- Purpose: who reads and writes the domain tables through the API.
--- Members read the rows of their organizations. Planners write planner-owned columns only, by
--- column grants (design: "Planners write"); everything else is written by the RPCs as service_role.
--- Row level security is the second fence: organization by organization.
-
 alter table public.bookings enable row level security;
-
 alter table public.booking_dates enable row level security;
-
 alter table public.booking_products enable row level security;
-
 alter table public.booking_attachments enable row level security;
-
 alter table public.booking_history enable row level security;
-
 alter table public.calendar_events enable row level security;
-
 alter table public.warehouse_events enable row level security;
-
 alter table public.packing_projects enable row level security;
-
 alter table public.packing_tasks enable row level security;
-
 alter table public.packing_items enable row level security;
-
 alter table public.packing_change_requests enable row level security;
 
--- One policy per table and command; the membership is looked up once per statement.
-do $$
-declare
-  table_name text;
-  member constant text :=
-    '(organization_id in (select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))';
-begin
-  foreach table_name in array array[
-    'bookings', 'booking_dates', 'booking_products', 'booking_attachments', 'booking_history',
-    'calendar_events', 'warehouse_events', 'packing_projects', 'packing_tasks', 'packing_items',
-    'packing_change_requests'
-  ] loop
-    execute format('create policy %I on public.%I for select to authenticated using %s',
-      table_name || '_select', table_name, member);
-  end loop;
-  foreach table_name in array array[
-    'bookings', 'calendar_events', 'warehouse_events', 'packing_projects', 'packing_tasks',
-    'packing_items', 'packing_change_requests'
-  ] loop
-    execute format('create policy %I on public.%I for update to authenticated using %s with check %s',
-      table_name || '_update', table_name, member, member);
-    execute format(
-      'create trigger %I before update on public.%I for each row when (current_user = ''authenticated'') execute function sync.touch_updated_at()',
-      table_name || '_touch_updated_at', table_name);
-  end loop;
-  execute format(
-    'create policy calendar_events_insert on public.calendar_events for insert to authenticated with check (event_type in (''activity'', ''todo'') and %s)', member);
-  execute format(
-    'create policy packing_items_insert on public.packing_items for insert to authenticated with check (manual_name is not null and %s)', member);
-  execute format(
-    'create policy booking_attachments_insert on public.booking_attachments for insert to authenticated with check (origin = ''user'' and %s)', member);
-end;
-$$;
+alter table sync.connections enable row level security;
+alter table sync.deliveries enable row level security;
+alter table sync.source_states enable row level security;
+alter table sync.runs enable row level security;
+alter table sync.sightings enable row level security;
+alter table sync.held_changes enable row level security;
+alter table sync.drift enable row level security;
+alter table sync.projection_rules enable row level security;
+
+create policy organization_members_select on public.organization_members for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy organizations_select on public.organizations for select to authenticated
+  using (id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- Members read everything of their organization.
+
+create policy bookings_select on public.bookings for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_dates_select on public.booking_dates for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_products_select on public.booking_products for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_attachments_select on public.booking_attachments for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_history_select on public.booking_history for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy calendar_events_select on public.calendar_events for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy warehouse_events_select on public.warehouse_events for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_projects_select on public.packing_projects for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_tasks_select on public.packing_tasks for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_items_select on public.packing_items for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_change_requests_select on public.packing_change_requests for select to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- Planners and packers update the columns that are theirs.
+
+create policy bookings_update on public.bookings for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy calendar_events_update on public.calendar_events for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy warehouse_events_update on public.warehouse_events for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_projects_update on public.packing_projects for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_tasks_update on public.packing_tasks for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_items_update on public.packing_items for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_change_requests_update on public.packing_change_requests for update to authenticated
+  using (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())))
+  with check (organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- They add activities and todos, manual packing items and files of their own.
+
+create policy calendar_events_insert on public.calendar_events for insert to authenticated
+  with check (event_type in ('activity', 'todo') and organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy packing_items_insert on public.packing_items for insert to authenticated
+  with check (manual_name is not null and organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+create policy booking_attachments_insert on public.booking_attachments for insert to authenticated
+  with check (origin = 'user' and organization_id in (
+    select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
 
 -- schemas/90_explain.sql
 
--- Purpose: why does this row look as it does? One ordered timeline in words (invariant 17), and the
--- state of every connection at a glance.
+-- Why does this booking look as it does? Its timeline in plain words: one function per kind of line.
+-- Each thing that happened has one line, and a cause stands before its effect.
+-- Rules: every change can be explained.
+
+create function sync.describe_instant(at timestamptz) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select to_char(describe_instant.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
+$$;
+
+comment on function sync.describe_instant(timestamptz) is 'A moment as "2026-05-01 08:30:00 UTC".';
 
 create function sync.describe_subject(history_key text) returns text
 language sql immutable parallel safe
@@ -4842,7 +5382,6 @@ $$;
 comment on function sync.describe_subject(text) is
   'What a key of booking_history.changes is about: table[external_id].field as "the product p-1".';
 
--- One changed field in words. Whole new rows are counted by their table, not spelled out.
 create function sync.describe_changes(changes jsonb) returns text
 language sql stable
 set search_path = ''
@@ -4859,7 +5398,7 @@ as $$
       and c.key not in ('bookings.status_changed_at', 'bookings.confirmed_at', 'bookings.completed_at',
         'bookings.cancelled_at', 'bookings.rejected_at', 'bookings.extra', 'bookings.economics')
     union all
-    -- Days are what people plan by; of the rest the number tells enough.
+    -- New rows: the days by name, since people plan by them; of the others the number is enough.
     select 2, case when n.table_name = 'booking_dates' then 'new: ' || n.days
       else n.count || ' new in ' || n.table_name end
     from (
@@ -4872,16 +5411,9 @@ as $$
   ) w
 $$;
 
-comment on function sync.describe_changes(jsonb) is 'History changes as a sentence.';
+comment on function sync.describe_changes(jsonb) is
+  'History changes as part of a sentence: each changed field with its value before and after, new rows by their number.';
 
--- Purpose: explain_booking says in words a planner understands what it said in the names of columns:
--- which day, product or file is new or no longer listed, which run an import was part of, what the
--- brake stopped, what the read after an event said, which field of a body was wrong. One thing has one
--- line, and a cause stands before its effect.
--- Compatible: same arguments, same columns; other texts in summary, and no second line for a hold that
--- a person has decided on (released, dismissed say it).
-
--- What is known of a failure, as one sentence with a full stop.
 create function sync.describe_error(error jsonb) returns text
 language sql immutable parallel safe
 set search_path = ''
@@ -4894,9 +5426,9 @@ as $$
       where d.detail ->> 'message' is distinct from error ->> 'message') || ')', '') || '.'
 $$;
 
-comment on function sync.describe_error(jsonb) is 'last_error of a delivery as a sentence: its message, and in brackets which field was wrong.';
+comment on function sync.describe_error(jsonb) is
+  'last_error of a delivery as a sentence: its message, and in brackets which field was wrong.';
 
--- What a read of the booking came to.
 create function sync.describe_outcome(outcome text) returns text
 language sql immutable parallel safe
 set search_path = ''
@@ -4905,7 +5437,7 @@ as $$
     when 'created' then 'the booking is new' when 'updated' then 'the booking has changed'
     when 'unchanged' then 'nothing has changed' when 'revision' then 'nothing has changed'
     when 'stale' then 'what was read is older than what is known'
-    when 'skipped' then 'over before the first day that counts here'
+    when 'skipped' then 'the booking was over before the first day that counts here'
     when 'not_found' then 'the source does not know the booking, or cannot confirm it; nothing was changed'
     when 'held' then 'the brake has stopped the change'
     else coalesce(outcome, 'done') end
@@ -4913,7 +5445,6 @@ $$;
 
 comment on function sync.describe_outcome(text) is 'The outcome of an import in words.';
 
--- A delivery as its sender said it.
 create function sync.describe_delivery(delivery sync.deliveries) returns text
 language sql stable
 set search_path = ''
@@ -4926,91 +5457,185 @@ $$;
 
 comment on function sync.describe_delivery(sync.deliveries) is 'What a delivery says, without a full stop.';
 
+create function sync.describe_arrival(delivery sync.deliveries) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when delivery.replay_of is not null then coalesce((
+        select format('An operator replayed a delivery of %s: %s.',
+          sync.describe_instant(o.received_at), sync.describe_delivery(o))
+        from sync.deliveries o where o.id = delivery.replay_of), 'An operator replayed a delivery.')
+    when delivery.event_type = 'release' then 'The booking is read again after a release.'
+    when delivery.event_type = 'missing' then 'The booking is read on its own: it was missing from two lists in a row.'
+    when delivery.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
+    when delivery.status = 'duplicate' then format('%s, which delivery %s had already said.',
+      sync.describe_delivery(delivery), coalesce(delivery.duplicate_of::text, '(pruned)'))
+    else sync.describe_delivery(delivery) || '.' end
+$$;
+
+comment on function sync.describe_arrival(sync.deliveries) is 'The line about a delivery when it was stored.';
+
+create function sync.describe_end(delivery sync.deliveries) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case delivery.status
+    when 'pending' then format('Attempt %s failed: %s It will be tried again at %s.', delivery.attempts,
+      sync.describe_error(delivery.last_error), sync.describe_instant(delivery.next_attempt_at))
+    when 'processing' then format('Attempt %s is running.', delivery.attempts)
+    when 'stale' then 'Older than what was already known; nothing changed.'
+    when 'invalid' then 'Kept, but it could not be used: ' || sync.describe_error(delivery.last_error)
+    when 'dead' then format('Given up after %s %s: %s', delivery.attempts,
+      case delivery.attempts when 1 then 'attempt' else 'attempts' end, sync.describe_error(delivery.last_error))
+    else case
+      when (delivery.result || coalesce(delivery.result -> 'refetch', '{}')) ? 'coalesced_into'
+        then 'Covered by a read for another delivery of this booking.'
+      else format('%s: %s%s.', case when delivery.result ? 'refetch' then 'Checked at the source' else 'Processed' end,
+        sync.describe_outcome(coalesce(delivery.result #>> '{refetch,outcome}', delivery.result ->> 'outcome')),
+        case when delivery.attempts > 1 then format(' (attempt %s)', delivery.attempts) end) end
+    end
+$$;
+
+comment on function sync.describe_end(sync.deliveries) is 'The line about what became of a delivery, or what its last attempt came to.';
+
+create function sync.describe_hold(booking_id bigint, verdict text, at timestamptz, actor_id text) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case describe_hold.verdict
+    when 'held' then coalesce('The change to ' || k.kind, 'A change') || ' was stopped by the brake and waits for a person'
+    when 'released' then coalesce('The change to ' || k.kind || ' was released', 'Released')
+      || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
+    when 'dismissed' then coalesce('The change to ' || k.kind || ' was dismissed', 'Dismissed')
+      || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
+    end
+  from (select (
+    select h.kind from sync.held_changes h
+    where h.booking_id = describe_hold.booking_id and describe_hold.at = case describe_hold.verdict
+      when 'held' then h.held_at when 'released' then h.released_at else h.dismissed_at end
+    limit 1)) k (kind)
+$$;
+
+comment on function sync.describe_hold(bigint, text, timestamptz, text) is
+  'A row of history about a hold in words: opened (held), released or dismissed; null for another verdict.';
+
+create function sync.describe_history(entry public.booking_history) returns text
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(sync.describe_hold(entry.booking_id, entry.verdict, entry.at, entry.actor_id), case entry.verdict
+      when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
+      when 'stub_created' then 'The booking became known from an event'
+      when 'conflict' then 'The event contradicts a final status; a read decides'
+      when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
+      else entry.verdict end)
+    || case
+      when entry.actor = 'planner' then ' by planner ' || coalesce(entry.actor_id, '')
+      when entry.actor = 'import' and entry.verdict <> 'marked_missing' then coalesce((
+        select ' (' || r.mode || ' run)' from sync.runs r where r.id = entry.run_id), ' (import)')
+      else '' end
+    || coalesce(': ' || sync.describe_changes(case when entry.verdict <> 'marked_missing' then entry.changes else '{}' end), '')
+    || '.'
+$$;
+
+comment on function sync.describe_history(public.booking_history) is 'A row of history in words: what, by whom, and which fields.';
+
+create type sync.timeline_entry as (
+  at timestamptz,
+  place integer,
+  what text,
+  summary text,
+  delivery_id uuid,
+  run_id uuid,
+  details jsonb
+);
+
+comment on type sync.timeline_entry is
+  'A line of a booking''s timeline. place orders lines of one moment: received (1), decided by a person (2), read requested (3), changed (4), hold ended (5), result (6).';
+
+create function sync.booking_deliveries(booking_id bigint) returns setof sync.deliveries
+language sql stable
+set search_path = ''
+as $$
+  select d.*
+  from public.bookings b
+  join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+  join sync.deliveries d on d.connection_id = c.id and d.external_id = b.external_id
+  where b.id = booking_deliveries.booking_id
+$$;
+
+comment on function sync.booking_deliveries(bigint) is 'All deliveries about a booking.';
+
+create function sync.explain_arrivals(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select d.received_at, case when d.function = 'import-bookings' then 3 else 1 end,
+    case when d.replay_of is not null then 'replayed'
+      when d.status = 'duplicate' then 'repeated'
+      when d.event_type = 'release' then 'release'
+      when d.event_type in ('refetch', 'missing') then 'refetch'
+      else 'received' end,
+    sync.describe_arrival(d), d.id, null::uuid, d.body
+  from sync.booking_deliveries(explain_arrivals.booking_id) d
+$$;
+
+comment on function sync.explain_arrivals(bigint) is 'One line for each delivery about a booking, when it was stored.';
+
+create function sync.explain_ends(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(d.finished_at, d.claimed_at), 6,
+    case when d.status in ('pending', 'processing') then 'waiting' else d.status end,
+    sync.describe_end(d), d.id, null::uuid, coalesce(d.last_error, d.result)
+  from sync.booking_deliveries(explain_ends.booking_id) d
+  -- A held change has its line in history.
+  where d.status not in ('duplicate', 'held') and (d.status <> 'pending' or d.attempts > 0)
+$$;
+
+comment on function sync.explain_ends(bigint) is 'One line for each delivery about a booking that was tried: what became of it.';
+
+create function sync.explain_history(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select h.at, case when h.verdict in ('released', 'dismissed') then 2 else 4 end, h.verdict,
+    sync.describe_history(h), h.delivery_id, h.run_id, h.changes
+  from public.booking_history h
+  where h.booking_id = explain_history.booking_id
+$$;
+
+comment on function sync.explain_history(bigint) is 'One line for each change of a booking and each decision about its holds.';
+
+create function sync.explain_hold_ends(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select h.dismissed_at, 5, 'hold_ended', format('The hold on %s ended: a later statement was applied.', h.kind),
+    h.delivery_id, h.run_id, h.snapshot
+  from sync.held_changes h
+  where h.booking_id = explain_hold_ends.booking_id and h.dismissed_at is not null and h.by = 'system'
+$$;
+
+comment on function sync.explain_hold_ends(bigint) is 'One line for each hold that ended because of a later statement.';
+
 create function public.explain_booking(booking_id bigint)
 returns table (at timestamptz, what text, summary text, delivery_id uuid, run_id uuid, details jsonb)
 language sql stable
 set search_path = ''
 as $$
-  with booking as (
-    select b.id, b.organization_id, b.source, b.external_id, c.id as connection_id
-    from public.bookings b
-    left join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
-    where b.id = $1
-  ), deliveries as (
-    select d as delivery, d.* from booking b
-    join sync.deliveries d on d.connection_id = b.connection_id and d.external_id = b.external_id
-  ), timeline as (
-    -- Within one instant: what was received, what a person decided, what was asked for then, what
-    -- changed, what came of it.
-    select d.received_at as at, case when d.function = 'import-bookings' then 3 else 1 end as place,
-      case when d.replay_of is not null then 'replayed'
-        when d.status = 'duplicate' then 'repeated' when d.event_type = 'release' then 'release'
-        when d.event_type in ('refetch', 'missing') then 'refetch' else 'received' end as what,
-      case when d.replay_of is not null then coalesce((
-          select format('An operator has a delivery of %s processed again: %s.',
-            to_char(o.received_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), sync.describe_delivery(o))
-          from sync.deliveries o where o.id = d.replay_of), 'An operator has a delivery processed again.')
-        when d.event_type = 'release' then 'The booking is read afresh after a release.'
-        when d.event_type = 'missing' then 'The booking is asked for alone: two lists in a row have not had it.'
-        when d.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
-        else sync.describe_delivery(d.delivery) || case when d.status = 'duplicate' then ', which delivery '
-          || coalesce(d.duplicate_of::text, '(pruned)') || ' had said already' else '' end || '.'
-      end as summary,
-      d.id as delivery_id, null::uuid as run_id, d.body as details
-    from deliveries d
-    union all
-    select coalesce(d.finished_at, d.claimed_at), 6,
-      case when d.status in ('pending', 'processing') then 'waiting' else d.status end,
-      case d.status
-        when 'pending' then format('Attempt %s failed: %s To be tried again at %s.', d.attempts, sync.describe_error(d.last_error),
-          to_char(d.next_attempt_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
-        when 'processing' then format('Attempt %s is running.', d.attempts)
-        when 'stale' then 'Older than what was known already; nothing changed.'
-        when 'invalid' then 'Kept, but it could not be used: ' || sync.describe_error(d.last_error)
-        when 'dead' then format('Given up after %s %s: %s', d.attempts, case d.attempts when 1 then 'attempt' else 'attempts' end,
-          sync.describe_error(d.last_error))
-        else case
-          when (d.result || coalesce(d.result -> 'refetch', '{}')) ? 'coalesced_into'
-            then 'Covered by a read for another delivery of this booking.'
-          else case when d.result ? 'refetch' then 'Checked at the source: ' else 'Processed: ' end
-            || sync.describe_outcome(coalesce(d.result #>> '{refetch,outcome}', d.result ->> 'outcome'))
-            || case when d.attempts > 1 then format(' (attempt %s)', d.attempts) else '' end || '.' end
-      end,
-      d.id, null, coalesce(d.last_error, d.result)
-    from deliveries d
-    -- What is held says so where it was stopped.
-    where d.status not in ('duplicate', 'held') and (d.status <> 'pending' or d.attempts > 0)
-    union all
-    select h.at, case when h.verdict in ('released', 'dismissed') then 2 else 4 end, h.verdict, case h.verdict
-        when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
-        when 'stub_created' then 'The booking became known from an event'
-        when 'conflict' then 'The event contradicts a final status; a read decides'
-        when 'marked_missing' then 'Neither two lists in a row nor a read of it alone have had it: marked missing'
-        when 'held' then coalesce('The change to ' || (
-          select k.kind from sync.held_changes k where k.booking_id = h.booking_id and k.held_at = h.at limit 1),
-          'A change') || ' was stopped by the brake and waits for a person'
-        when 'released' then coalesce((
-          select 'The change to ' || k.kind || ' was let pass' from sync.held_changes k
-          where k.booking_id = h.booking_id and k.released_at = h.at limit 1), 'Let pass') || ' by ' || coalesce(h.actor_id, 'an operator')
-        when 'dismissed' then coalesce((
-          select 'The change to ' || k.kind || ' was dropped' from sync.held_changes k
-          where k.booking_id = h.booking_id and k.dismissed_at = h.at limit 1), 'Dropped') || ' by ' || coalesce(h.actor_id, 'an operator')
-        else h.verdict end
-      || case h.actor when 'planner' then ' by planner ' || coalesce(h.actor_id, '') when 'import' then
-          case when h.verdict = 'marked_missing' then '' else coalesce(' (' || r.mode || ' run)', ' (import)') end else '' end
-      || coalesce(': ' || sync.describe_changes(case when h.verdict = 'marked_missing' then '{}' else h.changes end), '') || '.',
-      h.delivery_id, h.run_id, h.changes
-    from public.booking_history h
-    left join sync.runs r on r.id = h.run_id
-    where h.booking_id = $1
-    union all
-    select h.dismissed_at, 5, 'hold_ended', format('The hold on %s ended: a later statement was believed.', h.kind),
-      h.delivery_id, h.run_id, h.snapshot
-    from sync.held_changes h
-    where h.booking_id = $1 and h.dismissed_at is not null and h.by = 'system'
-  )
   select t.at, t.what, t.summary, t.delivery_id, t.run_id, t.details
-  from timeline t
+  from (
+    select * from sync.explain_arrivals(explain_booking.booking_id)
+    union all
+    select * from sync.explain_ends(explain_booking.booking_id)
+    union all
+    select * from sync.explain_history(explain_booking.booking_id)
+    union all
+    select * from sync.explain_hold_ends(explain_booking.booking_id)
+  ) t
   order by t.at, t.place, t.delivery_id
 $$;
 
@@ -5374,14 +5999,13 @@ comment on function public.prune_deliveries(integer) is
 
 -- schemas/92_schedule.sql
 
--- Purpose: who calls import-bookings, and when: pg_cron keeps the time, pg_net makes the call, the
--- Vault keeps URL and key. Local stacks have a ticker instead.
--- Compatibility: does nothing where pg_cron, pg_net or the Vault is missing; `select
--- sync.schedule_jobs()` does it later. Nothing here is called before a person has put the secrets
--- booking_sync_url (https://<ref>.supabase.co) and booking_sync_key (a secret or service role key)
--- into the Vault: until then each call fails, and cron.job_run_details says why.
+-- When import-bookings is called: pg_cron keeps the time, pg_net makes the call, the Vault holds the URL
+-- and the key. Local stacks have a ticker instead.
+-- Nothing is scheduled on a database without pg_cron, pg_net or the Vault; `select sync.schedule_jobs()`
+-- does it later. Calls fail until the Vault has the secrets booking_sync_url (https://<ref>.supabase.co)
+-- and booking_sync_key (a secret key or the service role key); cron.job_run_details says why.
 
--- Text, since what it calls need not exist.
+-- Queries are text because pg_net and the Vault need not exist.
 create function sync.call_import_bookings(sync_mode text) returns bigint
 language plpgsql
 set search_path = ''
@@ -5401,11 +6025,11 @@ begin
     raise exception 'Cannot call import-bookings: the Vault has no secret booking_sync_url or booking_sync_key'
       using hint = 'select vault.create_secret(''https://<ref>.supabase.co'', ''booking_sync_url'');';
   end if;
-  -- As long as a run may take: the answer is kept in net._http_response for a while.
+  -- Waits as long as a run may take; the answer stays in net._http_response for a while.
   execute format('select %s.http_post(url := $1, body := $2, headers := $3, timeout_milliseconds := 150000)', to_regnamespace('net'))
   into request_id
   using rtrim(btrim(url), '/') || '/functions/v1/import-bookings', jsonb_build_object('syncMode', call_import_bookings.sync_mode),
-    -- New keys are no JWTs and go in apikey alone.
+    -- New secret keys are not JWTs and go in apikey only.
     jsonb_build_object('content-type', 'application/json', 'apikey', btrim(key))
       || case when btrim(key) like 'sb\_%' then '{}'::jsonb
         else jsonb_build_object('authorization', 'Bearer ' || btrim(key)) end;
@@ -5432,11 +6056,11 @@ begin
       ('booking-sync-drain', '* * * * *', 'select sync.call_import_bookings(''drain'')'),
       ('booking-sync-incremental', '*/5 * * * *', 'select sync.call_import_bookings(''incremental'')'),
       ('booking-sync-reconcile', '15 1 * * *', 'select sync.call_import_bookings(''reconcile'')'),
-      -- One bounded batch a minute for an hour.
+      -- One bounded batch a minute, for an hour.
       ('booking-sync-prune', '* 3 * * *', 'select * from public.prune_deliveries()')
     ) as j (name, schedule, command)
   loop
-    -- Scheduling a name again replaces its job.
+    -- A job of the same name is replaced.
     execute format('select %s.schedule($1, $2, $3)', to_regnamespace('cron')) using job.name, job.schedule, job.command;
   end loop;
   return true;
@@ -5444,7 +6068,7 @@ end;
 $$;
 
 comment on function sync.schedule_jobs() is
-  'Schedules drain (each minute), incremental (every five), reconcile and pruning (nightly, UTC) with pg_cron; false where pg_cron, pg_net or the Vault is missing. May be called again.';
+  'Schedules drain (every minute), incremental (every five), reconcile and pruning (nightly, UTC) with pg_cron; false if pg_cron, pg_net or the Vault is missing. May be called again.';
 
 do $$
 begin
@@ -5457,7 +6081,7 @@ begin
     create extension if not exists pg_cron;
     perform sync.schedule_jobs();
   exception when others then
-    -- There, but not to be had: not preloaded, another database, no right to it.
+    -- Available but not usable: not preloaded, in another database, or not permitted.
     raise warning 'Cannot schedule the jobs of the booking sync: %', sqlerrm
       using hint = 'Enable pg_cron, pg_net and the Vault, then: select sync.schedule_jobs();';
   end;

@@ -1,11 +1,11 @@
--- Purpose: the schema of the machinery and the vocabulary that both schemas share.
--- Compatibility: Postgres 15 and later; nothing here needs an extension.
--- `sync` is not exposed by the API: its tables are private, the functions in `public` are the interface.
+-- The schema sync and the words that all files share: sources, statuses, phases, row changes, URL keys.
+-- Runs on Postgres 15 and later without extensions. The API does not expose sync: its tables are private,
+-- and the functions in public are the interface.
 
 create schema sync;
 
 comment on schema sync is
-  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the RPCs in public are its interface.';
+  'Machinery of the booking sync: inbox, source states, runs, rules. Private; the functions in public are its interface.';
 
 create type public.booking_source as enum ('eventflow', 'headout');
 
@@ -18,8 +18,6 @@ comment on type public.booking_status is
   'Our status of a booking. Only CONFIRMED bookings have active projections.';
 comment on type public.booking_phase is 'Part of an event rental: rig (build), event, rigdown (dismantle).';
 
--- Planners write through the API as `authenticated`; the import writes as service_role and sets
--- updated_at in its own statements, so the trigger costs it nothing (the `when` is false).
 create function sync.touch_updated_at() returns trigger
 language plpgsql
 set search_path = ''
@@ -32,9 +30,6 @@ $$;
 
 comment on function sync.touch_updated_at() is 'Trigger: sets updated_at on a row that a person changed.';
 
--- Purpose: how the writers below say what they did, in one shape, from which the answer of
--- apply_snapshots, its dry run and booking_history are made.
-
 create type sync.row_change as (
   booking_id bigint,
   table_name text,
@@ -44,7 +39,7 @@ create type sync.row_change as (
 );
 
 comment on type sync.row_change is
-  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row.';
+  'One row that was written: operation created, updated or marked_missing; fields { name: [old, new] }, "*" for a whole new row. Answers, dry runs and booking_history are made of these.';
 
 create function sync.changed_fields(old_row jsonb, new_row jsonb) returns jsonb
 language sql immutable parallel safe
@@ -58,7 +53,7 @@ as $$
 $$;
 
 comment on function sync.changed_fields(jsonb, jsonb) is
-  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none can be forgotten.';
+  'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none is forgotten (incident: changed times unnoticed).';
 
 create function sync.url_key(url text) returns text
 language sql immutable parallel safe
@@ -67,4 +62,4 @@ as $$
   select split_part(split_part(url, '#', 1), '?', 1)
 $$;
 
-comment on function sync.url_key(text) is 'A URL''s identity: without query and fragment, whose tokens change on every read.';
+comment on function sync.url_key(text) is 'The identity of a URL: without query and fragment, whose tokens change on every read (incident: attachments multiplied by tokens).';

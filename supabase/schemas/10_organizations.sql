@@ -1,6 +1,7 @@
--- Purpose: tenants and their members. Every other table names its organization, and a row never
--- changes it (invariant 9).
--- Compatibility: auth.uid() must exist (Supabase has it; the local bootstrap makes it).
+-- Tenants and their members. Every domain table names its organization, and a row never changes it.
+-- Rules: identity is organization, source and external id (there is no default organization); local times
+-- use the organization's zone.
+-- Needs auth.uid(), which Supabase has and the local bootstrap makes.
 
 create table public.organizations (
   id uuid primary key default gen_random_uuid(),
@@ -11,14 +12,14 @@ create table public.organizations (
 );
 
 comment on table public.organizations is 'A tenant: one rental company with its own connections, rules and time zone.';
-comment on column public.organizations.id is 'Seen by outsiders (webhook bodies), hence a uuid.';
+comment on column public.organizations.id is 'A uuid, because outsiders see it (webhook bodies).';
 comment on column public.organizations.name is 'Owner: operator.';
 comment on column public.organizations.time_zone is
-  'Owner: operator. IANA zone in which wall-clock times of bookings are meant (invariant 15).';
+  'Owner: operator. IANA zone of the wall-clock times of bookings (rule: local times use the organization''s zone).';
 comment on column public.organizations.created_at is 'When the row was made.';
 comment on column public.organizations.updated_at is 'When the row last changed.';
 
--- A zone that Postgres does not know would make every projection of the organization fail later.
+-- A zone that Postgres does not know would make every projection of the organization fail.
 create function sync.check_time_zone() returns trigger
 language plpgsql
 set search_path = ''
@@ -50,9 +51,9 @@ create table public.organization_members (
 
 create index organization_members_user_id_idx on public.organization_members (user_id);
 
-comment on table public.organization_members is 'Which signed-in users see and work on which organization.';
+comment on table public.organization_members is 'Which signed-in users belong to which organization.';
 comment on column public.organization_members.organization_id is 'The organization.';
 comment on column public.organization_members.user_id is 'The user, as auth.uid() gives it.';
-comment on column public.organization_members.role is 'Owner: operator. What the member does there; all members read alike.';
+comment on column public.organization_members.role is 'Owner: operator. What the member does; all members read the same.';
 comment on column public.organization_members.created_at is 'When the row was made.';
 comment on column public.organization_members.updated_at is 'When the row last changed.';

@@ -1,8 +1,10 @@
--- Purpose: bookings and their source collections (days, products, attachments).
--- Ownership is stated per column: source (the import writes it), planner (people write it, the
--- import never does), derived (the projection writes it).
+-- Bookings, their source collections (days, products, attachments) and their history.
+-- Each column names its owner: source (only the import writes it), planner (people write it, the import
+-- never does), derived (the projection writes it).
 -- Children point to (id, organization_id) of their parent, so one foreign key proves both.
--- Nothing here is deleted by a sync: what a source no longer lists gets source_missing_since.
+-- A sync deletes nothing here: what a source no longer lists gets source_missing_since.
+-- Rules: identity is organization, source and external id; absence is not a statement; every change can
+-- be explained.
 
 create table public.bookings (
   id bigint generated always as identity primary key,
@@ -50,21 +52,21 @@ create table public.bookings (
 );
 
 comment on table public.bookings is
-  'A booking as its source last stated it, with what planners added. Identity: (organization, source, external id), never a name or a number.';
+  'A booking as its source last stated it, with what planners added. Identified by (organization, source, external id), never by a name or a number.';
 comment on column public.bookings.id is 'Internal key.';
 comment on column public.bookings.organization_id is 'The tenant; never changes.';
 comment on column public.bookings.source is 'Which system the booking comes from.';
 comment on column public.bookings.external_id is 'Owner: source. The booking''s id there, as text (Headout''s integers as their digits).';
-comment on column public.bookings.booking_number is 'Owner: source. Human number such as 2605-37; can return under another id.';
+comment on column public.bookings.booking_number is 'Owner: source. Number for people, such as 2605-37; may return under another id.';
 comment on column public.bookings.title is 'Owner: source.';
 comment on column public.bookings.client_name is 'Owner: source.';
 comment on column public.bookings.status is 'Owner: source. Our status; changed in one place, sync.status_patch.';
-comment on column public.bookings.source_status is 'Owner: source. The source''s own word, verbatim.';
+comment on column public.bookings.source_status is 'Owner: source. The word of the source, verbatim.';
 comment on column public.bookings.status_changed_at is 'Owner: source. When status last changed here.';
-comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the present confirmation; null unless confirmed.';
+comment on column public.bookings.confirmed_at is 'Owner: source. When we learned of the current confirmation; null unless confirmed.';
 comment on column public.bookings.completed_at is 'Owner: source. When Headout reported COMPLETED; null unless confirmed.';
-comment on column public.bookings.cancelled_at is 'Owner: source. When we learned of the present cancellation; null unless cancelled.';
-comment on column public.bookings.rejected_at is 'Owner: source. When we learned of the present rejection; null unless rejected.';
+comment on column public.bookings.cancelled_at is 'Owner: source. When we learned of the current cancellation; null unless cancelled.';
+comment on column public.bookings.rejected_at is 'Owner: source. When we learned of the current rejection; null unless rejected.';
 comment on column public.bookings.delivery_address is 'Owner: source.';
 comment on column public.bookings.delivery_city is 'Owner: source.';
 comment on column public.bookings.delivery_postal_code is 'Owner: source.';
@@ -73,12 +75,12 @@ comment on column public.bookings.longitude is 'Owner: source. Degrees, WGS 84.'
 comment on column public.bookings.contact_name is 'Owner: source. Contact on site.';
 comment on column public.bookings.contact_phone is 'Owner: source.';
 comment on column public.bookings.contact_email is 'Owner: source.';
-comment on column public.bookings.source_missing_since is 'Owner: source. Since when the source says in words that the booking is deleted.';
+comment on column public.bookings.source_missing_since is 'Owner: source. Since when the source has said in words that the booking is deleted.';
 comment on column public.bookings.carry_more_than_10m is 'Owner: source. Null: not stated.';
 comment on column public.bookings.ground_nails_allowed is 'Owner: source. Null: not stated.';
 comment on column public.bookings.exact_time_needed is 'Owner: source. Null: not stated.';
 comment on column public.bookings.exact_time_info is 'Owner: source.';
-comment on column public.bookings.rental_only is 'Owner: source. Goods are handed over without our crew; changes titles in the calendar.';
+comment on column public.bookings.rental_only is 'Owner: source. Goods are handed over without our crew; the calendar then uses other titles.';
 comment on column public.bookings.source_notes is 'Owner: source. The source''s internal notes.';
 comment on column public.bookings.planner_notes is 'Owner: planner. Never written by an import.';
 comment on column public.bookings.economics is 'Owner: source. Totals as sent; SEK without VAT for EventFlow.';
@@ -86,8 +88,8 @@ comment on column public.bookings.price_amount is 'Owner: source. Amount in pric
 comment on column public.bookings.price_currency is 'Owner: source. ISO 4217.';
 comment on column public.bookings.partner_reference is 'Owner: source. Our reference at Headout.';
 comment on column public.bookings.map_drawing_url is 'Owner: source.';
-comment on column public.bookings.is_stub is 'Owner: source. Known only from an event; the first fetch makes it whole.';
-comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (invariant 16).';
+comment on column public.bookings.is_stub is 'Owner: source. True while the booking is known only from an event; the first read completes it.';
+comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (rule: unknown fields are kept).';
 comment on column public.bookings.created_at is 'When the row was made.';
 comment on column public.bookings.updated_at is 'When the row last changed.';
 
@@ -115,7 +117,7 @@ comment on column public.booking_dates.phase is 'Owner: source.';
 comment on column public.booking_dates.day is 'Owner: source. Local calendar day.';
 comment on column public.booking_dates.start_time is 'Owner: source. Local wall clock; null: not stated.';
 comment on column public.booking_dates.end_time is 'Owner: source. Local wall clock; at or before start_time means the next day.';
-comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when a complete list leaves this day out.';
+comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when complete lists have left this day out.';
 comment on column public.booking_dates.created_at is 'When the row was made.';
 comment on column public.booking_dates.updated_at is 'When the row last changed.';
 
@@ -155,23 +157,23 @@ comment on column public.booking_products.id is 'Internal key.';
 comment on column public.booking_products.organization_id is 'The booking''s organization.';
 comment on column public.booking_products.booking_id is 'The booking.';
 comment on column public.booking_products.external_id is 'Owner: source. The order row''s id, unique within its booking.';
-comment on column public.booking_products.parent_external_id is 'Owner: source. The parent row''s external id, kept even if that row is not known yet.';
+comment on column public.booking_products.parent_external_id is 'Owner: source. External id of the parent row, kept even if that row is not known yet.';
 comment on column public.booking_products.parent_id is 'Owner: source. The parent row, once known.';
 comment on column public.booking_products.name is 'Owner: source.';
-comment on column public.booking_products.quantity is 'Owner: source. Pieces; for a package component per unit of its parent. 0 is 0.';
-comment on column public.booking_products.unit_price is 'Owner: source. SEK without VAT for EventFlow. 0 is a price.';
+comment on column public.booking_products.quantity is 'Owner: source. Pieces; for a package component, pieces per unit of its parent. 0 means none, not unknown.';
+comment on column public.booking_products.unit_price is 'Owner: source. SEK without VAT for EventFlow. 0 means free, not unknown.';
 comment on column public.booking_products.total_price is 'Owner: source.';
 comment on column public.booking_products.discount is 'Owner: source. As sent.';
 comment on column public.booking_products.vat_rate is 'Owner: source. Percent.';
 comment on column public.booking_products.sku is 'Owner: source. Article number.';
 comment on column public.booking_products.notes is 'Owner: source.';
 comment on column public.booking_products.sort_index is 'Owner: source. Order in the list.';
-comment on column public.booking_products.is_package_component is 'Owner: source. Part of a package: its quantity is multiplied by its parent''s when packed.';
+comment on column public.booking_products.is_package_component is 'Owner: source. Part of a package: packed in its own quantity times that of its parent.';
 comment on column public.booking_products.tags is 'Owner: source.';
 comment on column public.booking_products.inventory_item_type_id is 'Owner: source. Item type in the source''s inventory.';
 comment on column public.booking_products.inventory_package_id is 'Owner: source. Package in the source''s inventory.';
 comment on column public.booking_products.costs is 'Owner: source. Cost fields as sent.';
-comment on column public.booking_products.source_missing_since is 'Owner: source. Since when a complete list leaves this row out.';
+comment on column public.booking_products.source_missing_since is 'Owner: source. Since when complete lists have left this row out.';
 comment on column public.booking_products.created_at is 'When the row was made.';
 comment on column public.booking_products.updated_at is 'When the row last changed.';
 
@@ -193,21 +195,20 @@ create table public.booking_attachments (
     references public.bookings (id, organization_id)
 );
 
-comment on table public.booking_attachments is 'Files of a booking: links from the source, and what people add (origin user, never touched by a sync).';
+comment on table public.booking_attachments is 'Files of a booking: links from the source, and files that people add (origin user), which no sync touches.';
 comment on column public.booking_attachments.id is 'Internal key.';
 comment on column public.booking_attachments.organization_id is 'The booking''s organization.';
 comment on column public.booking_attachments.booking_id is 'The booking.';
 comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
-comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment: tokens change on every read, this does not.';
+comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment, whose tokens change on every read. Identifies the file.';
 comment on column public.booking_attachments.file_name is 'Owner: source.';
 comment on column public.booking_attachments.file_type is 'Owner: source.';
 comment on column public.booking_attachments.origin is 'import: the sync made it. user: a person did.';
-comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when a complete list leaves this file out.';
+comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when complete lists have left this file out.';
 comment on column public.booking_attachments.created_at is 'When the row was made.';
 comment on column public.booking_attachments.updated_at is 'When the row last changed.';
 
--- Purpose: who changed what of a booking, when, by which delivery or run (invariant 17).
--- delivery_id and run_id have no foreign key on purpose: deliveries and runs are pruned, history stays.
+-- delivery_id and run_id have no foreign keys: deliveries and runs are pruned, history stays.
 
 create table public.booking_history (
   id bigint generated always as identity primary key,
@@ -229,7 +230,7 @@ create table public.booking_history (
 
 create index booking_history_booking_id_idx on public.booking_history (booking_id, id);
 
--- The brake counts departures from CONFIRMED of the last hour; few rows ever are one.
+-- The brake counts departures from CONFIRMED in the last hour; few rows are one.
 create index booking_history_departures_idx on public.booking_history (organization_id, at)
   where (changes -> 'bookings.status' ->> 0) = 'CONFIRMED';
 
@@ -237,13 +238,13 @@ comment on table public.booking_history is 'Every change of a booking, with the 
 comment on column public.booking_history.id is 'Internal key; ascending in order of writing.';
 comment on column public.booking_history.organization_id is 'The booking''s organization.';
 comment on column public.booking_history.booking_id is 'The booking.';
-comment on column public.booking_history.at is 'When the change was committed, our clock.';
+comment on column public.booking_history.at is 'When the transaction of the change began, by our clock.';
 comment on column public.booking_history.actor is 'webhook: a delivery caused it. import: a run or a direct call. operator: a release or replay. planner: a person.';
-comment on column public.booking_history.actor_id is 'Which person, if one did: a user id, or the name an operator gave.';
-comment on column public.booking_history.delivery_id is 'The delivery that caused it, if one did.';
-comment on column public.booking_history.run_id is 'The run that caused it, if one did.';
-comment on column public.booking_history.verdict is 'What applying the statement did: created, updated, applied, held, conflict, …';
+comment on column public.booking_history.actor_id is 'Which person, if a person did it: a user id, or the name that an operator gave.';
+comment on column public.booking_history.delivery_id is 'The delivery that caused it, if any.';
+comment on column public.booking_history.run_id is 'The run that caused it, if any.';
+comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing.';
 comment on column public.booking_history.changes is
-  '{ "table.field": [old, new] }; of children "table[external_id].field". A child that appeared is one entry "table[external_id].*": [null, {its fields}].';
+  '{ "table.field": [old, new] }; for children "table[external_id].field". A new child is one entry "table[external_id].*": [null, {its fields}].';
 comment on column public.booking_history.created_at is 'When the row was made.';
 comment on column public.booking_history.updated_at is 'When the row was made; history is never changed.';

@@ -1,6 +1,7 @@
--- Purpose: what a booking drives: calendar, warehouse, packing. Written by project_bookings only
--- (one writer per table, invariant 10), apart from the columns marked "Owner: planner".
--- A booking that stops being CONFIRMED makes its rows inactive; nothing is deleted.
+-- The calendar and the warehouse: rows that confirmed bookings drive. sync.project_events writes them,
+-- apart from the columns whose owner is planner. When a booking is no longer CONFIRMED its rows become
+-- inactive; nothing is deleted.
+-- Rules: one writer per table; a person's work is never overwritten.
 
 create table public.calendar_events (
   id bigint generated always as identity primary key,
@@ -35,22 +36,22 @@ create table public.calendar_events (
 
 create index calendar_events_organization_starts_idx on public.calendar_events (organization_id, starts_at);
 
-comment on table public.calendar_events is 'The planners'' calendar: one row per booking day, and activities and todos of their own.';
-comment on column public.calendar_events.id is 'Internal key; survives a moved day.';
+comment on table public.calendar_events is 'The planners'' calendar: one row for each booking day, and the activities and todos that planners add.';
+comment on column public.calendar_events.id is 'Internal key; stays when the day moves.';
 comment on column public.calendar_events.organization_id is 'The organization.';
 comment on column public.calendar_events.booking_id is 'The booking; null for activities and todos.';
 comment on column public.calendar_events.event_type is 'rig, event, rigdown: derived. activity, todo: made by planners.';
 comment on column public.calendar_events.day is 'Owner: derived. The booking day that the row stands for.';
 comment on column public.calendar_events.starts_at is 'Owner: derived until a planner adjusts it.';
 comment on column public.calendar_events.ends_at is 'Owner: derived until a planner adjusts it.';
-comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
-comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.calendar_events.derived_starts_at is 'Owner: derived. What follows from the days of the booking; differs from starts_at if a person decided otherwise.';
+comment on column public.calendar_events.derived_ends_at is 'Owner: derived. What follows from the days of the booking; differs from ends_at if a person decided otherwise.';
 comment on column public.calendar_events.title is 'Owner: derived.';
 comment on column public.calendar_events.delivery_address is 'Owner: derived.';
 comment on column public.calendar_events.resource_id is 'Owner: planner. Team or vehicle.';
-comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay even if they were not adjusted.';
+comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay, even if nobody adjusted them.';
 comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
-comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
 comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
 comment on column public.calendar_events.created_at is 'When the row was made.';
 comment on column public.calendar_events.updated_at is 'When the row last changed.';
@@ -84,19 +85,19 @@ create table public.warehouse_events (
 create index warehouse_events_organization_starts_idx on public.warehouse_events (organization_id, starts_at);
 
 comment on table public.warehouse_events is 'What the warehouse does for a booking, derived from its days.';
-comment on column public.warehouse_events.id is 'Internal key; survives a moved day.';
+comment on column public.warehouse_events.id is 'Internal key; stays when the day moves.';
 comment on column public.warehouse_events.organization_id is 'The booking''s organization.';
 comment on column public.warehouse_events.booking_id is 'The booking.';
 comment on column public.warehouse_events.event_type is 'Owner: derived. packing, delivery, event, return, inventory or unpacking.';
 comment on column public.warehouse_events.basis_day is 'Owner: derived. The booking day that the row is derived from.';
 comment on column public.warehouse_events.starts_at is 'Owner: derived until a planner adjusts it.';
 comment on column public.warehouse_events.ends_at is 'Owner: derived until a planner adjusts it.';
-comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What the booking''s dates give; differs from starts_at where a person decided otherwise.';
-comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What the booking''s dates give; differs from ends_at where a person decided otherwise.';
+comment on column public.warehouse_events.derived_starts_at is 'Owner: derived. What follows from the days of the booking; differs from starts_at if a person decided otherwise.';
+comment on column public.warehouse_events.derived_ends_at is 'Owner: derived. What follows from the days of the booking; differs from ends_at if a person decided otherwise.';
 comment on column public.warehouse_events.title is 'Owner: derived.';
 comment on column public.warehouse_events.delivery_address is 'Owner: derived.';
 comment on column public.warehouse_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
-comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved what a person had adjusted.';
+comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
 comment on column public.warehouse_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
 comment on column public.warehouse_events.created_at is 'When the row was made.';
 comment on column public.warehouse_events.updated_at is 'When the row last changed.';

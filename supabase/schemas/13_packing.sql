@@ -1,3 +1,7 @@
+-- Packing lists: a project for each confirmed booking, its tasks and items, and the changes that a person
+-- has to decide. 61_project_packing.sql writes them, apart from the columns whose owner is planner.
+-- Rules: one writer per table; a person's work is never overwritten.
+
 create table public.packing_projects (
   id bigint generated always as identity primary key,
   organization_id uuid not null,
@@ -22,8 +26,8 @@ create table public.packing_projects (
     references public.bookings (id, organization_id)
 );
 
--- Partial on purpose: without statistics the planner takes a whole index for as good as the key, and
--- then every foreign key check reads all projects of the organization.
+-- Partial on purpose: without statistics the query planner would think a full index as good as the key,
+-- and each foreign key check would read all projects of the organization.
 create index packing_projects_organization_starts_idx on public.packing_projects (organization_id, starts_on)
   where active;
 
@@ -37,9 +41,9 @@ comment on column public.packing_projects.starts_on is 'Owner: derived. First ri
 comment on column public.packing_projects.ends_on is 'Owner: derived. Last rigdown day.';
 comment on column public.packing_projects.delivery_address is 'Owner: derived.';
 comment on column public.packing_projects.notes is 'Owner: derived. The source''s notes for the packers.';
-comment on column public.packing_projects.status is 'Owner: planner. Anything but planning freezes the items.';
-comment on column public.packing_projects.needs_review is 'Owner: derived. A change of the booking waits for a decision.';
-comment on column public.packing_projects.review_reason is 'Owner: derived. Why, in words.';
+comment on column public.packing_projects.status is 'Owner: planner. Any status but planning freezes the items (see sync.packing_states).';
+comment on column public.packing_projects.needs_review is 'Owner: derived. Changes of the booking wait for a decision.';
+comment on column public.packing_projects.review_reason is 'Owner: derived. Why it needs review, in words.';
 comment on column public.packing_projects.active is 'Owner: derived. False while the booking is not confirmed.';
 comment on column public.packing_projects.created_at is 'When the row was made.';
 comment on column public.packing_projects.updated_at is 'When the row last changed.';
@@ -71,7 +75,7 @@ comment on column public.packing_tasks.packing_project_id is 'The project.';
 comment on column public.packing_tasks.kind is 'Owner: derived.';
 comment on column public.packing_tasks.title is 'Owner: derived.';
 comment on column public.packing_tasks.due_on is 'Owner: derived until completed or adjusted.';
-comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What the booking''s dates give; differs from due_on where a person decided otherwise.';
+comment on column public.packing_tasks.derived_due_on is 'Owner: derived. What follows from the days of the booking; differs from due_on if a person decided otherwise.';
 comment on column public.packing_tasks.sort_order is 'Owner: derived.';
 comment on column public.packing_tasks.completed_at is 'Owner: planner.';
 comment on column public.packing_tasks.adjusted_at is 'Owner: planner. When a person set the due date; it stays from then on.';
@@ -101,19 +105,19 @@ create table public.packing_items (
 
 create index packing_items_booking_product_id_idx on public.packing_items (booking_product_id);
 
-comment on table public.packing_items is 'What to pack: one row per packed product row, and manual items of the packers.';
+comment on table public.packing_items is 'What to pack: one row for each product row that is packed, and manual items that packers add.';
 comment on column public.packing_items.id is 'Internal key.';
 comment on column public.packing_items.organization_id is 'The project''s organization.';
 comment on column public.packing_items.packing_project_id is 'The project.';
 comment on column public.packing_items.booking_product_id is 'The product row; null for a manual item.';
 comment on column public.packing_items.manual_name is 'Owner: planner. Name of a manual item, which no sync touches.';
-comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; component quantity times parent quantity.';
+comment on column public.packing_items.quantity_to_pack is 'Owner: derived (planner for a manual item). Pieces; for a component its quantity times that of its parent.';
 comment on column public.packing_items.quantity_packed is 'Owner: planner. Pieces.';
 comment on column public.packing_items.quantity_returned is 'Owner: planner. Pieces.';
 comment on column public.packing_items.packed_at is 'Owner: planner.';
 comment on column public.packing_items.excluded is 'Owner: planner. Not to be packed for this booking.';
 comment on column public.packing_items.notes is 'Owner: planner.';
-comment on column public.packing_items.active is 'Owner: derived. False when the product is gone and nothing of it was packed.';
+comment on column public.packing_items.active is 'Owner: derived. False if the product is no longer packed.';
 comment on column public.packing_items.created_at is 'When the row was made.';
 comment on column public.packing_items.updated_at is 'When the row last changed.';
 
@@ -144,17 +148,17 @@ create unique index packing_change_requests_pending_key on public.packing_change
 
 create index packing_change_requests_booking_product_id_idx on public.packing_change_requests (booking_product_id);
 
-comment on table public.packing_change_requests is 'Changes of a booking that a frozen packing project waits to have decided by a person.';
+comment on table public.packing_change_requests is 'Changes of a booking that a person has to decide because the packing project is frozen.';
 comment on column public.packing_change_requests.id is 'Internal key.';
 comment on column public.packing_change_requests.organization_id is 'The project''s organization.';
 comment on column public.packing_change_requests.packing_project_id is 'The project.';
 comment on column public.packing_change_requests.booking_product_id is 'The product row that changed.';
 comment on column public.packing_change_requests.change_type is 'Owner: derived.';
-comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the list says; null for an added item.';
+comment on column public.packing_change_requests.old_quantity is 'Owner: derived. What the packing list says; null for an added item.';
 comment on column public.packing_change_requests.new_quantity is 'Owner: derived. What the booking says; null for a removed item.';
-comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the rig is less than 14 days away.';
-comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses one whose cause has gone.';
-comment on column public.packing_change_requests.resolved_at is 'Owner: planner.';
+comment on column public.packing_change_requests.urgency is 'Owner: derived. short_notice: the project starts in less than 14 days (see sync.packing_states).';
+comment on column public.packing_change_requests.status is 'Owner: planner; the system dismisses a request whose cause is gone.';
+comment on column public.packing_change_requests.resolved_at is 'Owner: planner. When it was decided.';
 comment on column public.packing_change_requests.resolved_by is 'Owner: planner. Who decided: a user id, or system.';
 comment on column public.packing_change_requests.created_at is 'When the row was made.';
 comment on column public.packing_change_requests.updated_at is 'When the row last changed.';

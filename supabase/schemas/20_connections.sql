@@ -1,5 +1,5 @@
--- Purpose: the machinery: connections, inbox, source states, runs, held changes, drift, rules.
--- Private: no role but service_role reaches them, and it does so through the RPCs.
+-- Connections: one organization's link to one source, with its cursor and its brake.
+-- Rules: pausing costs nothing; the cursor moves only past what is applied.
 
 create table sync.connections (
   id bigint generated always as identity primary key,
@@ -19,12 +19,12 @@ create table sync.connections (
 );
 
 comment on table sync.connections is 'One organization''s link to one source.';
-comment on column sync.connections.enabled is 'Owner: operator. False: not set up; deliveries are kept and wait.';
-comment on column sync.connections.paused_at is 'Owner: pause_connection. Nothing is claimed while set (invariant 14).';
+comment on column sync.connections.enabled is 'Owner: operator. False: not set up yet; deliveries are kept and wait.';
+comment on column sync.connections.paused_at is 'Owner: pause_connection. While it is set nothing is claimed (rule: pausing costs nothing).';
 comment on column sync.connections.pause_reason is 'Owner: pause_connection.';
-comment on column sync.connections.cursor is 'Proven synced up to here: our clock when the last complete run began, less the overlap (invariant 13).';
-comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED let through per rolling hour (invariant 7).';
-comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this are left to history.';
+comment on column sync.connections.cursor is 'Owner: finish_run. Proven synced up to here: our clock when the last complete run began, less an overlap (rule: the cursor moves only past what is applied).';
+comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED that pass in a rolling hour; the brake holds the rest (rule: cancelling takes a positive statement).';
+comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
 
@@ -42,17 +42,13 @@ end;
 $$;
 
 comment on function sync.create_connections() is
-  'Trigger: a new organization gets a connection to every source. Definer: organizations are made by people who cannot see sync.';
+  'Trigger: a new organization gets a connection to every source. Definer: the people who create organizations cannot write to sync.';
 
 create trigger organizations_create_connections
   after insert on public.organizations
   for each row execute function sync.create_connections();
 
--- Purpose: the front door. Stores a delivery before anything is acknowledged (invariant 1), tells
--- duplicates (invariant 2), and hands out the booking's lane if it is free (invariant 5).
-
--- The connection that a delivery belongs to. Headout cannot name an organization: without one, the
--- only enabled Headout connection is meant; if there are several, nobody can tell.
+-- Headout cannot name an organization.
 create function sync.resolve_connection(organization_id uuid, source public.booking_source)
 returns sync.connections
 language sql stable
@@ -68,4 +64,4 @@ as $$
 $$;
 
 comment on function sync.resolve_connection(uuid, public.booking_source) is
-  'The connection of an organization to a source; for Headout without an organization the only enabled one; else nulls.';
+  'The connection that a delivery belongs to. For Headout without an organization it is the enabled Headout connection, if there is exactly one. Otherwise nulls.';

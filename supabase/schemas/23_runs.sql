@@ -1,3 +1,6 @@
+-- Runs: passes over a source that save how far they got. What they do stands in 70_runs.sql.
+-- Rules: work is bounded and resumes.
+
 create table sync.runs (
   id uuid primary key default gen_random_uuid(),
   organization_id uuid not null references public.organizations (id) on delete cascade,
@@ -17,13 +20,15 @@ create table sync.runs (
 
 create unique index runs_open_key on sync.runs (organization_id, source, mode) where status in ('running', 'stopped');
 
+create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running', 'stopped');
+
 create index runs_organization_started_idx on sync.runs (organization_id, source, started_at desc);
 
-comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. At most one of a kind is open per connection.';
-comment on column sync.runs.parameters is 'What the run was asked for: since, start_date, end_date, repair.';
-comment on column sync.runs.checkpoint is 'How far it got; a later call goes on from here.';
-comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; grows with each checkpoint.';
-comment on column sync.runs.heartbeat_at is 'Last sign of life; 60 s without one and another worker may resume the run.';
+comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. A connection has at most one open run of each mode.';
+comment on column sync.runs.parameters is 'What was asked for: since, start_date, end_date, repair.';
+comment on column sync.runs.checkpoint is 'How far it got; the run resumes here.';
+comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; they grow with each checkpoint.';
+comment on column sync.runs.heartbeat_at is 'Last sign of life; after 60 s without one another worker may resume the run (see sync.is_at_work).';
 
 create table sync.sightings (
   run_id uuid not null references sync.runs (id) on delete cascade,
@@ -31,6 +36,4 @@ create table sync.sightings (
   primary key (run_id, external_id)
 );
 
-comment on table sync.sightings is 'Which bookings a reconcile run has seen; emptied when the run ends.';
-
-create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running', 'stopped');
+comment on table sync.sightings is 'Which bookings a reconcile run has seen; deleted when the run ends.';

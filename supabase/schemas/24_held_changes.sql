@@ -1,3 +1,6 @@
+-- Changes that the brake stopped. A person releases or dismisses them, or a later statement ends them.
+-- Rules: cancelling takes a positive statement.
+
 create table sync.held_changes (
   id bigint generated always as identity primary key,
   organization_id uuid not null,
@@ -17,24 +20,25 @@ create table sync.held_changes (
     references public.bookings (id, organization_id)
 );
 
--- A booking has at most one open hold; a newer statement replaces it.
+-- A booking has at most one open hold; a newer statement replaces the older one.
 create unique index held_changes_open_key on sync.held_changes (booking_id)
   where released_at is null and dismissed_at is null;
 
--- A released change passes the brake with the next fresh read.
+-- Released and not settled: the next fresh read passes the brake.
 create index held_changes_released_idx on sync.held_changes (booking_id)
   where released_at is not null and settled_at is null;
 
 create index held_changes_organization_idx on sync.held_changes (organization_id, held_at);
 
-comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them (invariant 7).';
-comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
-comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
-comment on column sync.held_changes.released_at is 'When a person let it pass; a fresh read then decides.';
-comment on column sync.held_changes.settled_at is
-  'When the fresh read after a release was applied; of a change that a person dropped, when the source had said something else.';
-comment on column sync.held_changes.by is 'Who released or dismissed it; system if a newer statement did.';
-comment on column sync.held_changes.reason is 'Why it was held, in words.';
-
+-- Dismissed by a person and not settled: the same statement is dropped when it comes again.
 create index held_changes_dropped_idx on sync.held_changes (organization_id, booking_id)
   where dismissed_at is not null and settled_at is null and by <> 'system';
+
+comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them.';
+comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
+comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
+comment on column sync.held_changes.released_at is 'When a person released it; a fresh read then decides.';
+comment on column sync.held_changes.settled_at is
+  'Released: when the fresh read was applied. Dismissed by a person: when the source said something else.';
+comment on column sync.held_changes.by is 'Who released or dismissed it; system if a later statement did.';
+comment on column sync.held_changes.reason is 'Why it was held, in words.';

@@ -1,3 +1,6 @@
+-- Which calendar, warehouse and packing rows a booking drives, on which day and under which title. An
+-- organization changes its rules here without a deploy.
+
 create table sync.projection_rules (
   id bigint generated always as identity primary key,
   organization_id uuid references public.organizations (id) on delete cascade,
@@ -19,16 +22,16 @@ create table sync.projection_rules (
 );
 
 comment on table sync.projection_rules is
-  'How projections are derived (design: Projections). A rule of an organization replaces the general one; one for its source replaces both.';
+  'How calendar, warehouse and packing rows are derived. A rule of an organization replaces the general one; a rule for its source replaces both.';
 comment on column sync.projection_rules.organization_id is 'Null: for every organization.';
 comment on column sync.projection_rules.source is 'Null: for every source.';
-comment on column sync.projection_rules.anchor is 'The phase whose days count.';
+comment on column sync.projection_rules.anchor is 'The phase from whose days the row is derived.';
 comment on column sync.projection_rules.which is 'first, each or last day of that phase.';
 comment on column sync.projection_rules.day_offset is 'Days after (before, if negative) that day.';
 comment on column sync.projection_rules.start_time is 'Local wall clock.';
 comment on column sync.projection_rules.duration is 'Wall clock: 08:00 plus 4 h is 12:00 on any day.';
 comment on column sync.projection_rules.title_template is 'Text with {title}, {client} and {day}.';
-comment on column sync.projection_rules.rental_only_title_template is 'The same for rental-only bookings; null: title_template.';
+comment on column sync.projection_rules.rental_only_title_template is 'The template for rental-only bookings; null: title_template.';
 
 insert into sync.projection_rules
   (projection, kind, anchor, which, day_offset, start_time, duration, title_template,
@@ -50,7 +53,7 @@ values
   ('packing_task', 'inventoried', 'rigdown', 'last', 1, null, null, 'Inventering efter event', null, 4),
   ('packing_task', 'unpacked', 'rigdown', 'last', 2, null, null, 'Uppackning klar', null, 5);
 
--- Headout bookings project a calendar event row and nothing else: no warehouse, no packing.
+-- A Headout booking drives one calendar row, the event, and nothing else.
 insert into sync.projection_rules
   (source, projection, kind, anchor, which, day_offset, start_time, duration, title_template, sort_order, enabled)
 select 'headout', r.projection, r.kind, r.anchor, r.which, r.day_offset, r.start_time, r.duration,
@@ -58,7 +61,6 @@ select 'headout', r.projection, r.kind, r.anchor, r.which, r.day_offset, r.start
 from sync.projection_rules r
 where r.source is null and r.organization_id is null;
 
--- A rule of the organization replaces the general one; one for its source replaces both.
 create function sync.effective_rules(booking_ids bigint[], projection text)
 returns table (
   booking_organization_id uuid, booking_source public.booking_source, kind text,
@@ -85,17 +87,17 @@ as $$
   where (e.rule).enabled
 $$;
 
-comment on function sync.effective_rules(bigint[], text) is 'The rules in force for the organizations and sources of some bookings.';
+comment on function sync.effective_rules(bigint[], text) is 'The enabled rules for the organizations and sources of some bookings: of each kind the most specific one.';
 
 create function sync.fill_title(template text, title text, client text, day text) returns text
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  -- Placeholders become single characters first, so that a client called "{title}" stays one. A
-  -- missing client leaves no dangling dash.
+  -- Placeholders become single characters first, so that a client called "{title}" stays one. A missing
+  -- client leaves no dash at the end.
   select btrim(replace(replace(replace(
       replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
     chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, '')), ' –-')
 $$;
 
-comment on function sync.fill_title(text, text, text, text) is 'A title from its template.';
+comment on function sync.fill_title(text, text, text, text) is 'A title from its template, with {title}, {client} and {day} filled in.';

@@ -1,5 +1,7 @@
--- Purpose: what the rules and days of bookings call for in the calendar and the warehouse, and which
--- stored row stands for which of it. Pure reading; the writers come next.
+-- What the rules and the days of confirmed bookings call for in the calendar and the warehouse, and
+-- how their stored rows follow. Both tables are derived alike; they differ in the name of the day and
+-- in times_locked.
+-- Rules: local times use the organization's zone; a person's work is never overwritten.
 
 create type sync.desired_event as (
   organization_id uuid,
@@ -14,13 +16,37 @@ create type sync.desired_event as (
 
 comment on type sync.desired_event is 'A row that a confirmed booking calls for in the calendar or the warehouse.';
 
-create type sync.stored_day as (row_id bigint, booking_id bigint, kind text, day date, active boolean);
+create type sync.stored_event as (
+  row_id bigint,
+  booking_id bigint,
+  kind text,
+  day date,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  derived_starts_at timestamptz,
+  derived_ends_at timestamptz,
+  title text,
+  delivery_address text,
+  has_source_changes boolean,
+  active boolean,
+  adjusted boolean
+);
 
-comment on type sync.stored_day is 'A stored calendar or warehouse row, as far as matching needs it.';
+comment on type sync.stored_event is
+  'A derived row of calendar_events or warehouse_events. adjusted: a person decided its times.';
 
--- Wall clock in, instants out (invariant 15). Durations are wall clock too, and an end at or before
--- its start is on the next day. Where the clocks change, an end that would come before its start
--- gets the duration that the wall clock shows.
+create type sync.event_change as (
+  wanted sync.desired_event,
+  old sync.stored_event,
+  new sync.stored_event
+);
+
+comment on type sync.event_change is
+  'A row to write: new replaces old; without an old one, wanted is inserted.';
+
+-- Takes wall-clock times and returns instants (rule: local times use the organization's zone).
+-- Durations are wall clock too, and an end at or before its start is on the next day. Where the clocks
+-- change and the end would come before the start, the duration that the wall clock shows is kept.
 create function sync.desired_events(booking_ids bigint[], projection text)
 returns setof sync.desired_event
 language sql stable
@@ -47,7 +73,7 @@ as $$
     join days d on d.booking_id = b.id and d.phase = r.anchor
       and case r.which when 'first' then d.place = 1 when 'last' then d.place_from_end = 1 else true end
     cross join lateral (
-      -- The calendar shows the booking's own times; the warehouse has hours of its own.
+      -- The calendar shows the times of the booking; the warehouse works by the hours of the rule.
       select case when desired_events.projection = 'calendar' then coalesce(d.start_time, r.start_time) else r.start_time end,
         case when desired_events.projection = 'calendar' then d.end_time end
     ) as t (start_time, end_time)
@@ -64,13 +90,11 @@ $$;
 comment on function sync.desired_events(bigint[], text) is
   'Every calendar or warehouse row that some bookings call for; none for a booking that is not confirmed.';
 
--- Which stored row stands for which desired day. As many old days as new ones: the n-th old day
--- becomes the n-th new one. Else rows keep their day where they can (a list that flickers between
--- one day and the range loses no team), and the n-th of the rest becomes the n-th of the rest.
--- Old days are the active ones; without any (a booking that comes back) all of them, each on its day
--- where it can be. An inactive
--- row that stands where another must go takes a day that became free.
-create function sync.match_days(stored sync.stored_day[], desired sync.desired_event[])
+-- With as many old days as new ones, the n-th old day becomes the n-th new one. Otherwise rows keep
+-- their day where they can, so that a list that flickers loses no team, and the n-th row that is left
+-- takes the n-th day that is left. Old days are the active ones, or all of them if the booking comes
+-- back and has no active ones. An inactive row on a day that another row takes moves to a freed day.
+create function sync.match_days(stored sync.stored_event[], desired sync.desired_event[])
 returns table (row_id bigint, booking_id bigint, kind text, day date, wanted boolean)
 language sql immutable
 set search_path = ''
@@ -127,84 +151,156 @@ as $$
   from displaced d join vacated v on v.booking_id = d.booking_id and v.kind = d.kind and v.place = d.place
 $$;
 
-comment on function sync.match_days(sync.stored_day[], sync.desired_event[]) is
+comment on function sync.match_days(sync.stored_event[], sync.desired_event[]) is
   'Pairs stored rows with desired days; row_id null: a new row; wanted false: an inactive row that only makes room.';
 
--- Purpose: write the calendar and the warehouse of some bookings: one body for both tables, which
--- differ in the name of the day and in times_locked.
--- A person's times stay: a row counts as adjusted if adjusted_at is set, its times are locked, or it
--- simply stands elsewhere than we put it. What the source says goes into derived_*, and a
--- difference that the source made shows as has_source_changes.
+create function sync.stored_events(booking_ids bigint[], projection text) returns setof sync.stored_event
+language sql stable
+set search_path = ''
+as $$
+  select c.id, c.booking_id, c.event_type, c.day, c.starts_at, c.ends_at, c.derived_starts_at, c.derived_ends_at,
+    c.title, c.delivery_address, c.has_source_changes, c.active,
+    c.adjusted_at is not null or c.times_locked
+      or (c.starts_at, c.ends_at) is distinct from (c.derived_starts_at, c.derived_ends_at)
+  from public.calendar_events c
+  where stored_events.projection = 'calendar' and c.booking_id = any (stored_events.booking_ids)
+  union all
+  select w.id, w.booking_id, w.event_type, w.basis_day, w.starts_at, w.ends_at, w.derived_starts_at, w.derived_ends_at,
+    w.title, w.delivery_address, w.has_source_changes, w.active,
+    w.adjusted_at is not null
+      or (w.starts_at, w.ends_at) is distinct from (w.derived_starts_at, w.derived_ends_at)
+  from public.warehouse_events w
+  where stored_events.projection = 'warehouse' and w.booking_id = any (stored_events.booking_ids)
+$$;
+
+comment on function sync.stored_events(bigint[], text) is
+  'The calendar or warehouse rows of some bookings. A row counts as adjusted if a person set or locked its times, or if it simply differs from what was derived.';
+
+-- A person's times stay. What the source says goes into derived_*, and a difference that the source
+-- made shows as has_source_changes.
+create function sync.plan_events(booking_ids bigint[], projection text) returns setof sync.event_change
+language sql stable
+set search_path = ''
+as $$
+  with desired as materialized (
+    select d as wanted from sync.desired_events(plan_events.booking_ids, plan_events.projection) d
+  ), stored as materialized (
+    select s as old from sync.stored_events(plan_events.booking_ids, plan_events.projection) s
+  ), matched as materialized (
+    select m.* from sync.match_days(array(select s.old from stored s), array(select d.wanted from desired d)) m
+  ), paired as materialized (
+    select d.wanted, not (d.wanted is null) as active, s.old, coalesce(m.day, (s.old).day) as day
+    from stored s
+    full join matched m on m.row_id = (s.old).row_id
+    left join desired d on m.wanted and (d.wanted).booking_id = m.booking_id
+      and (d.wanted).kind = m.kind and (d.wanted).day = m.day
+  ), planned as materialized (
+    select p.wanted, p.old, row(n.*)::sync.stored_event as new
+    from paired p
+    cross join lateral (
+      select (p.old).row_id as row_id, (p.old).booking_id as booking_id, (p.old).kind as kind, p.day as day,
+        case when p.active and not (p.old).adjusted then (p.wanted).starts_at else (p.old).starts_at end as starts_at,
+        case when p.active and not (p.old).adjusted then (p.wanted).ends_at else (p.old).ends_at end as ends_at,
+        coalesce((p.wanted).starts_at, (p.old).derived_starts_at) as derived_starts_at,
+        coalesce((p.wanted).ends_at, (p.old).derived_ends_at) as derived_ends_at,
+        coalesce((p.wanted).title, (p.old).title) as title,
+        case when p.active then (p.wanted).delivery_address else (p.old).delivery_address end as delivery_address,
+        case when p.active then (p.old).adjusted
+            and ((p.old).starts_at, (p.old).ends_at) is distinct from ((p.wanted).starts_at, (p.wanted).ends_at)
+            and ((p.old).has_source_changes or ((p.old).derived_starts_at, (p.old).derived_ends_at)
+              is distinct from ((p.wanted).starts_at, (p.wanted).ends_at))
+          else (p.old).has_source_changes end as has_source_changes,
+        p.active as active, (p.old).adjusted as adjusted
+    ) n
+  )
+  select p.wanted, p.old, p.new from planned p
+  where p.old is null or p.new is distinct from p.old
+$$;
+
+comment on function sync.plan_events(bigint[], text) is
+  'How the calendar or warehouse rows of some bookings must change to follow the bookings. Writes nothing.';
+
+-- Existing rows move first: a new row may take the day of one that makes room.
+create function sync.write_calendar_events(changes sync.event_change[], booking_ids bigint[]) returns void
+language sql
+set search_path = ''
+as $$
+  update public.calendar_events e set day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
+    derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
+    title = (c.new).title, delivery_address = (c.new).delivery_address,
+    has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
+  from unnest(changes) c
+  where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
+
+  insert into public.calendar_events (organization_id, booking_id, event_type, day, starts_at, ends_at,
+    derived_starts_at, derived_ends_at, title, delivery_address)
+  select (c.wanted).organization_id, (c.wanted).booking_id, (c.wanted).kind, (c.wanted).day,
+    (c.wanted).starts_at, (c.wanted).ends_at, (c.wanted).starts_at, (c.wanted).ends_at,
+    (c.wanted).title, (c.wanted).delivery_address
+  from unnest(changes) c
+  where c.old is null
+$$;
+
+comment on function sync.write_calendar_events(sync.event_change[], bigint[]) is 'Writes planned changes to calendar_events.';
+
+create function sync.write_warehouse_events(changes sync.event_change[], booking_ids bigint[]) returns void
+language sql
+set search_path = ''
+as $$
+  update public.warehouse_events e set basis_day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
+    derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
+    title = (c.new).title, delivery_address = (c.new).delivery_address,
+    has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
+  from unnest(changes) c
+  where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
+
+  insert into public.warehouse_events (organization_id, booking_id, event_type, basis_day, starts_at, ends_at,
+    derived_starts_at, derived_ends_at, title, delivery_address)
+  select (c.wanted).organization_id, (c.wanted).booking_id, (c.wanted).kind, (c.wanted).day,
+    (c.wanted).starts_at, (c.wanted).ends_at, (c.wanted).starts_at, (c.wanted).ends_at,
+    (c.wanted).title, (c.wanted).delivery_address
+  from unnest(changes) c
+  where c.old is null
+$$;
+
+comment on function sync.write_warehouse_events(sync.event_change[], bigint[]) is 'Writes planned changes to warehouse_events.';
+
+create function sync.event_change_fields(change sync.event_change, projection text) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case
+    when (change).old is null then jsonb_build_object('*', jsonb_build_array(null,
+      to_jsonb((change).wanted) - array['organization_id', 'booking_id']))
+    when projection = 'warehouse' and f.fields ? 'day'
+      then f.fields - 'day' || jsonb_build_object('basis_day', f.fields -> 'day')
+    else f.fields end
+  from (select sync.changed_fields(to_jsonb((change).old), to_jsonb((change).new))) f (fields)
+$$;
+
+comment on function sync.event_change_fields(sync.event_change, text) is
+  'The fields of a row_change for a calendar or warehouse row, under the names of its table.';
 
 create function sync.project_events(booking_ids bigint[], projection text, detailed boolean)
 returns setof sync.row_change
 language plpgsql
 set search_path = ''
 as $$
+declare
+  changes constant sync.event_change[] := array(select c from sync.plan_events(booking_ids, projection) c);
 begin
-  return query execute format($query$
-    with desired as materialized (
-      select d as wanted from sync.desired_events($1, %1$L) d
-    ), stored as materialized (
-      select e as old, e.adjusted_at is not null or %4$s
-        or (e.starts_at, e.ends_at) is distinct from (e.derived_starts_at, e.derived_ends_at) as adjusted
-      from public.%2$I e where e.booking_id = any ($1)
-    ), matched as materialized (
-      select m.* from sync.match_days(
-        array(select row((s.old).id, (s.old).booking_id, (s.old).event_type, (s.old).%3$I, (s.old).active)::sync.stored_day from stored s),
-        array(select d.wanted from desired d)) m
-    ), changed as materialized (
-      select s.old, jsonb_populate_record(s.old,
-        case when d.wanted is null then jsonb_build_object(
-          'active', false, '%3$s', coalesce(m.day, (s.old).%3$I))
-        else jsonb_build_object(
-          'active', true, '%3$s', m.day,
-          'starts_at', case when s.adjusted then (s.old).starts_at else (d.wanted).starts_at end,
-          'ends_at', case when s.adjusted then (s.old).ends_at else (d.wanted).ends_at end,
-          'derived_starts_at', (d.wanted).starts_at, 'derived_ends_at', (d.wanted).ends_at,
-          'has_source_changes', s.adjusted
-            and ((s.old).starts_at, (s.old).ends_at) is distinct from ((d.wanted).starts_at, (d.wanted).ends_at)
-            and ((s.old).has_source_changes or ((s.old).derived_starts_at, (s.old).derived_ends_at)
-              is distinct from ((d.wanted).starts_at, (d.wanted).ends_at)),
-          'title', (d.wanted).title, 'delivery_address', (d.wanted).delivery_address)
-        end) as new
-      from stored s
-      left join matched m on m.row_id = (s.old).id
-      left join desired d on m.wanted and (d.wanted).booking_id = m.booking_id
-        and (d.wanted).kind = m.kind and (d.wanted).day = m.day
-    ), added as materialized (
-      select d.wanted
-      from matched m
-      join desired d on (d.wanted).booking_id = m.booking_id and (d.wanted).kind = m.kind and (d.wanted).day = m.day
-      where m.row_id is null
-    ), inserted as (
-      insert into public.%2$I (organization_id, booking_id, event_type, %3$I, starts_at, ends_at,
-        derived_starts_at, derived_ends_at, title, delivery_address)
-      select (a.wanted).organization_id, (a.wanted).booking_id, (a.wanted).kind, (a.wanted).day,
-        (a.wanted).starts_at, (a.wanted).ends_at, (a.wanted).starts_at, (a.wanted).ends_at,
-        (a.wanted).title, (a.wanted).delivery_address
-      from added a
-    ), updated as (
-      update public.%2$I e set %3$I = (c.new).%3$I, starts_at = (c.new).starts_at,
-        ends_at = (c.new).ends_at, derived_starts_at = (c.new).derived_starts_at,
-        derived_ends_at = (c.new).derived_ends_at, title = (c.new).title,
-        delivery_address = (c.new).delivery_address,
-        has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
-      from changed c where e.id = (c.old).id and c.new is distinct from c.old
-    )
-    select (a.wanted).booking_id, %2$L, (a.wanted).kind || ' ' || (a.wanted).day, 'created',
-      case when $2 then jsonb_build_object('*', jsonb_build_array(null, to_jsonb(a.wanted) - array['organization_id', 'booking_id'])) end
-    from added a
-    union all
-    select (c.old).booking_id, %2$L, (c.old).event_type || ' ' || (c.old).%3$I, 'updated',
-      case when $2 then sync.changed_fields(to_jsonb(c.old), to_jsonb(c.new)) end
-    from changed c where c.new is distinct from c.old
-  $query$,
-    projection,
-    case projection when 'calendar' then 'calendar_events' else 'warehouse_events' end,
-    case projection when 'calendar' then 'day' else 'basis_day' end,
-    case projection when 'calendar' then 'e.times_locked' else 'false' end)
-  using booking_ids, detailed;
+  if projection = 'calendar' then
+    perform sync.write_calendar_events(changes, booking_ids);
+  else
+    perform sync.write_warehouse_events(changes, booking_ids);
+  end if;
+  return query
+    select coalesce((c.wanted).booking_id, (c.old).booking_id),
+      projection || '_events',
+      case when c.old is null then (c.wanted).kind || ' ' || (c.wanted).day else (c.old).kind || ' ' || (c.old).day end,
+      case when c.old is null then 'created' else 'updated' end,
+      case when detailed then sync.event_change_fields(row(c.*)::sync.event_change, projection) end
+    from unnest(changes) c;
 end;
 $$;
 

@@ -1,7 +1,31 @@
--- Purpose: what follows when a person changes a row through the API: the adjustment is remembered,
--- a decision about packing takes effect, and history says who did it (invariants 8 and 17).
--- All of it fires for `authenticated` only; the import pays nothing.
--- Definer: people may write planner-owned columns, these triggers note what follows from it.
+-- What follows when a person changes a row through the API: the adjustment is remembered, a decision
+-- about packing takes effect, and history says who did it.
+-- Every trigger fires for `authenticated` only, so the import pays nothing. Functions that write what
+-- people may not write themselves are security definer.
+-- Rules: a person's work is never overwritten; every change can be explained.
+
+-- The import writes as service_role and sets updated_at in its own statements.
+
+create trigger bookings_touch_updated_at before update on public.bookings
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger calendar_events_touch_updated_at before update on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger warehouse_events_touch_updated_at before update on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_projects_touch_updated_at before update on public.packing_projects
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_tasks_touch_updated_at before update on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_items_touch_updated_at before update on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
+
+create trigger packing_change_requests_touch_updated_at before update on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.touch_updated_at();
 
 create function sync.note_adjustment() returns trigger
 language plpgsql
@@ -9,17 +33,17 @@ set search_path = ''
 as $$
 begin
   if (new.starts_at, new.ends_at) is distinct from (old.starts_at, old.ends_at) then
-    -- Set to what the source says: given back to it.
+    -- Times set to what the source says follow the source again.
     new.adjusted_at := case
       when (new.starts_at, new.ends_at) is distinct from (new.derived_starts_at, new.derived_ends_at) then now() end;
-    -- Whoever sets the times has seen what the source said.
+    -- A person who sets the times has seen what the source said.
     new.has_source_changes := false;
   end if;
   return new;
 end;
 $$;
 
-comment on function sync.note_adjustment() is 'Trigger: times that a person set are theirs from now on.';
+comment on function sync.note_adjustment() is 'Trigger: times that a person sets stay, until they are set back to the derived ones.';
 
 create trigger calendar_events_note_adjustment before update of starts_at, ends_at on public.calendar_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
@@ -39,7 +63,7 @@ begin
 end;
 $$;
 
-comment on function sync.note_due_date() is 'Trigger: a due date that a person set is theirs from now on.';
+comment on function sync.note_due_date() is 'Trigger: a due date that a person sets stays, until it is set back to the derived one.';
 
 create trigger packing_tasks_note_due_date before update of due_on on public.packing_tasks
   for each row when (current_user = 'authenticated') execute function sync.note_due_date();
@@ -56,12 +80,11 @@ begin
 end;
 $$;
 
-comment on function sync.note_attachment() is 'Trigger: a file that a person adds is theirs, with its identity taken from its URL.';
+comment on function sync.note_attachment() is 'Trigger: a file that a person adds gets origin user, and its url_key from its URL.';
 
 create trigger booking_attachments_note_attachment before insert on public.booking_attachments
   for each row when (current_user = 'authenticated') execute function sync.note_attachment();
 
--- Before: who decided and when. After: what follows for the list.
 create function sync.note_resolution() returns trigger
 language plpgsql
 security definer
@@ -80,7 +103,7 @@ begin
 end;
 $$;
 
-comment on function sync.note_resolution() is 'Trigger: a request is decided once, and says by whom.';
+comment on function sync.note_resolution() is 'Trigger: a request is decided once, and records when and by whom.';
 
 create function sync.apply_resolution() returns trigger
 language plpgsql
@@ -105,7 +128,7 @@ begin
 end;
 $$;
 
-comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the list; the project then says what still waits.';
+comment on function sync.apply_resolution() is 'Trigger: an accepted request changes the packing list; the project then says how many requests still wait.';
 
 create trigger packing_change_requests_note_resolution before update of status on public.packing_change_requests
   for each row when (current_user = 'authenticated') execute function sync.note_resolution();
@@ -143,20 +166,31 @@ begin
 end;
 $$;
 
-comment on function sync.record_planner_change() is 'Trigger: what a person changed goes into the booking''s history, under their user id.';
+comment on function sync.record_planner_change() is 'Trigger: records in the history of the booking what a person changed, under their user id.';
 
-do $$
-declare
-  table_name text;
-begin
-  foreach table_name in array array['bookings', 'calendar_events', 'warehouse_events',
-    'packing_projects', 'packing_tasks', 'packing_items', 'packing_change_requests'] loop
-    execute format('create trigger %I after update on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
-      table_name || '_record_planner_change', table_name);
-  end loop;
-  foreach table_name in array array['packing_items', 'booking_attachments'] loop
-    execute format('create trigger %I after insert on public.%I for each row when (current_user = ''authenticated'') execute function sync.record_planner_change()',
-      table_name || '_record_planner_insert', table_name);
-  end loop;
-end;
-$$;
+create trigger bookings_record_planner_change after update on public.bookings
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger calendar_events_record_planner_change after update on public.calendar_events
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger warehouse_events_record_planner_change after update on public.warehouse_events
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_projects_record_planner_change after update on public.packing_projects
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_tasks_record_planner_change after update on public.packing_tasks
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_items_record_planner_change after update on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_change_requests_record_planner_change after update on public.packing_change_requests
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger packing_items_record_planner_insert after insert on public.packing_items
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();
+
+create trigger booking_attachments_record_planner_insert after insert on public.booking_attachments
+  for each row when (current_user = 'authenticated') execute function sync.record_planner_change();

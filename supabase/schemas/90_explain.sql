@@ -1,5 +1,15 @@
--- Purpose: why does this row look as it does? One ordered timeline in words (invariant 17), and the
--- state of every connection at a glance.
+-- Why does this booking look as it does? Its timeline in plain words: one function per kind of line.
+-- Each thing that happened has one line, and a cause stands before its effect.
+-- Rules: every change can be explained.
+
+create function sync.describe_instant(at timestamptz) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select to_char(describe_instant.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
+$$;
+
+comment on function sync.describe_instant(timestamptz) is 'A moment as "2026-05-01 08:30:00 UTC".';
 
 create function sync.describe_subject(history_key text) returns text
 language sql immutable parallel safe
@@ -14,7 +24,6 @@ $$;
 comment on function sync.describe_subject(text) is
   'What a key of booking_history.changes is about: table[external_id].field as "the product p-1".';
 
--- One changed field in words. Whole new rows are counted by their table, not spelled out.
 create function sync.describe_changes(changes jsonb) returns text
 language sql stable
 set search_path = ''
@@ -31,7 +40,7 @@ as $$
       and c.key not in ('bookings.status_changed_at', 'bookings.confirmed_at', 'bookings.completed_at',
         'bookings.cancelled_at', 'bookings.rejected_at', 'bookings.extra', 'bookings.economics')
     union all
-    -- Days are what people plan by; of the rest the number tells enough.
+    -- New rows: the days by name, since people plan by them; of the others the number is enough.
     select 2, case when n.table_name = 'booking_dates' then 'new: ' || n.days
       else n.count || ' new in ' || n.table_name end
     from (
@@ -44,16 +53,9 @@ as $$
   ) w
 $$;
 
-comment on function sync.describe_changes(jsonb) is 'History changes as a sentence.';
+comment on function sync.describe_changes(jsonb) is
+  'History changes as part of a sentence: each changed field with its value before and after, new rows by their number.';
 
--- Purpose: explain_booking says in words a planner understands what it said in the names of columns:
--- which day, product or file is new or no longer listed, which run an import was part of, what the
--- brake stopped, what the read after an event said, which field of a body was wrong. One thing has one
--- line, and a cause stands before its effect.
--- Compatible: same arguments, same columns; other texts in summary, and no second line for a hold that
--- a person has decided on (released, dismissed say it).
-
--- What is known of a failure, as one sentence with a full stop.
 create function sync.describe_error(error jsonb) returns text
 language sql immutable parallel safe
 set search_path = ''
@@ -66,9 +68,9 @@ as $$
       where d.detail ->> 'message' is distinct from error ->> 'message') || ')', '') || '.'
 $$;
 
-comment on function sync.describe_error(jsonb) is 'last_error of a delivery as a sentence: its message, and in brackets which field was wrong.';
+comment on function sync.describe_error(jsonb) is
+  'last_error of a delivery as a sentence: its message, and in brackets which field was wrong.';
 
--- What a read of the booking came to.
 create function sync.describe_outcome(outcome text) returns text
 language sql immutable parallel safe
 set search_path = ''
@@ -77,7 +79,7 @@ as $$
     when 'created' then 'the booking is new' when 'updated' then 'the booking has changed'
     when 'unchanged' then 'nothing has changed' when 'revision' then 'nothing has changed'
     when 'stale' then 'what was read is older than what is known'
-    when 'skipped' then 'over before the first day that counts here'
+    when 'skipped' then 'the booking was over before the first day that counts here'
     when 'not_found' then 'the source does not know the booking, or cannot confirm it; nothing was changed'
     when 'held' then 'the brake has stopped the change'
     else coalesce(outcome, 'done') end
@@ -85,7 +87,6 @@ $$;
 
 comment on function sync.describe_outcome(text) is 'The outcome of an import in words.';
 
--- A delivery as its sender said it.
 create function sync.describe_delivery(delivery sync.deliveries) returns text
 language sql stable
 set search_path = ''
@@ -98,91 +99,185 @@ $$;
 
 comment on function sync.describe_delivery(sync.deliveries) is 'What a delivery says, without a full stop.';
 
+create function sync.describe_arrival(delivery sync.deliveries) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when delivery.replay_of is not null then coalesce((
+        select format('An operator replayed a delivery of %s: %s.',
+          sync.describe_instant(o.received_at), sync.describe_delivery(o))
+        from sync.deliveries o where o.id = delivery.replay_of), 'An operator replayed a delivery.')
+    when delivery.event_type = 'release' then 'The booking is read again after a release.'
+    when delivery.event_type = 'missing' then 'The booking is read on its own: it was missing from two lists in a row.'
+    when delivery.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
+    when delivery.status = 'duplicate' then format('%s, which delivery %s had already said.',
+      sync.describe_delivery(delivery), coalesce(delivery.duplicate_of::text, '(pruned)'))
+    else sync.describe_delivery(delivery) || '.' end
+$$;
+
+comment on function sync.describe_arrival(sync.deliveries) is 'The line about a delivery when it was stored.';
+
+create function sync.describe_end(delivery sync.deliveries) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case delivery.status
+    when 'pending' then format('Attempt %s failed: %s It will be tried again at %s.', delivery.attempts,
+      sync.describe_error(delivery.last_error), sync.describe_instant(delivery.next_attempt_at))
+    when 'processing' then format('Attempt %s is running.', delivery.attempts)
+    when 'stale' then 'Older than what was already known; nothing changed.'
+    when 'invalid' then 'Kept, but it could not be used: ' || sync.describe_error(delivery.last_error)
+    when 'dead' then format('Given up after %s %s: %s', delivery.attempts,
+      case delivery.attempts when 1 then 'attempt' else 'attempts' end, sync.describe_error(delivery.last_error))
+    else case
+      when (delivery.result || coalesce(delivery.result -> 'refetch', '{}')) ? 'coalesced_into'
+        then 'Covered by a read for another delivery of this booking.'
+      else format('%s: %s%s.', case when delivery.result ? 'refetch' then 'Checked at the source' else 'Processed' end,
+        sync.describe_outcome(coalesce(delivery.result #>> '{refetch,outcome}', delivery.result ->> 'outcome')),
+        case when delivery.attempts > 1 then format(' (attempt %s)', delivery.attempts) end) end
+    end
+$$;
+
+comment on function sync.describe_end(sync.deliveries) is 'The line about what became of a delivery, or what its last attempt came to.';
+
+create function sync.describe_hold(booking_id bigint, verdict text, at timestamptz, actor_id text) returns text
+language sql stable
+set search_path = ''
+as $$
+  select case describe_hold.verdict
+    when 'held' then coalesce('The change to ' || k.kind, 'A change') || ' was stopped by the brake and waits for a person'
+    when 'released' then coalesce('The change to ' || k.kind || ' was released', 'Released')
+      || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
+    when 'dismissed' then coalesce('The change to ' || k.kind || ' was dismissed', 'Dismissed')
+      || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
+    end
+  from (select (
+    select h.kind from sync.held_changes h
+    where h.booking_id = describe_hold.booking_id and describe_hold.at = case describe_hold.verdict
+      when 'held' then h.held_at when 'released' then h.released_at else h.dismissed_at end
+    limit 1)) k (kind)
+$$;
+
+comment on function sync.describe_hold(bigint, text, timestamptz, text) is
+  'A row of history about a hold in words: opened (held), released or dismissed; null for another verdict.';
+
+create function sync.describe_history(entry public.booking_history) returns text
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(sync.describe_hold(entry.booking_id, entry.verdict, entry.at, entry.actor_id), case entry.verdict
+      when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
+      when 'stub_created' then 'The booking became known from an event'
+      when 'conflict' then 'The event contradicts a final status; a read decides'
+      when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
+      else entry.verdict end)
+    || case
+      when entry.actor = 'planner' then ' by planner ' || coalesce(entry.actor_id, '')
+      when entry.actor = 'import' and entry.verdict <> 'marked_missing' then coalesce((
+        select ' (' || r.mode || ' run)' from sync.runs r where r.id = entry.run_id), ' (import)')
+      else '' end
+    || coalesce(': ' || sync.describe_changes(case when entry.verdict <> 'marked_missing' then entry.changes else '{}' end), '')
+    || '.'
+$$;
+
+comment on function sync.describe_history(public.booking_history) is 'A row of history in words: what, by whom, and which fields.';
+
+create type sync.timeline_entry as (
+  at timestamptz,
+  place integer,
+  what text,
+  summary text,
+  delivery_id uuid,
+  run_id uuid,
+  details jsonb
+);
+
+comment on type sync.timeline_entry is
+  'A line of a booking''s timeline. place orders lines of one moment: received (1), decided by a person (2), read requested (3), changed (4), hold ended (5), result (6).';
+
+create function sync.booking_deliveries(booking_id bigint) returns setof sync.deliveries
+language sql stable
+set search_path = ''
+as $$
+  select d.*
+  from public.bookings b
+  join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+  join sync.deliveries d on d.connection_id = c.id and d.external_id = b.external_id
+  where b.id = booking_deliveries.booking_id
+$$;
+
+comment on function sync.booking_deliveries(bigint) is 'All deliveries about a booking.';
+
+create function sync.explain_arrivals(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select d.received_at, case when d.function = 'import-bookings' then 3 else 1 end,
+    case when d.replay_of is not null then 'replayed'
+      when d.status = 'duplicate' then 'repeated'
+      when d.event_type = 'release' then 'release'
+      when d.event_type in ('refetch', 'missing') then 'refetch'
+      else 'received' end,
+    sync.describe_arrival(d), d.id, null::uuid, d.body
+  from sync.booking_deliveries(explain_arrivals.booking_id) d
+$$;
+
+comment on function sync.explain_arrivals(bigint) is 'One line for each delivery about a booking, when it was stored.';
+
+create function sync.explain_ends(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(d.finished_at, d.claimed_at), 6,
+    case when d.status in ('pending', 'processing') then 'waiting' else d.status end,
+    sync.describe_end(d), d.id, null::uuid, coalesce(d.last_error, d.result)
+  from sync.booking_deliveries(explain_ends.booking_id) d
+  -- A held change has its line in history.
+  where d.status not in ('duplicate', 'held') and (d.status <> 'pending' or d.attempts > 0)
+$$;
+
+comment on function sync.explain_ends(bigint) is 'One line for each delivery about a booking that was tried: what became of it.';
+
+create function sync.explain_history(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select h.at, case when h.verdict in ('released', 'dismissed') then 2 else 4 end, h.verdict,
+    sync.describe_history(h), h.delivery_id, h.run_id, h.changes
+  from public.booking_history h
+  where h.booking_id = explain_history.booking_id
+$$;
+
+comment on function sync.explain_history(bigint) is 'One line for each change of a booking and each decision about its holds.';
+
+create function sync.explain_hold_ends(booking_id bigint) returns setof sync.timeline_entry
+language sql stable
+set search_path = ''
+as $$
+  select h.dismissed_at, 5, 'hold_ended', format('The hold on %s ended: a later statement was applied.', h.kind),
+    h.delivery_id, h.run_id, h.snapshot
+  from sync.held_changes h
+  where h.booking_id = explain_hold_ends.booking_id and h.dismissed_at is not null and h.by = 'system'
+$$;
+
+comment on function sync.explain_hold_ends(bigint) is 'One line for each hold that ended because of a later statement.';
+
 create function public.explain_booking(booking_id bigint)
 returns table (at timestamptz, what text, summary text, delivery_id uuid, run_id uuid, details jsonb)
 language sql stable
 set search_path = ''
 as $$
-  with booking as (
-    select b.id, b.organization_id, b.source, b.external_id, c.id as connection_id
-    from public.bookings b
-    left join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
-    where b.id = $1
-  ), deliveries as (
-    select d as delivery, d.* from booking b
-    join sync.deliveries d on d.connection_id = b.connection_id and d.external_id = b.external_id
-  ), timeline as (
-    -- Within one instant: what was received, what a person decided, what was asked for then, what
-    -- changed, what came of it.
-    select d.received_at as at, case when d.function = 'import-bookings' then 3 else 1 end as place,
-      case when d.replay_of is not null then 'replayed'
-        when d.status = 'duplicate' then 'repeated' when d.event_type = 'release' then 'release'
-        when d.event_type in ('refetch', 'missing') then 'refetch' else 'received' end as what,
-      case when d.replay_of is not null then coalesce((
-          select format('An operator has a delivery of %s processed again: %s.',
-            to_char(o.received_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), sync.describe_delivery(o))
-          from sync.deliveries o where o.id = d.replay_of), 'An operator has a delivery processed again.')
-        when d.event_type = 'release' then 'The booking is read afresh after a release.'
-        when d.event_type = 'missing' then 'The booking is asked for alone: two lists in a row have not had it.'
-        when d.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
-        else sync.describe_delivery(d.delivery) || case when d.status = 'duplicate' then ', which delivery '
-          || coalesce(d.duplicate_of::text, '(pruned)') || ' had said already' else '' end || '.'
-      end as summary,
-      d.id as delivery_id, null::uuid as run_id, d.body as details
-    from deliveries d
-    union all
-    select coalesce(d.finished_at, d.claimed_at), 6,
-      case when d.status in ('pending', 'processing') then 'waiting' else d.status end,
-      case d.status
-        when 'pending' then format('Attempt %s failed: %s To be tried again at %s.', d.attempts, sync.describe_error(d.last_error),
-          to_char(d.next_attempt_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
-        when 'processing' then format('Attempt %s is running.', d.attempts)
-        when 'stale' then 'Older than what was known already; nothing changed.'
-        when 'invalid' then 'Kept, but it could not be used: ' || sync.describe_error(d.last_error)
-        when 'dead' then format('Given up after %s %s: %s', d.attempts, case d.attempts when 1 then 'attempt' else 'attempts' end,
-          sync.describe_error(d.last_error))
-        else case
-          when (d.result || coalesce(d.result -> 'refetch', '{}')) ? 'coalesced_into'
-            then 'Covered by a read for another delivery of this booking.'
-          else case when d.result ? 'refetch' then 'Checked at the source: ' else 'Processed: ' end
-            || sync.describe_outcome(coalesce(d.result #>> '{refetch,outcome}', d.result ->> 'outcome'))
-            || case when d.attempts > 1 then format(' (attempt %s)', d.attempts) else '' end || '.' end
-      end,
-      d.id, null, coalesce(d.last_error, d.result)
-    from deliveries d
-    -- What is held says so where it was stopped.
-    where d.status not in ('duplicate', 'held') and (d.status <> 'pending' or d.attempts > 0)
-    union all
-    select h.at, case when h.verdict in ('released', 'dismissed') then 2 else 4 end, h.verdict, case h.verdict
-        when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
-        when 'stub_created' then 'The booking became known from an event'
-        when 'conflict' then 'The event contradicts a final status; a read decides'
-        when 'marked_missing' then 'Neither two lists in a row nor a read of it alone have had it: marked missing'
-        when 'held' then coalesce('The change to ' || (
-          select k.kind from sync.held_changes k where k.booking_id = h.booking_id and k.held_at = h.at limit 1),
-          'A change') || ' was stopped by the brake and waits for a person'
-        when 'released' then coalesce((
-          select 'The change to ' || k.kind || ' was let pass' from sync.held_changes k
-          where k.booking_id = h.booking_id and k.released_at = h.at limit 1), 'Let pass') || ' by ' || coalesce(h.actor_id, 'an operator')
-        when 'dismissed' then coalesce((
-          select 'The change to ' || k.kind || ' was dropped' from sync.held_changes k
-          where k.booking_id = h.booking_id and k.dismissed_at = h.at limit 1), 'Dropped') || ' by ' || coalesce(h.actor_id, 'an operator')
-        else h.verdict end
-      || case h.actor when 'planner' then ' by planner ' || coalesce(h.actor_id, '') when 'import' then
-          case when h.verdict = 'marked_missing' then '' else coalesce(' (' || r.mode || ' run)', ' (import)') end else '' end
-      || coalesce(': ' || sync.describe_changes(case when h.verdict = 'marked_missing' then '{}' else h.changes end), '') || '.',
-      h.delivery_id, h.run_id, h.changes
-    from public.booking_history h
-    left join sync.runs r on r.id = h.run_id
-    where h.booking_id = $1
-    union all
-    select h.dismissed_at, 5, 'hold_ended', format('The hold on %s ended: a later statement was believed.', h.kind),
-      h.delivery_id, h.run_id, h.snapshot
-    from sync.held_changes h
-    where h.booking_id = $1 and h.dismissed_at is not null and h.by = 'system'
-  )
   select t.at, t.what, t.summary, t.delivery_id, t.run_id, t.details
-  from timeline t
+  from (
+    select * from sync.explain_arrivals(explain_booking.booking_id)
+    union all
+    select * from sync.explain_ends(explain_booking.booking_id)
+    union all
+    select * from sync.explain_history(explain_booking.booking_id)
+    union all
+    select * from sync.explain_hold_ends(explain_booking.booking_id)
+  ) t
   order by t.at, t.place, t.delivery_id
 $$;
 

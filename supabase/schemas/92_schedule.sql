@@ -1,11 +1,10 @@
--- Purpose: who calls import-bookings, and when: pg_cron keeps the time, pg_net makes the call, the
--- Vault keeps URL and key. Local stacks have a ticker instead.
--- Compatibility: does nothing where pg_cron, pg_net or the Vault is missing; `select
--- sync.schedule_jobs()` does it later. Nothing here is called before a person has put the secrets
--- booking_sync_url (https://<ref>.supabase.co) and booking_sync_key (a secret or service role key)
--- into the Vault: until then each call fails, and cron.job_run_details says why.
+-- When import-bookings is called: pg_cron keeps the time, pg_net makes the call, the Vault holds the URL
+-- and the key. Local stacks have a ticker instead.
+-- Nothing is scheduled on a database without pg_cron, pg_net or the Vault; `select sync.schedule_jobs()`
+-- does it later. Calls fail until the Vault has the secrets booking_sync_url (https://<ref>.supabase.co)
+-- and booking_sync_key (a secret key or the service role key); cron.job_run_details says why.
 
--- Text, since what it calls need not exist.
+-- Queries are text because pg_net and the Vault need not exist.
 create function sync.call_import_bookings(sync_mode text) returns bigint
 language plpgsql
 set search_path = ''
@@ -25,11 +24,11 @@ begin
     raise exception 'Cannot call import-bookings: the Vault has no secret booking_sync_url or booking_sync_key'
       using hint = 'select vault.create_secret(''https://<ref>.supabase.co'', ''booking_sync_url'');';
   end if;
-  -- As long as a run may take: the answer is kept in net._http_response for a while.
+  -- Waits as long as a run may take; the answer stays in net._http_response for a while.
   execute format('select %s.http_post(url := $1, body := $2, headers := $3, timeout_milliseconds := 150000)', to_regnamespace('net'))
   into request_id
   using rtrim(btrim(url), '/') || '/functions/v1/import-bookings', jsonb_build_object('syncMode', call_import_bookings.sync_mode),
-    -- New keys are no JWTs and go in apikey alone.
+    -- New secret keys are not JWTs and go in apikey only.
     jsonb_build_object('content-type', 'application/json', 'apikey', btrim(key))
       || case when btrim(key) like 'sb\_%' then '{}'::jsonb
         else jsonb_build_object('authorization', 'Bearer ' || btrim(key)) end;
@@ -56,11 +55,11 @@ begin
       ('booking-sync-drain', '* * * * *', 'select sync.call_import_bookings(''drain'')'),
       ('booking-sync-incremental', '*/5 * * * *', 'select sync.call_import_bookings(''incremental'')'),
       ('booking-sync-reconcile', '15 1 * * *', 'select sync.call_import_bookings(''reconcile'')'),
-      -- One bounded batch a minute for an hour.
+      -- One bounded batch a minute, for an hour.
       ('booking-sync-prune', '* 3 * * *', 'select * from public.prune_deliveries()')
     ) as j (name, schedule, command)
   loop
-    -- Scheduling a name again replaces its job.
+    -- A job of the same name is replaced.
     execute format('select %s.schedule($1, $2, $3)', to_regnamespace('cron')) using job.name, job.schedule, job.command;
   end loop;
   return true;
@@ -68,7 +67,7 @@ end;
 $$;
 
 comment on function sync.schedule_jobs() is
-  'Schedules drain (each minute), incremental (every five), reconcile and pruning (nightly, UTC) with pg_cron; false where pg_cron, pg_net or the Vault is missing. May be called again.';
+  'Schedules drain (every minute), incremental (every five), reconcile and pruning (nightly, UTC) with pg_cron; false if pg_cron, pg_net or the Vault is missing. May be called again.';
 
 do $$
 begin
@@ -81,7 +80,7 @@ begin
     create extension if not exists pg_cron;
     perform sync.schedule_jobs();
   exception when others then
-    -- There, but not to be had: not preloaded, another database, no right to it.
+    -- Available but not usable: not preloaded, in another database, or not permitted.
     raise warning 'Cannot schedule the jobs of the booking sync: %', sqlerrm
       using hint = 'Enable pg_cron, pg_net and the Vault, then: select sync.schedule_jobs();';
   end;
