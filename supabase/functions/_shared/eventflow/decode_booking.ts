@@ -15,7 +15,7 @@ import {
   SNAPSHOT_LIMITS,
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
-import type { InvalidBooking } from "../source/booking_source.ts";
+import { type DecodedBooking, decodeOrRefuse } from "../source/decode_rows.ts";
 import { assertStorable, isStorable } from "../booking/storable.ts";
 import { readAttachments } from "./attachments.ts";
 import { readDates } from "./dates.ts";
@@ -34,11 +34,6 @@ export interface BookingContext {
   readonly frame: JsonObject;
 }
 
-/** A decoded booking, or why it was refused. */
-export type DecodedBooking =
-  | { readonly ok: true; readonly snapshot: Snapshot }
-  | { readonly ok: false; readonly invalid: InvalidBooking };
-
 /**
  * One of EventFlow's bookings as a snapshot. Absent, null and a value stay three different things,
  * unknown fields go to `extra`, and unusable ones are listed in `warnings`. It does not throw for a
@@ -46,15 +41,7 @@ export type DecodedBooking =
  */
 export function decodeBooking(raw: unknown, context: BookingContext): DecodedBooking {
   const externalId = readBookingId(raw);
-  try {
-    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is not an object");
-    return { ok: true, snapshot: decode(raw, externalId, context) };
-  } catch (error) {
-    if (!(error instanceof BookingRefusal)) throw error;
-    const { code, field, message } = error;
-    const named = externalId === undefined ? {} : { external_id: externalId };
-    return { ok: false, invalid: { ...named, code, field, message } };
-  }
+  return decodeOrRefuse(raw, externalId, (booking) => decode(booking, externalId, context));
 }
 
 /** The id of a booking as text, also if it was sent as a whole number. */

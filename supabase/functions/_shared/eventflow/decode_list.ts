@@ -1,6 +1,7 @@
-import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
+import { isJsonObject, type JsonObject } from "../booking/snapshot.ts";
 import { SourceError } from "../source/source_error.ts";
-import type { InvalidBooking, Page } from "../source/booking_source.ts";
+import type { Page } from "../source/booking_source.ts";
+import { decodeRows } from "../source/decode_rows.ts";
 import { assertContractVersion, assertSuccess } from "./contract_version.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 
@@ -22,24 +23,15 @@ export interface ListQuestion {
  */
 export function decodeList(body: unknown, question: ListQuestion): Page {
   const { rows, frame } = findList(body);
-  const snapshots: Snapshot[] = [];
-  const invalid: InvalidBooking[] = [];
-  const ids: string[] = [];
-  const { organizationId, fetchedAt } = question;
-  for (const row of rows) {
-    const id = readBookingId(row);
-    if (id !== undefined) ids.push(id);
-    const decoded = decodeBooking(row, { organizationId, fetchedAt, frame });
-    if (decoded.ok) snapshots.push(decoded.snapshot);
-    else invalid.push(decoded.invalid);
-  }
-  const { page, limit } = question;
+  const { organizationId, fetchedAt, page, limit } = question;
+  const context = { organizationId, fetchedAt, frame };
+  const decoded = decodeRows(rows, readBookingId, (row) => decodeBooking(row, context));
   // EventFlow does not say how long its list is, so a short page counts as the last.
   const after = rows.length < limit ? { last: true, probe: page + 1 } : {
     last: false,
     next: page + 1,
   };
-  return { snapshots, invalid, ids, limit, ...after };
+  return { ...decoded, limit, ...after };
 }
 
 /** The list in an answer and the completeness flags around it. */

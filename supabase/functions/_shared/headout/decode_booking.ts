@@ -18,17 +18,12 @@ import {
   type SnapshotBooking,
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
-import type { InvalidBooking } from "../source/booking_source.ts";
+import { type DecodedBooking, decodeOrRefuse } from "../source/decode_rows.ts";
 import { assertStorable, isStorable } from "../booking/storable.ts";
 import { mapHeadoutStatus } from "./status.ts";
 import { readDates } from "./dates.ts";
 import { readGuests } from "./guests.ts";
 import { readTickets } from "./tickets.ts";
-
-/** A decoded booking, or why it was refused. */
-export type DecodedBooking =
-  | { readonly ok: true; readonly snapshot: Snapshot }
-  | { readonly ok: false; readonly invalid: InvalidBooking };
 
 /**
  * One of Headout's bookings as a snapshot. It has no revision, so it is dated by its read. Unmapped
@@ -39,15 +34,11 @@ export function decodeBooking(
   context: { readonly fetchedAt: string },
 ): DecodedBooking {
   const externalId = readBookingId(raw);
-  try {
-    if (!isJsonObject(raw)) throw new BookingRefusal("invalid_booking", "", "It is not an object");
-    return { ok: true, snapshot: decode(raw, externalId, context.fetchedAt) };
-  } catch (error) {
-    if (!(error instanceof BookingRefusal)) throw error;
-    const { code, field, message } = error;
-    const named = externalId === undefined ? {} : { external_id: externalId };
-    return { ok: false, invalid: { ...named, code, field, message } };
-  }
+  return decodeOrRefuse(
+    raw,
+    externalId,
+    (booking) => decode(booking, externalId, context.fetchedAt),
+  );
 }
 
 /** The id of a booking as text; the webhook sends an integer and the API text. */

@@ -1,6 +1,7 @@
-import { isJsonObject, type JsonObject, type Snapshot } from "../booking/snapshot.ts";
+import { isJsonObject, type JsonObject } from "../booking/snapshot.ts";
 import { SourceError } from "../source/source_error.ts";
-import type { InvalidBooking, Page } from "../source/booking_source.ts";
+import type { Page } from "../source/booking_source.ts";
+import { decodeRows } from "../source/decode_rows.ts";
 import { decodeBooking, readBookingId } from "./decode_booking.ts";
 
 /**
@@ -20,18 +21,9 @@ export function decodeList(
     });
   }
   const items: readonly unknown[] = body["items"];
-  const snapshots: Snapshot[] = [];
-  const invalid: InvalidBooking[] = [];
-  const ids: string[] = [];
-  for (const item of items) {
-    const id = readBookingId(item);
-    if (id !== undefined) ids.push(id);
-    const decoded = decodeBooking(item, question);
-    if (decoded.ok) snapshots.push(decoded.snapshot);
-    else invalid.push(decoded.invalid);
-  }
+  const decoded = decodeRows(items, readBookingId, (item) => decodeBooking(item, question));
   const next = items.length === 0 ? undefined : nextOffset(body, question.offset, items.length);
-  return { snapshots, invalid, ids, last: next === undefined, ...(next && { next }) };
+  return { ...decoded, last: next === undefined, ...(next && { next }) };
 }
 
 /** Where the next page begins: by `nextOffset`, else by `nextUrl`, else by `total`. */
