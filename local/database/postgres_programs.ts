@@ -1,13 +1,18 @@
 import { OperatorError } from "../errors.ts";
 
-/** The folder that has all of these programs of Postgres: in PATH, else Debian's newest version. */
+/**
+ * The folder that has all of these programs of Postgres: `POSTGRES_PROGRAMS`, else in PATH, else
+ * Debian's newest version.
+ */
 export async function findPostgresPrograms(names: readonly string[]): Promise<string> {
   const debian = "/usr/lib/postgresql";
   const versions: number[] = [];
   try {
     for await (const entry of Deno.readDir(debian)) versions.push(Number(entry.name));
   } catch { /* another system */ }
+  const chosen = Deno.env.get("POSTGRES_PROGRAMS");
   const folders = [
+    ...(chosen === undefined ? [] : [chosen]),
     ...(Deno.env.get("PATH") ?? "").split(":"),
     ...versions.sort((a, b) => b - a).map((version) => `${debian}/${version}/bin`),
   ];

@@ -2,22 +2,32 @@ import postgres from "postgres";
 import { messageOf, OperatorError } from "../errors.ts";
 import { freePort } from "../free_port.ts";
 import { readLines } from "../read_lines.ts";
+import { clusterOwner } from "./cluster_owner.ts";
 import { findPostgresPrograms } from "./postgres_programs.ts";
 
+/** What differs from a cluster of Debian's programs with stock settings. */
+export interface ClusterOptions {
+  /** The folder with `initdb` and `postgres`; the one found on this machine if absent. */
+  readonly programs?: string;
+  /** Settings of the server by name, such as `{ fsync: "off" }`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /**
- * Runs work on a Postgres cluster of its own with stock settings, on a free port of 127.0.0.1,
- * without a Unix socket and without passwords. Nothing of it is left afterwards, whether the work
- * ends, fails or is interrupted by SIGINT or SIGTERM, which the signal tells the work.
+ * Runs work on a new Postgres cluster, on a free port of 127.0.0.1, without a Unix socket and
+ * without passwords. Nothing of it is left afterwards, whether the work ends, fails or is
+ * interrupted by SIGINT or SIGTERM, which the signal tells the work.
  */
 export async function withThrowawayCluster<T>(
   work: (url: string, signal: AbortSignal) => Promise<T>,
+  options: ClusterOptions = {},
 ): Promise<T> {
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new OperatorError("Interrupted."));
   const signals: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
   for (const signal of signals) Deno.addSignalListener(signal, interrupt);
   try {
-    const cluster = await startCluster();
+    const cluster = await startCluster(options);
     try {
       return await work(cluster.url, interrupted.signal);
     } finally {
@@ -33,8 +43,8 @@ interface Cluster {
   stop(): Promise<void>;
 }
 
-async function startCluster(): Promise<Cluster> {
-  const binaries = await findPostgresPrograms(["initdb", "postgres"]);
+async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const binaries = options.programs ?? await findPostgresPrograms(["initdb", "postgres"]);
   const owner = await clusterOwner();
   const folder = await Deno.makeTempDir({ prefix: "booking-sync-postgres-" });
   const data = `${folder}/data`;
@@ -69,6 +79,10 @@ async function startCluster(): Promise<Cluster> {
       args: [
         ...["-D", data, "-p", String(port)],
         ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+        ...Object.entries(options.settings ?? {}).flatMap(([name, value]) => [
+          "-c",
+          `${name}=${value}`,
+        ]),
       ],
       cwd: folder,
       stdin: "null",
@@ -84,17 +98,6 @@ async function startCluster(): Promise<Cluster> {
     const words = output.slice(-5).map((line) => `\n  ${line}`).join("");
     throw new OperatorError(`Cannot start Postgres: ${messageOf(error)}${words}`, { cause: error });
   }
-}
-
-/** Postgres refuses to run as root: then it runs as the user postgres. */
-async function clusterOwner(): Promise<{ readonly uid?: number; readonly gid?: number }> {
-  if (Deno.uid() !== 0) return {};
-  const ask = async (flag: string) => {
-    const answer = await new Deno.Command("id", { args: [flag, "postgres"] }).output();
-    if (!answer.success) throw new OperatorError("Cannot run Postgres as root: no user postgres.");
-    return Number(new TextDecoder().decode(answer.stdout));
-  };
-  return { uid: await ask("-u"), gid: await ask("-g") };
 }
 
 async function untilReady(url: string, server: Deno.ChildProcess): Promise<void> {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openPglite } from "../../../local/database/open_pglite.ts";
 import { readMigrations } from "../../../local/database/migrate.ts";
+import { openEmptyDatabase } from "../../../local/database/test_database.ts";
 import { prepareDatabase } from "../../../local/database/prepare.ts";
 import { projectPaths } from "../../../local/paths.ts";
 import {
@@ -71,7 +72,8 @@ Deno.test({
   sanitizeResources: false,
   async fn(): Promise<void> {
     const migrations = await readMigrations(projectPaths().migrations);
-    const database = await openPglite();
+    const url = Deno.env.get("DATABASE_URL") ?? "";
+    const database = url === "" ? await openPglite() : await openEmptyDatabase(url);
     try {
       const first = await prepareDatabase(database, migrations);
       assert.deepEqual(first.applied, migrations.map(({ file }) => file));

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { markRows, writtenSince } from "../../support/written_rows.ts";
+import { fullScale } from "../../support/scale.ts";
 import { startTestStack, type TestStack, useStack } from "../../support/stack.ts";
 import { cursorOf, domainRows, historyCounts, run, runWell } from "./support.ts";
 
-/** Three pages and a bit; two on the embedded database, whose time counts; `RUN_COUNT` for more. */
+/** Two pages and a bit, three at full scale; `RUN_COUNT` for more. */
 const COUNT = Number(
-  Deno.env.get("RUN_COUNT") ?? (Deno.env.get("DATABASE_URL") ? 1_700 : 1_100),
+  Deno.env.get("RUN_COUNT") ?? (fullScale ? 1_700 : 1_100),
 );
 const seed = { eventflow: { count: COUNT, productsPerBooking: 2 } };
 const stackTest = useStack(seed);
