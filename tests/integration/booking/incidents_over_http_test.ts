@@ -48,7 +48,7 @@ test("incident 19: work beyond the budget is answered in time and done later", a
   assert.equal(answer.body.sync.outcome, "deferred");
   assert.ok(took < 5_000, `it took ${took.toFixed(0)} ms`);
   const row = await delivery(stack, answer.body.delivery_id);
-  assert.ok(row?.status === "pending" || row?.status === "processing", JSON.stringify(row));
+  assert.deepEqual([row?.status, row?.due], ["pending", true]);
   // A dead worker's lease ends, and the drain does what was left.
   await stack.eventflow.clearFaults();
   await stack.database.query(
@@ -88,7 +88,7 @@ test("incident 28: an event that was recorded is worked on, also when its first 
   assert.equal(first.status, 202, JSON.stringify(first.body));
   await stack.eventflow.clearFaults();
   const repeated = await stack.postEventflow(body, key);
-  assert.ok(repeated.status === 200 || repeated.status === 202, JSON.stringify(repeated.body));
+  assert.equal(repeated.status, 202, JSON.stringify(repeated.body));
   const row = await delivery(stack, first.body.delivery_id);
   assert.deepEqual([row?.status, row?.due], ["pending", true], "nobody will do it");
   await stack.database.query("update sync.deliveries set next_attempt_at = now() where id = $1", [
@@ -133,12 +133,12 @@ test("incident 34: our own fault is a 5xx, so that the sender tries again", asyn
   await stack.database.exec("alter table sync.deliveries rename to deliveries_gone");
   try {
     const headout = await stack.postHeadout(event, organizationId);
-    assert.ok(headout.status >= 500, `${headout.status} ${JSON.stringify(headout.body)}`);
+    assert.equal(headout.status, 500, JSON.stringify(headout.body));
     const eventflow = await stack.postEventflow(
       { booking_id: "b", organization_id: organizationId },
       secret,
     );
-    assert.ok(eventflow.status >= 500, `${eventflow.status} ${JSON.stringify(eventflow.body)}`);
+    assert.equal(eventflow.status, 500, JSON.stringify(eventflow.body));
     for (const { body } of [headout, eventflow]) {
       assert.equal(/deliveries|relation|sync\./.test(JSON.stringify(body)), false, "it leaks");
     }

@@ -8,7 +8,7 @@ import { cursorOf, domainRows, historyCounts, run, runWell } from "./support.ts"
 const COUNT = Number(
   Deno.env.get("RUN_COUNT") ?? (fullScale ? 1_700 : 1_100),
 );
-const seed = { eventflow: { count: COUNT, productsPerBooking: 2 } };
+const seed = { eventflow: { count: COUNT, productsPerBooking: 2, wholeEvery: 5 } };
 const stackTest = useStack(seed);
 
 stackTest(
@@ -119,19 +119,22 @@ stackTest("full with dry_run writes nothing and shows the first 100 row changes"
 });
 
 Deno.test({
-  name: "full with a budget of 2 s goes on with drain until the rows are those of a whole run",
+  name: "full with a budget goes on with drain until the rows are those of a whole run",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(): Promise<void> {
-    const stack = await startTestStack({ ...seed, environment: { IMPORT_BUDGET_MS: "2000" } });
+    const stack = await startTestStack({ ...seed, environment: { IMPORT_BUDGET_MS: "6000" } });
     try {
       const organizationId = await stack.organization();
+      // Its three reads take longer than the budget, on any machine.
+      await stack.eventflow.setFault({ mode: "hang", seconds: 2.5, count: null });
       const first = await runWell(stack, organizationId, { syncMode: "full" });
       assert.deepEqual([first.completed, first.next], [false, {
         syncMode: "full",
         source: "eventflow",
         organization_id: organizationId,
       }]);
+      await stack.eventflow.clearFaults();
       await untilCompleted(stack, organizationId);
       assert.deepEqual(await historyCounts(stack.database, organizationId), [
         { verdict: "created", times: 1, bookings: COUNT },
