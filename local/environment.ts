@@ -1,6 +1,6 @@
 import type { LocalKeys } from "./keys.ts";
 
-/** What the functions read (design §8); only these are taken from the caller for them by name. */
+/** What the functions read; only these are taken from the caller for them by name. */
 export const functionVariables = [
   "SUPABASE_URL",
   "SUPABASE_SERVICE_ROLE_KEY",

@@ -1,7 +1,7 @@
 import { chosenVariables } from "./environment.ts";
 import { OperatorError } from "./errors.ts";
 
-/** What `start` takes from the environment (design §8). */
+/** What `start` takes from the environment. */
 export interface StartSettings {
   readonly port: number;
   readonly databaseUrl?: string;

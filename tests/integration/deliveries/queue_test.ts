@@ -140,7 +140,7 @@ stackTest(
 
     const reads = (await stack.eventflow.requests()).total;
     assert.deepEqual(await replay(stack, { delivery_ids: [one.id], count_only: false }), [1, 1]);
-    // Twice by hand is twice done: dedupe does not swallow it (invariant 2).
+    // Twice by hand is twice done: dedupe does not swallow it (rule: same event, one effect).
     assert.deepEqual(await replay(stack, { delivery_ids: [one.id], count_only: false }), [1, 1]);
     assert.deepEqual(await replay(stack, { ...byBooking, count_only: false }), [1, 1]);
     const { claimed } = await drain(stack);

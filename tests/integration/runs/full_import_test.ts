@@ -36,7 +36,7 @@ stackTest(
     assert.deepEqual(await historyCounts(stack.database, organizationId), [
       { verdict: "created", times: 1, bookings: COUNT },
     ]);
-    // Our clock when it began, less ten minutes (invariant 13).
+    // Our clock when it began, less ten minutes (rule: the cursor moves only past what is applied).
     const cursor = Date.parse(String(await cursorOf(stack.database, organizationId)));
     assert.ok(
       cursor >= before - 601_000 && cursor < Date.now() - 599_000,
