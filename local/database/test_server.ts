@@ -14,8 +14,12 @@ export interface TestServer {
   readonly label: string;
 }
 
-/** Nothing that tests write has to survive a crash of the machine. */
+/**
+ * Nothing that tests write has to survive a crash of the machine. Statistics taken at a chance moment
+ * of a test would make its plans a matter of chance too.
+ */
 const settings = {
+  autovacuum: "off",
   fsync: "off",
   synchronous_commit: "off",
   full_page_writes: "off",
