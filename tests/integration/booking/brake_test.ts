@@ -113,9 +113,9 @@ test("rule: cancelling takes a positive statement: a dismissed hold does not com
 
 test("rule: cancelling takes a positive statement: a hold ends when the source takes it back", async (db) => {
   const tenant = await db.tenant({ cancel_budget: 0 });
-  await tenant.applyOne(buildSnapshot());
-  await tenant.applyOne(cancel("booking-1"));
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  const ago = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString();
+  await tenant.applyOne(buildSnapshot({ fetched_at: ago(2) }));
+  await tenant.applyOne({ ...cancel("booking-1"), fetched_at: ago(1) });
   await tenant.applyOne(buildSnapshot());
   const [hold] = await tenant.select("sync.held_changes", "dismissed_at is not null as gone, by");
   assert.deepEqual(hold, { gone: true, by: "system" });
