@@ -6,9 +6,9 @@ import { cursorOf, domainRows, historyCounts, run, runWell } from "./support.ts"
 
 /** Two pages and a bit, three at full scale; `RUN_COUNT` for more. */
 const COUNT = Number(
-  Deno.env.get("RUN_COUNT") ?? (fullScale ? 1_700 : 1_100),
+  Deno.env.get("RUN_COUNT") ?? (fullScale ? 1_700 : 1_010),
 );
-const seed = { eventflow: { count: COUNT, productsPerBooking: 2, wholeEvery: 5 } };
+const seed = { eventflow: { count: COUNT, productsPerBooking: 2, wholeEvery: 10 } };
 const stackTest = useStack(seed);
 
 stackTest(

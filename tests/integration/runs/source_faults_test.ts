@@ -4,7 +4,7 @@ import { type TestStack, useStack } from "../../support/stack.ts";
 import { cursorOf, historyCounts, run, runWell, seedBookings } from "./support.ts";
 
 /** Three pages of EventFlow's 500. */
-const COUNT = 1_100;
+const COUNT = 1_001;
 const stackTest = useStack({
   eventflow: { count: COUNT, productsPerBooking: 1, wholeEvery: 20 },
   headout: { count: 55 },
