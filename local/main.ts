@@ -5,7 +5,7 @@ const commands: Readonly<
 > = {
   start: () => import("./commands/start.ts"),
   demo: () => import("./commands/demo.ts"),
-  "test-postgres": () => import("./commands/test_postgres.ts"),
+  test: () => import("./commands/test.ts"),
   "check-database": () => import("./commands/check_database.ts"),
   "db-migration": () => import("./commands/db_migration.ts"),
   write: () => import("./commands/write.ts"),

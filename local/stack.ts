@@ -57,6 +57,8 @@ export interface Stack {
   readonly functions: Functions;
   readonly eventflow: ControlClient;
   readonly headout: ControlClient;
+  /** How many calls of functions have begun and are not answered yet. */
+  readonly callsUnderWay: () => number;
   /** The last 2000 lines of the functions' output, `name: line`. */
   readonly output: () => readonly string[];
   stop(): Promise<void>;
@@ -74,6 +76,22 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     options.log?.(name, line);
   }
 
+  let underWay = 0;
+  /** Counts the calls of functions. */
+  async function answer(
+    request: Request,
+    peer: string,
+    by: (request: Request, peer: string) => Promise<Response>,
+  ): Promise<Response> {
+    if (!new URL(request.url).pathname.startsWith("/functions/")) return await by(request, peer);
+    underWay++;
+    try {
+      return await by(request, peer);
+    } finally {
+      underWay--;
+    }
+  }
+
   // The port comes first: it is what fails most often, and everything else needs the URL.
   let route: ((request: Request, peer: string) => Promise<Response>) | undefined;
   const server = listen(
@@ -83,7 +101,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         ? Promise.resolve(
           new Response("starting", { status: 503, headers: { "retry-after": "1" } }),
         )
-        : route(request, peer),
+        : answer(request, peer, route),
     (line) => log("start", line),
   );
   const url = `http://127.0.0.1:${server.addr.port}`;
@@ -154,6 +172,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       functions,
       eventflow: simulators.eventflow,
       headout: simulators.headout,
+      callsUnderWay: () => underWay,
       output: () => output.slice(-2000),
       stop,
     };

@@ -30,7 +30,10 @@ export interface ControlClient {
   /** Sends what `reorder` holds back. */
   flush(): Promise<unknown>;
   setFault(fault: Record<string, unknown>): Promise<unknown>;
+  /** Ends all faults; what a `hold` stopped is answered now. */
   clearFaults(): Promise<unknown>;
+  /** How many requests have met a `hold` since the faults were last cleared. */
+  held(): Promise<number>;
   requests(): Promise<{
     readonly total: number;
     readonly counts: Readonly<Record<string, number>>;
@@ -74,6 +77,7 @@ export function createControlClient(simulator: Simulator, mount: string): Contro
     flush: () => request("POST", "/flush"),
     setFault: (fault) => request("POST", "/faults", fault),
     clearFaults: () => request("DELETE", "/faults"),
+    held: async () => (await request<{ held: number }>("GET", "/held")).held,
     requests: () => request("GET", "/requests"),
     reset: () => request("POST", "/reset"),
   };

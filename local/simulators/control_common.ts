@@ -29,6 +29,8 @@ export async function commonControl(
       return jsonResponse(faults.list());
     case "POST faults":
       return jsonResponse(faults.add(await readControlBody(request)), 201);
+    case "GET held":
+      return jsonResponse({ held: faults.held() });
     case "DELETE faults":
       return done(() => faults.reset());
     case "GET webhooks": {
@@ -85,6 +87,7 @@ export function controlHelp(
       "POST bookings/:id/send-webhook",
       ...more,
       "GET|POST|DELETE faults {mode, count?, booking_id?, status?, seconds?, retry_after?}",
+      "GET held",
       "POST burst {webhooks?, seconds?, at_once?, booking_ids?}",
       "GET webhooks?after=0",
       "POST flush",

@@ -12,6 +12,8 @@ export interface Fault {
   readonly reason?: string;
   /** How many requests; null for all of them until the faults are reset. */
   readonly count: number | null;
+  /** Of a `hold` that a request has met: resolves when the faults are reset. */
+  readonly released?: Promise<void>;
 }
 
 /** The faults that are set now. */
@@ -20,15 +22,27 @@ export interface Faults {
   /** Uses the first fault among `modes` that matches the booking, once. */
   take(modes: readonly string[], bookingId: string | undefined): Fault | undefined;
   list(): readonly Fault[];
+  /** How many requests have met a `hold` since the last reset. */
+  held(): number;
   reset(): void;
 }
 
 /** Faults of any HTTP server; each simulator adds its own. */
-export const commonModes = ["status", "html", "truncated", "hang", "rate_limit", "drip"] as const;
+export const commonModes = [
+  "status",
+  "html",
+  "truncated",
+  "hang",
+  "hold",
+  "rate_limit",
+  "drip",
+] as const;
 
 /** An empty set of faults of these modes; adding another mode throws a `TypeError`. */
 export function createFaults(modes: readonly string[]): Faults {
   let faults: { readonly fault: Fault; left: number }[] = [];
+  let release = Promise.withResolvers<void>();
+  let held = 0;
   return {
     add(input): Fault {
       const fault = { count: 1, ...(input as Partial<Fault>) } as Fault;
@@ -46,12 +60,18 @@ export function createFaults(modes: readonly string[]): Faults {
       if (found === undefined) return undefined;
       found.left--;
       faults = faults.filter(({ left }) => left > 0);
-      return found.fault;
+      if (found.fault.mode !== "hold") return found.fault;
+      held++;
+      return { ...found.fault, released: release.promise };
     },
     list: () =>
       faults.map(({ fault, left }) => ({ ...fault, count: left === Infinity ? null : left })),
+    held: () => held,
     reset(): void {
       faults = [];
+      held = 0;
+      release.resolve();
+      release = Promise.withResolvers();
     },
   };
 }
@@ -81,11 +101,21 @@ export async function spoil(
     case "hang":
       await pause((fault.seconds ?? 30) * 1000, signal);
       return answer;
+    case "hold":
+      await Promise.race([fault.released, untilAborted(signal)]);
+      return answer;
     case "drip":
       return new Response(drip(await answer.text(), fault.seconds ?? 5, signal), answer);
     default:
       return answer;
   }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 /** Waits, but no longer than until the signal; never rejects. */

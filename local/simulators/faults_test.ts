@@ -37,3 +37,17 @@ Deno.test("spoil() sends a dripping answer whole", async () => {
   const answer = await spoil(fault, new Response("å".repeat(33)), never);
   assert.equal(await answer.text(), "å".repeat(33));
 });
+
+Deno.test("spoil() holds an answer until the faults are reset, and counts it", async () => {
+  const faults = createFaults(["hold"]);
+  faults.add({ mode: "hold" });
+  const fault = faults.take(["hold"], "a");
+  assert.ok(fault);
+  let answered = false;
+  const answer = spoil(fault, new Response("then"), never).finally(() => answered = true);
+  await Promise.resolve();
+  assert.deepEqual([faults.held(), answered], [1, false]);
+  faults.reset();
+  assert.equal(await (await answer).text(), "then");
+  assert.equal(faults.held(), 0);
+});

@@ -2,7 +2,7 @@ import type { ControlClient } from "../../local/simulators/control_client.ts";
 import { addDays, type Random } from "../../local/simulators/random.ts";
 import type { WorldBooking } from "./world.ts";
 
-/** What may follow a status of Headout (domain/headout.md, Lifecycle). */
+/** What may follow a status of Headout. */
 const NEXT: Readonly<Record<string, readonly string[]>> = {
   PENDING: ["COMPLETED", "COMPLETED", "CANCELLED", "FAILED"],
   COMPLETED: ["CANCELLED", "COMPLETED"],
@@ -42,7 +42,7 @@ export async function changeHeadout(
     await headout.create({ bookingId: booking.id, ...fields });
   } else await headout.patch(booking.id, fields);
   booking.state = status === "FAILED" ? "final" : "present";
-  // The same status within the same second would be the same event (domain/headout.md).
+  // The same status within the same second would be the same event.
   const standsStill = status !== before && random.chance(0.1);
   const seconds = booking.revision - (standsStill ? 1 : 0);
   return {

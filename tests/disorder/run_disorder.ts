@@ -146,7 +146,7 @@ async function untilReady(stack: TestStack): Promise<void> {
   }
 }
 
-/** Everything but a deletion that nobody told us of (invariant 6: absence is no statement). */
+/** Everything but a deletion that nobody told us of (rule: absence is not a statement). */
 function isSeenByOneReconcile(booking: WorldBooking): boolean {
   return booking.state !== "deleted" || booking.toldAt > booking.changedAt;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { assertError, bodyOf } from "../support/answers.ts";
+import { untilIdle } from "../support/idle.ts";
 import { allRows, deliveryOf, gained } from "../support/rows.ts";
 import { type TestStack, useStack } from "../support/stack.ts";
 
@@ -54,6 +55,7 @@ stackTest(
   "receive-booking answers another organization 403 organization_mismatch, and keeps the delivery",
   async (stack) => {
     const organization_id = await stack.organization();
+    await untilIdle(stack);
     const before = await allRows(stack.database);
     const answer = await stack.postEventflow({ booking_id: "17", organization_id });
     assertError(answer, {
@@ -144,6 +146,7 @@ stackTest(
       first,
     );
 
+    await untilIdle(stack);
     const before = await allRows(stack.database);
     const refused: readonly (readonly [string, Record<string, string>])[] = [
       [body, sign(new Date(Date.now() - 10 * 60_000), body)],

@@ -11,7 +11,7 @@ export interface ExpectedError {
   readonly retryAfter?: boolean;
 }
 
-/** Asserts the one error shape of design §4, and that the request id comes back. */
+/** Asserts the one shape of errors, and that the request id comes back. */
 export function assertError(answer: Answer, expected: ExpectedError): void {
   const { body, headers, status } = answer;
   const shown = JSON.stringify(body);

@@ -32,7 +32,7 @@ type StackTest = (name: string, work: (stack: TestStack) => Promise<void>) => vo
 const json = { "content-type": "application/json" };
 const mega = 1024 * 1024;
 
-/** Registers what must hold for bad input at every function (design §4). */
+/** Registers what must hold for bad input at every function. */
 export function testBadInput(stackTest: StackTest, target: Target): void {
   const { name } = target;
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Sql } from "../../local/database/database.ts";
+import { eventually } from "./answers.ts";
 import type { Answer, TestStack } from "./stack.ts";
 
 /** The counters of a drain's answer. */
@@ -84,14 +85,12 @@ export async function letTimePass(sql: Sql): Promise<void> {
   );
 }
 
-/** Waits until so many deliveries of an organization are being worked on, and a moment more. */
-export async function untilBegun(sql: Sql, organizationId: string, count: number): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while ((await countByStatus(sql, organizationId)).processing !== count) {
-    if (Date.now() > deadline) throw new Error("Nobody begins to work on the deliveries");
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  await new Promise((resolve) => setTimeout(resolve, 200));
+/** Waits until so many reads have met a `hold`: their answers say what was true until then. */
+export async function untilHeld(
+  { eventflow }: Pick<TestStack, "eventflow">,
+  count: number,
+): Promise<void> {
+  await eventually(`${count} reads are held`, async () => await eventflow.held() === count);
 }
 
 /** How many deliveries of an organization are in each state. */

@@ -18,7 +18,7 @@ const untold = new Set([
 ]);
 
 /**
- * Where the history of a tenant's bookings does not add up (invariant 17): an entry whose "before"
+ * Where the history of a tenant's bookings does not add up (rule: every change can be explained): an entry whose "before"
  * is not the last "after" of that field, or a row that is not what its history ends in.
  */
 export async function historyGaps(sql: Sql, organizationId: string): Promise<readonly string[]> {

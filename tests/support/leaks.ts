@@ -15,7 +15,7 @@ const shapes: readonly (readonly [string, RegExp])[] = [
   ["a phone number", /\+\d{8,}/],
 ];
 
-/** The lines that hold what invariant 18 keeps out of them, each with what it is. */
+/** The lines that hold what must be in no log, each with what it is. */
 export function findLeaks(
   lines: readonly string[],
   forbidden: readonly Forbidden[],

@@ -11,7 +11,7 @@ export interface ExportOptions {
   readonly signal: AbortSignal;
 }
 
-const wholeAnswer = ["status", "html", "rate_limit", "hang", "truncated", "drip"];
+const wholeAnswer = ["status", "html", "rate_limit", "hang", "hold", "truncated", "drip"];
 
 /** The faults that only EventFlow has. */
 export const eventflowModes = [

@@ -20,6 +20,8 @@ export interface EventflowSeed {
   readonly firstDay: string;
   /** Rows per booking; absent: a realistic 3 to 9. */
   readonly productsPerBooking?: number;
+  /** Every how many bookings is a whole one; the others are bare offers. Absent: all are whole. */
+  readonly wholeEvery?: number;
 }
 
 /** The id of seeded booking `index`, from which `seedIndex` reads it back. */
@@ -41,6 +43,22 @@ export function seedUpdatedAt(seed: EventflowSeed, index: number): string {
 
 /** Seeded booking `index`, computed from the seed: the same at every call. */
 export function seedBooking(seed: EventflowSeed, index: number): EventflowBooking {
+  const whole = wholeBooking(seed, index);
+  if (index % (seed.wholeEvery ?? 1) === 0) return whole;
+  const none: readonly never[] = [];
+  return {
+    ...whole,
+    status: "Offert",
+    rig_up_dates: none,
+    rig_down_dates: none,
+    products: none,
+    attachments: none,
+    files_metadata: none,
+    tent_images: none,
+  };
+}
+
+function wholeBooking(seed: EventflowSeed, index: number): EventflowBooking {
   const random = createRandom(seed.seed, index);
   const id = seedId(index);
   const days = phaseDays(seed, index, random);

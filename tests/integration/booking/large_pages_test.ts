@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { buildSnapshot, complete, products } from "../../support/booking_builder.ts";
 import { useDatabase } from "../../support/booking_database.ts";
+import { fullScale } from "../../support/scale.ts";
 
 const test = useDatabase();
 
@@ -38,8 +39,7 @@ test("apply_snapshots() names one bad booking of 500, and the other 499 land", a
   assert.deepEqual(stored, [{ bookings: 499 }]);
 });
 
-// The embedded database takes a smaller page: what counts there is the time of all tests together.
-const bookings = Deno.env.get("DATABASE_URL") ? 500 : 100;
+const bookings = fullScale ? 500 : 100;
 
 test(`apply_snapshots() takes ${bookings} bookings of 300 products in one call`, async (db) => {
   const tenant = await db.tenant();

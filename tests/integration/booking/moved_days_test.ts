@@ -25,7 +25,7 @@ function read(tenant: Tenant, rest = ""): Promise<readonly Shown[]> {
     "calendar_events",
     `id, extract(day from day)::integer as june, resource_id, active, has_source_changes,
      to_char(starts_at at time zone 'Europe/Stockholm', 'DD HH24:MI') as starts`,
-    `${rest} order by id`,
+    `${rest} order by active desc, day, id`,
   );
 }
 

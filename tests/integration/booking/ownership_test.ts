@@ -1,9 +1,88 @@
-import assert from "node:assert/strict";
-import { buildPartialSnapshot, buildSnapshot } from "../../support/booking_builder.ts";
-import { useDatabase } from "../../support/booking_database.ts";
+import { buildPartialSnapshot, buildSnapshot, EVENT_DAY } from "../../support/booking_builder.ts";
+import { pgArray, useDatabase } from "../../support/booking_database.ts";
 import { asUser } from "../../support/tenant.ts";
+import assert from "node:assert/strict";
 
 const test = useDatabase();
+
+test("incident: two writers for warehouse events: warehouse events have one writer, and a person's times stay", async (db) => {
+  const tenant = await db.tenant();
+  const { booking_id } = await tenant.applyOne(buildSnapshot());
+  await tenant.asPlanner((sql) =>
+    sql.query(
+      `update public.warehouse_events set starts_at = starts_at + interval '30 minutes'
+       where event_type = 'delivery'`,
+    )
+  );
+  const read = () =>
+    tenant.select("warehouse_events", "id, event_type, starts_at, adjusted_at", "order by id");
+  const before = await read();
+  assert.equal(before.length, 6);
+  for (let again = 0; again < 3; again++) {
+    await db.rpc("project_bookings", { booking_ids: pgArray([Number(booking_id)]) });
+    await tenant.applyOne(buildSnapshot({ booking: { title: `Fest ${again}` } }), { force: true });
+  }
+  assert.deepEqual(await read(), before);
+  const insert = tenant.asPlanner((sql) =>
+    sql.query(
+      `insert into public.warehouse_events
+         (organization_id, booking_id, event_type, basis_day, starts_at, ends_at, title)
+       values ($1, $2, 'delivery', current_date, now(), now() + interval '1 hour', 'mine')`,
+      [tenant.id, booking_id],
+    )
+  );
+  await assert.rejects(insert, { code: "42501" });
+});
+
+test("incident: local notes overwritten: the source's notes never touch the planners'", async (db) => {
+  const tenant = await db.tenant();
+  await tenant.applyOne(buildSnapshot());
+  await tenant.asPlanner((sql) => sql.query("update public.bookings set planner_notes = 'Vårt'"));
+  // Not even a statement that names the planners' column.
+  const names = { source_notes: "Deras", planner_notes: "Deras" } as { source_notes: string };
+  await tenant.applyOne(buildSnapshot({ booking: names }));
+  await tenant.applyOne(buildPartialSnapshot({ booking: { source_notes: null } }));
+  assert.deepEqual(await tenant.select("bookings", "planner_notes, source_notes"), [
+    { planner_notes: "Vårt", source_notes: null },
+  ]);
+});
+
+test("incident: local notes overwritten: no statement reaches a column that is not the source's", async (db) => {
+  const tenant = await db.tenant();
+  const other = await db.tenant();
+  await tenant.applyOne(buildSnapshot());
+  const foreign = {
+    id: 999_999,
+    organization_id: other.id,
+    source: "headout",
+    created_at: "2001-01-01T00:00:00Z",
+    updated_at: "2001-01-01T00:00:00Z",
+    is_stub: true,
+    confirmed_at: null,
+    cancelled_at: "2001-01-01T00:00:00Z",
+    source_missing_since: "2001-01-01T00:00:00Z",
+    title: "Nytt",
+  };
+  const read = () =>
+    tenant.select(
+      "bookings",
+      `id, organization_id, source::text, created_at, is_stub, confirmed_at, cancelled_at,
+       source_missing_since`,
+    );
+  const before = await read();
+  const { verdict } = await tenant.applyOne(buildSnapshot({
+    booking: foreign as { title: string },
+    products: { complete: false, items: [{ external_id: "tent", ...foreign } as never] },
+    dates: { complete: false, items: [{ phase: "rig", day: EVENT_DAY, ...foreign } as never] },
+  }));
+  assert.equal(verdict, "updated");
+  assert.deepEqual(await read(), before);
+  assert.deepEqual(await other.select("bookings", "id"), []);
+  for (const table of ["booking_products", "booking_dates"]) {
+    const marked = await tenant.select(table, "id", "and source_missing_since is not null");
+    assert.deepEqual(marked, [], table);
+  }
+});
 
 /** Columns that planners write (design 9), each with a value of theirs. */
 const planners: readonly (readonly [table: string, column: string, value: string])[] = [
@@ -28,7 +107,7 @@ const planners: readonly (readonly [table: string, column: string, value: string
 ];
 
 for (const [table, column, value] of planners) {
-  test(`invariant 8: ${table}.${column} is the planner's, and a sync leaves it`, async (db) => {
+  test(`rule: a person's work is never overwritten: ${table}.${column} is the planner's, and a sync leaves it`, async (db) => {
     const tenant = await db.tenant();
     await tenant.applyOne(buildSnapshot());
     const written = await tenant.asPlanner((sql) =>
@@ -86,7 +165,7 @@ const forbidden: readonly (readonly [table: string, column: string])[] = [
 ];
 
 for (const [table, column] of forbidden) {
-  test(`invariant 10: a person may not write ${table}.${column}`, async (db) => {
+  test(`rule: one writer per table: a person may not write ${table}.${column}`, async (db) => {
     const tenant = await db.tenant();
     const update = tenant.asPlanner((sql) =>
       sql.query(`update public.${table} set ${column} = ${column}`)
@@ -96,14 +175,14 @@ for (const [table, column] of forbidden) {
 }
 
 for (const table of ["bookings", "booking_products", "calendar_events", "packing_items"]) {
-  test(`invariant 8: a person may not delete from ${table}`, async (db) => {
+  test(`rule: a person's work is never overwritten: a person may not delete from ${table}`, async (db) => {
     const tenant = await db.tenant();
     const erase = tenant.asPlanner((sql) => sql.query(`delete from public.${table}`));
     await assert.rejects(erase, { code: "42501" });
   });
 }
 
-test("invariant 9: a planner of one organization sees and changes nothing of another", async (db) => {
+test("rule: identity is organization, source and external id: a planner of one organization sees and changes nothing of another", async (db) => {
   const [mine, theirs] = [await db.tenant(), await db.tenant()];
   await theirs.applyOne(buildSnapshot());
   const tables = [
@@ -149,7 +228,7 @@ test("invariant 9: a planner of one organization sees and changes nothing of ano
   await assert.rejects(smuggled, { code: "23503" });
 });
 
-test("invariant 9: someone without a membership sees nothing", async (db) => {
+test("rule: identity is organization, source and external id: someone without a membership sees nothing", async (db) => {
   const tenant = await db.tenant();
   await tenant.applyOne(buildSnapshot());
   const seen = await asUser(
@@ -160,7 +239,7 @@ test("invariant 9: someone without a membership sees nothing", async (db) => {
   assert.deepEqual(seen, []);
 });
 
-test("invariant 8: activities, todos and manual rows of planners are theirs", async (db) => {
+test("rule: a person's work is never overwritten: activities, todos and manual rows of planners are theirs", async (db) => {
   const tenant = await db.tenant();
   await tenant.applyOne(buildSnapshot());
   await tenant.asPlanner(async (sql) => {
@@ -192,7 +271,7 @@ test("invariant 8: activities, todos and manual rows of planners are theirs", as
   await assert.rejects(forged, { code: "42501" });
 });
 
-test("invariant 18: nobody but the service calls the functions", async (db) => {
+test("rule: every function checks its caller: nobody but the service calls the functions", async (db) => {
   const tenant = await db.tenant();
   const calls = [
     `select * from public.apply_snapshots('${tenant.id}', 'eventflow', '[]')`,

@@ -1,18 +1,144 @@
-import assert from "node:assert/strict";
-import type { SnapshotProduct } from "../../../supabase/functions/_shared/booking/snapshot.ts";
+import { type SnapshotProduct } from "../../../supabase/functions/_shared/booking/snapshot.ts";
 import {
   buildSnapshot,
   complete,
   dayFromNow,
   days,
   products,
+  reread,
   RIG_DAY,
 } from "../../support/booking_builder.ts";
-import { type BookingDatabase, useDatabase } from "../../support/booking_database.ts";
+import { type BookingDatabase, pgArray, useDatabase } from "../../support/booking_database.ts";
+import { decodeAnswer, eventflowBooking, foundAnswer } from "../../support/eventflow_answer.ts";
 import { changeRequests, packedPieces } from "../../support/packing.ts";
 import { only, type Tenant } from "../../support/tenant.ts";
+import assert from "node:assert/strict";
 
 const test = useDatabase();
+
+test("incident: products deleted and inserted anew: a changed product keeps its row and what is packed of it", async (db) => {
+  const tenant = await db.tenant();
+  await tenant.applyOne(buildSnapshot());
+  const read = () =>
+    db.query<{ id: number; item: number; quantity_packed: number }>(
+      `select p.id, i.id as item, i.quantity_packed from public.booking_products p
+       join public.packing_items i on i.booking_product_id = p.id
+       where p.organization_id = $1 order by 1`,
+      [tenant.id],
+    );
+  await tenant.asPlanner((sql) =>
+    sql.query("update public.packing_items set quantity_packed = 1, packed_at = now()")
+  );
+  const before = await read();
+  const changed = products(
+    { external_id: "chair", name: "Stol, vit", quantity: 44, unit_price: 14 },
+    { external_id: "tent", name: "Tält 6x12", quantity: 3, unit_price: 1200 },
+  );
+  assert.equal((await tenant.applyOne(buildSnapshot({ products: changed }))).verdict, "updated");
+  assert.deepEqual(await read(), before);
+});
+
+test("incident: component quantities not multiplied: component quantities are multiplied", async (db) => {
+  const tenant = await db.tenant();
+  const answer = foundAnswer(eventflowBooking({
+    products: [
+      {
+        id: "package",
+        name: "Paket Tält",
+        quantity: 3,
+        package_components: [
+          { name: "Stolpe", quantity: 4, item_type_id: "pole" },
+          { name: "Duk", quantity: 1, sku: "S-1" },
+        ],
+      },
+      { id: "accessory", name: "↳ Vägg", quantity: 6 },
+    ],
+  }));
+  await tenant.applyOne(decodeAnswer(tenant, answer));
+  assert.deepEqual(
+    await packedPieces(db, tenant),
+    { "package#pole": 12, "package#S-1": 3, accessory: 6 },
+  );
+  const stored = await tenant.select(
+    "booking_products",
+    "quantity",
+    "and external_id = 'package#pole'",
+  );
+  assert.deepEqual(stored, [{ quantity: 4 }], "the stored row is per unit of its parent");
+});
+
+/** A chain of packages within packages; each holds `quantity` of the next. */
+function chain(...quantities: readonly number[]): SnapshotProduct[] {
+  return quantities.map((quantity, level) => ({
+    external_id: `level-${level}`,
+    quantity,
+    parent_external_id: level === 0 ? null : `level-${level - 1}`,
+    is_package_component: level > 0,
+  }));
+}
+
+for (const depth of [2, 3, 4, 5]) {
+  test(`incident: component quantities not multiplied: packages within packages multiply ${depth} levels deep`, async (db) => {
+    const tenant = await db.tenant();
+    const items = chain(...[2, 3, 5, 7, 11].slice(0, depth));
+    await tenant.applyOne(buildSnapshot({ products: products(...items) }));
+    const expected = [2, 3, 5, 7, 11].slice(0, depth).reduce((all, each) => all * each, 1);
+    assert.deepEqual(await packedPieces(db, tenant), { [`level-${depth - 1}`]: expected });
+  });
+}
+
+test("incident: component quantities not multiplied: a changed package changes what is packed of its components", async (db) => {
+  const tenant = await db.tenant();
+  await tenant.applyOne(buildSnapshot({ products: products(...chain(2, 3)) }));
+  await tenant.applyOne(buildSnapshot({ products: products(...chain(4, 3)) }));
+  assert.deepEqual(await packedPieces(db, tenant), { "level-1": 12 });
+});
+
+test("incident: component quantities not multiplied: a component whose package has gone counts alike, whatever was known before", async (db) => {
+  const orphan = { ...chain(4, 3)[1], external_id: "orphan", parent_external_id: "level-0" };
+  const alone = buildSnapshot({ products: complete(products(orphan)) });
+  const [fresh, knowing] = [await db.tenant(), await db.tenant()];
+  await fresh.applyOne(alone);
+  await knowing.applyOne(buildSnapshot({ products: complete(products(...chain(4, 3))) }));
+  await knowing.applyOne(reread(alone));
+  assert.deepEqual(await packedPieces(db, knowing), await packedPieces(db, fresh));
+});
+
+test("incident: five packing projects for one booking: five writers at once make one packing project", async (db) => {
+  const tenant = await db.tenant();
+  const { booking_id } = await tenant.applyOne(buildSnapshot());
+  const booking_ids = pgArray([Number(booking_id)]);
+  await Promise.all(
+    Array.from(
+      { length: 5 },
+      (_, index) =>
+        index % 2 === 0
+          ? db.rpc("project_bookings", { booking_ids })
+          : tenant.applyOne(buildSnapshot({ booking: { title: `Fest ${index}` } })),
+    ),
+  );
+  assert.equal((await tenant.select("packing_projects", "id")).length, 1);
+  await assert.rejects(
+    db.query(
+      `insert into public.packing_projects (organization_id, booking_id, name) values ($1, $2, 'two')`,
+      [tenant.id, booking_id],
+    ),
+    { code: "23505" },
+    "no constraint forbids a second project",
+  );
+});
+
+test("incident: five packing projects for one booking: five first imports at once make one booking and one project", async (db) => {
+  const tenant = await db.tenant();
+  const verdicts = await Promise.all(
+    Array.from({ length: 5 }, () => tenant.applyOne(buildSnapshot())),
+  );
+  const found = verdicts.map(({ verdict }) => verdict).sort();
+  assert.deepEqual(found.filter((verdict) => verdict === "created").length, 1, String(found));
+  for (const table of ["bookings", "packing_projects"]) {
+    assert.equal((await tenant.select(table, "id")).length, 1, table);
+  }
+});
 
 /** A booking of chairs and tents; a number is a quantity, null leaves the row out of a whole list. */
 function stock(chair: number | null, tent: number | null = 2, rig = RIG_DAY) {
@@ -25,23 +151,15 @@ function stock(chair: number | null, tent: number | null = 2, rig = RIG_DAY) {
   });
 }
 
-/** A frozen project with 40 chairs and 2 tents. */
-async function frozen(db: BookingDatabase): Promise<Tenant> {
+test("project_packing_items() follows the booking while nobody relies on the list", async (db) => {
   const tenant = await db.tenant();
   await tenant.applyOne(stock(40));
-  await tenant.asPlanner((sql) =>
-    sql.query("update public.packing_projects set status = 'in_progress'")
-  );
-  return tenant;
-}
-
-async function decide(tenant: Tenant, status: "accepted" | "dismissed"): Promise<void> {
-  await tenant.asPlanner((sql) =>
-    sql.query("update public.packing_change_requests set status = $1 where status = 'pending'", [
-      status,
-    ])
-  );
-}
+  await tenant.applyOne(stock(44, null));
+  assert.deepEqual(await packedPieces(db, tenant), { chair: 44 });
+  await tenant.applyOne(stock(44, 1));
+  assert.deepEqual(await packedPieces(db, tenant), { chair: 44, tent: 1 });
+  assert.deepEqual(await changeRequests(db, tenant), []);
+});
 
 async function pending(db: BookingDatabase, tenant: Tenant): Promise<readonly string[]> {
   const requests = await changeRequests(db, tenant);
@@ -53,16 +171,6 @@ async function pending(db: BookingDatabase, tenant: Tenant): Promise<readonly st
 async function review(tenant: Tenant): Promise<unknown> {
   return only(await tenant.select("packing_projects", "needs_review, review_reason"));
 }
-
-test("project_packing_items() follows the booking while nobody relies on the list", async (db) => {
-  const tenant = await db.tenant();
-  await tenant.applyOne(stock(40));
-  await tenant.applyOne(stock(44, null));
-  assert.deepEqual(await packedPieces(db, tenant), { chair: 44 });
-  await tenant.applyOne(stock(44, 1));
-  assert.deepEqual(await packedPieces(db, tenant), { chair: 44, tent: 1 });
-  assert.deepEqual(await changeRequests(db, tenant), []);
-});
 
 const freezing: Readonly<Record<string, string>> = {
   "is in progress": "update public.packing_projects set status = 'in_progress'",
@@ -98,11 +206,29 @@ for (const [rig, urgency] of [[13, "short_notice"], [15, undefined]] as const) {
   });
 }
 
+/** A frozen project with 40 chairs and 2 tents. */
+async function frozen(db: BookingDatabase): Promise<Tenant> {
+  const tenant = await db.tenant();
+  await tenant.applyOne(stock(40));
+  await tenant.asPlanner((sql) =>
+    sql.query("update public.packing_projects set status = 'in_progress'")
+  );
+  return tenant;
+}
+
 test("project_packing_items() asks with normal urgency outside 14 days", async (db) => {
   const tenant = await frozen(db);
   await tenant.applyOne(stock(44));
   assert.equal(only(await changeRequests(db, tenant)).urgency, "normal");
 });
+
+async function decide(tenant: Tenant, status: "accepted" | "dismissed"): Promise<void> {
+  await tenant.asPlanner((sql) =>
+    sql.query("update public.packing_change_requests set status = $1 where status = 'pending'", [
+      status,
+    ])
+  );
+}
 
 test("project_packing_items() asks about added and removed products too", async (db) => {
   const tenant = await db.tenant();

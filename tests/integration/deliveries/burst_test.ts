@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { countByStatus, createBookings, drain } from "../../support/deliveries.ts";
 import { eventually } from "../../support/answers.ts";
+import { fullScale } from "../../support/scale.ts";
 import { useStack } from "../../support/stack.ts";
 
 const stackTest = useStack();
@@ -8,9 +9,7 @@ const stackTest = useStack();
 stackTest(
   "receive-booking takes a burst, and each booking is read once for its state",
   async (stack) => {
-    // An embedded database has one session, which the whole burst has to share.
-    const real = stack.database.kind === "postgres";
-    const bookings = Number(Deno.env.get("BURST_BOOKINGS") ?? (real ? 500 : 100));
+    const bookings = Number(Deno.env.get("BURST_BOOKINGS") ?? (fullScale ? 500 : 100));
     const webhooks = 4 * bookings;
     const seconds = webhooks / 200;
     const organizationId = await stack.organization();
@@ -52,6 +51,6 @@ stackTest(
     );
     assert.ok(reads <= 1.2, `${reads} source reads per booking and state`);
     // Sent within ten seconds; on a slow machine the last answers come later.
-    if (real) assert.ok(burst.seconds < 3 * seconds, `the burst took ${burst.seconds} s`);
+    if (fullScale) assert.ok(burst.seconds < 3 * seconds, `the burst took ${burst.seconds} s`);
   },
 );

@@ -4,7 +4,7 @@ import {
   createBookings,
   drain,
   queueDeliveries,
-  untilBegun,
+  untilHeld,
 } from "../../support/deliveries.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 
@@ -46,10 +46,11 @@ stackTest("pause_connection() gives back without an attempt what was being read"
   const organizationId = await stack.organization();
   const ids = await createBookings(stack, organizationId, 5);
   await queueDeliveries(stack.database, organizationId, ids);
-  await stack.eventflow.setFault({ mode: "hang", seconds: 1.5, count: 5 });
+  await stack.eventflow.setFault({ mode: "hold", count: 5 });
   const draining = drain(stack);
-  await untilBegun(stack.database, organizationId, 5);
+  await untilHeld(stack, 5);
   await call(stack, "pause_connection", { organization_id: organizationId, reason: "maintenance" });
+  await stack.eventflow.clearFaults();
   const counters = await draining;
   assert.deepEqual([counters.claimed, counters.given_back], [5, 5]);
   assert.deepEqual(await attemptsOf(stack, organizationId), [0, 0, 0, 0, 0]);

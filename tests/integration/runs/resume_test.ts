@@ -10,7 +10,7 @@ import { domainRows, historyCounts } from "./support.ts";
 
 /** Five pages of 20: the run is in this process, so that it can die wherever a test wants. */
 const COUNT = 90;
-const stackTest = useStack({ eventflow: { count: COUNT, productsPerBooking: 2 } });
+const stackTest = useStack({ eventflow: { count: COUNT, productsPerBooking: 2, wholeEvery: 3 } });
 let whole: Promise<unknown> | undefined;
 
 for (let page = 1; page <= 5; page++) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { untilHeld } from "../../support/deliveries.ts";
 import { useStack } from "../../support/stack.ts";
 import {
   cursorOf,
@@ -171,10 +172,11 @@ stackTest(
         source: "eventflow",
         ...(on ? { reason: "test" } : {}),
       });
-    await stack.eventflow.setFault({ mode: "hang", seconds: 0.5, count: 1 });
+    await stack.eventflow.setFault({ mode: "hold" });
     const calling = run(stack, organizationId, { syncMode: "full" });
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await untilHeld(stack, 1);
     await pause(true);
+    await stack.eventflow.clearFaults();
     const { status, body } = await calling;
     assert.deepEqual([status, body.completed, body.next], [200, false, "paused"]);
     const refused = await run(stack, organizationId, { syncMode: "full" });

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { untilHeld } from "../../support/deliveries.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 import { cursorOf, historyCounts, run, runWell, seedBookings } from "./support.ts";
 
 /** Three pages of EventFlow's 500. */
-const COUNT = 1_100;
+const COUNT = 1_001;
 const stackTest = useStack({
-  eventflow: { count: COUNT, productsPerBooking: 1 },
+  eventflow: { count: COUNT, productsPerBooking: 1, wholeEvery: 20 },
   headout: { count: 55 },
 });
 
@@ -99,11 +100,12 @@ stackTest("a source that asks for an hour is left alone for an hour", async (sta
 stackTest("rows that change between pages are neither lost nor doubled", async (stack) => {
   const organizationId = await stack.organization();
   await stack.eventflow.clearFaults();
-  await seedBookings(stack, organizationId, 1_010, () => ({ products: [], attachments: [] }));
+  const bare = { status: "Offert", products: [], attachments: [] };
+  await seedBookings(stack, organizationId, 1_010, () => bare);
   // Three of the first page leave the list while the second is on its way.
-  await stack.eventflow.setFault({ mode: "hang", seconds: 0.4, count: null });
+  await faultAt(stack, 2, { mode: "hold", count: null });
   const calling = run(stack, organizationId, { syncMode: "full" });
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await untilHeld(stack, 1);
   for (const id of ["b-0001", "b-0002", "b-0003"]) await stack.eventflow.delete(id);
   await stack.eventflow.clearFaults();
   assert.equal((await calling).body.completed, true);

@@ -1,9 +1,8 @@
-import assert from "node:assert/strict";
-import { SourceError } from "../../../supabase/functions/_shared/source/source_error.ts";
 import { buildSnapshot, secondsAgo } from "../../support/booking_builder.ts";
 import { type BookingDatabase, useDatabase } from "../../support/booking_database.ts";
-import { decodeAnswer, eventflowBooking, foundAnswer } from "../../support/eventflow_answer.ts";
+import { decodePage, eventflowBooking } from "../../support/eventflow_answer.ts";
 import { only, type Tenant } from "../../support/tenant.ts";
+import assert from "node:assert/strict";
 
 const test = useDatabase();
 
@@ -29,26 +28,7 @@ function lease({ run_id, lease_token }: Run) {
   return { run_id, lease_token };
 }
 
-async function cursor(tenant: Tenant): Promise<unknown> {
-  return only(await tenant.select("sync.connections", "cursor", "and source = 'eventflow'")).cursor;
-}
-
-test("invariant 11: a dead worker's lease ends, and its attempt is counted", async (db) => {
-  const tenant = await db.tenant();
-  const { delivery_id } = await tenant.receive("booking-1");
-  assert.deepEqual(
-    await db.rpc("claim_deliveries", {}),
-    [],
-    "a lease was taken from a live worker",
-  );
-  await db.query("update sync.deliveries set leased_until = now() - interval '1 s' where id = $1", [
-    delivery_id,
-  ]);
-  const again = only(await db.rpc("claim_deliveries", {}));
-  assert.deepEqual([again.delivery_id, again.attempts], [delivery_id, 2]);
-});
-
-test("invariant 11: a run that died goes on from its checkpoint, and its old worker is shut out", async (db) => {
+test("rule: work is bounded and resumes: a run that died goes on from its checkpoint, and its old worker is shut out", async (db) => {
   const tenant = await db.tenant();
   const dead = await begin(db, tenant, "full");
   const page = { counters: {}, snapshots: [buildSnapshot()] };
@@ -69,40 +49,11 @@ test("invariant 11: a run that died goes on from its checkpoint, and its old wor
   assert.deepEqual(Object.values(only(finished)), [false]);
 });
 
-test("invariant 11: attempts end after nine, and the delivery is kept as dead", async (db) => {
-  const tenant = await db.tenant();
-  let { delivery_id, lease_token } = await tenant.receive("booking-1");
-  const waits: number[] = [];
-  for (let attempt = 1;; attempt++) {
-    const given = only(
-      await db.rpc("finish_delivery", {
-        delivery_id,
-        lease_token,
-        status: "pending",
-        last_error: { code: "source_unavailable" },
-      }),
-    );
-    if (given.status === "dead") break;
-    assert.ok(attempt < 20, "it is tried for ever");
-    const [row] = await db.query<{ wait: number }>(
-      "select extract(epoch from next_attempt_at - now())::float8 as wait from sync.deliveries where id = $1",
-      [delivery_id],
-    );
-    waits.push(Number(row?.wait));
-    await db.query("update sync.deliveries set next_attempt_at = now() where id = $1", [
-      delivery_id,
-    ]);
-    const claimed = only(await db.rpc("claim_deliveries", {}));
-    lease_token = String(claimed.lease_token);
-    delivery_id = String(claimed.delivery_id);
-  }
-  assert.equal(waits.length, 8);
-  for (const [index, wait] of waits.entries()) {
-    if (index > 0) assert.ok(wait > (waits[index - 1] ?? 0), `waits do not grow: ${waits}`);
-  }
-});
+async function cursor(tenant: Tenant): Promise<unknown> {
+  return only(await tenant.select("sync.connections", "cursor", "and source = 'eventflow'")).cursor;
+}
 
-test("invariant 12: an invalid booking stops neither its page nor the cursor", async (db) => {
+test("rule: one booking stops nothing: an invalid booking stops neither its page nor the cursor", async (db) => {
   const tenant = await db.tenant();
   const run = await begin(db, tenant);
   const bad = buildSnapshot({ external_id: "bad", booking: { latitude: "x" as never } });
@@ -117,7 +68,7 @@ test("invariant 12: an invalid booking stops neither its page nor the cursor", a
   assert.notEqual(await cursor(tenant), null);
 });
 
-test("invariant 13: the cursor never goes backwards", async (db) => {
+test("rule: the cursor moves only past what is applied: the cursor never goes backwards", async (db) => {
   const tenant = await db.tenant();
   await db.query(
     "update sync.connections set cursor = now() + interval '1 day' where organization_id = $1",
@@ -136,7 +87,7 @@ const proveNothing: Readonly<Record<string, Readonly<Record<string, unknown>>>> 
 };
 
 for (const [name, parameters] of Object.entries(proveNothing)) {
-  test(`invariant 13: a run ${name} does not move the cursor`, async (db) => {
+  test(`rule: the cursor moves only past what is applied: a run ${name} does not move the cursor`, async (db) => {
     const tenant = await db.tenant();
     await db.query(
       "update sync.connections set cursor = now() - interval '1 day' where organization_id = $1",
@@ -149,7 +100,7 @@ for (const [name, parameters] of Object.entries(proveNothing)) {
   });
 }
 
-test("invariant 13: a valid empty list moves the cursor", async (db) => {
+test("rule: the cursor moves only past what is applied: a valid empty list moves the cursor", async (db) => {
   const tenant = await db.tenant();
   const run = await begin(db, tenant);
   await db.rpc("checkpoint_run", { ...lease(run), checkpoint: {}, counters: {}, snapshots: [] });
@@ -157,7 +108,7 @@ test("invariant 13: a valid empty list moves the cursor", async (db) => {
   assert.notEqual(await cursor(tenant), null);
 });
 
-test("invariant 14: a pause in the middle of a run loses no page of it", async (db) => {
+test("rule: pausing costs nothing: a pause in the middle of a run loses no page of it", async (db) => {
   const tenant = await db.tenant();
   const run = await begin(db, tenant);
   const place = { organization_id: tenant.id, source: "eventflow" };
@@ -183,7 +134,7 @@ test("invariant 14: a pause in the middle of a run loses no page of it", async (
   );
 });
 
-test("invariant 14: a paused connection begins no run and claims nothing", async (db) => {
+test("rule: pausing costs nothing: a paused connection begins no run and claims nothing", async (db) => {
   const tenant = await db.tenant();
   await db.rpc("pause_connection", {
     organization_id: tenant.id,
@@ -195,54 +146,69 @@ test("invariant 14: a paused connection begins no run and claims nothing", async
   assert.deepEqual(await tenant.select("bookings", "id"), []);
 });
 
-test("invariant 16: an unknown major is an error, unknown fields are kept", async (db) => {
-  const tenant = await db.tenant();
-  for (const version of ["2.0", "0.9", "banana"]) {
-    const answer = foundAnswer(eventflowBooking(), { contract_version: version });
-    assert.throws(() => decodeAnswer(tenant, answer), SourceError, version);
-  }
-  const news = { a_new_field: { deep: [1, null] }, another: false };
-  await tenant.applyOne(decodeAnswer(tenant, foundAnswer(eventflowBooking(news))));
-  assert.deepEqual(await tenant.select("bookings", "extra"), [{ extra: news }]);
+test("incident: the cursor moved too early: the cursor moves with a completed run, to when the run began", async (db) => {
+  const [tenant, other] = [await db.tenant(), await db.tenant()];
+  const cursor = async (of = tenant) =>
+    only(await of.select("sync.connections", "cursor", "and source = 'eventflow'")).cursor;
+  const arguments_ = { organization_id: tenant.id, source: "eventflow", mode: "incremental" };
+  const run = only(await db.rpc("begin_run", arguments_));
+  const lease = { run_id: run.run_id, lease_token: run.lease_token };
+  await db.rpc("checkpoint_run", {
+    ...lease,
+    checkpoint: { page: 2 },
+    counters: {},
+    snapshots: [buildSnapshot()],
+  });
+  assert.equal(await cursor(), null, "a checkpoint moved the cursor");
+  await db.rpc("finish_run", { ...lease, status: "stopped" });
+  assert.equal(await cursor(), null, "a stopped run moved the cursor");
+  const again = only(await db.rpc("begin_run", arguments_));
+  assert.deepEqual([again.outcome, again.run_id], ["resumed", run.run_id]);
+  await db.rpc("finish_run", {
+    run_id: again.run_id,
+    lease_token: again.lease_token,
+    status: "completed",
+  });
+  const proven = await db.query(
+    `select c.cursor = r.started_at - interval '10 minutes' as as_begun from sync.connections c
+     join sync.runs r on r.organization_id = c.organization_id and r.source = c.source
+     where r.id = $1`,
+    [run.run_id],
+  );
+  assert.deepEqual(proven, [{ as_begun: true }]);
+  assert.equal(await cursor(other), null, "another tenant's cursor moved");
 });
 
-test("invariant 17: every change says who, when, by which delivery, and what before and after", async (db) => {
+test("incident: one booking froze the cursor: a booking without dates lands and freezes no cursor", async (db) => {
   const tenant = await db.tenant();
-  const first = await tenant.receive("booking-1");
-  const { booking_id } = await tenant.applyOne(buildSnapshot(), {
-    delivery_id: first.delivery_id,
-    lease_token: first.lease_token,
-  });
-  await tenant.asPlanner((sql) => sql.query("update public.bookings set planner_notes = 'Vårt'"));
-  const second = await tenant.receive("booking-1");
-  await tenant.applyOne(buildSnapshot({ booking: { title: "Höstfest" } }), {
-    delivery_id: second.delivery_id,
-    lease_token: second.lease_token,
-  });
-  const history = await tenant.select<Record<string, unknown>>(
-    "booking_history",
-    "actor, actor_id, delivery_id, verdict, changes",
-    "order by id",
-  );
-  assert.deepEqual(history.slice(1), [
-    {
-      actor: "planner",
-      actor_id: tenant.userId,
-      delivery_id: null,
-      verdict: "updated",
-      changes: { "bookings.planner_notes": [null, "Vårt"] },
-    },
-    {
-      actor: "webhook",
-      actor_id: null,
-      delivery_id: second.delivery_id,
-      verdict: "updated",
-      changes: { "bookings.title": ["Sommarfest", "Höstfest"] },
-    },
+  const page = decodePage(tenant, [
+    eventflowBooking({ id: "dated" }),
+    { id: "dateless", title: "Utan datum", status: "CONFIRMED" },
+    eventflowBooking({ id: "broken", event_dates: ["2027-13-45"] }),
   ]);
-  const told = await db.rpc("explain_booking", { booking_id });
-  const words = told.map(({ summary }) => String(summary)).join("\n");
-  for (const said of ["title: Sommarfest → Höstfest", tenant.userId, "planner_notes"]) {
-    assert.ok(words.includes(said), `${said} is not told:\n${words}`);
-  }
+  assert.deepEqual(page.invalid.map(({ external_id, field }) => [external_id, field]), [
+    ["broken", "event_dates[0]"],
+  ]);
+  const run = only(
+    await db.rpc("begin_run", {
+      organization_id: tenant.id,
+      source: "eventflow",
+      mode: "incremental",
+    }),
+  );
+  const lease = { run_id: run.run_id, lease_token: run.lease_token };
+  const verdicts = await db.rpc("checkpoint_run", {
+    ...lease,
+    checkpoint: {},
+    counters: {},
+    snapshots: page.snapshots,
+  });
+  assert.deepEqual(verdicts.map(({ verdict }) => verdict), ["created", "created"]);
+  await db.rpc("finish_run", { ...lease, status: "completed" });
+  const [connection] = await tenant.select(
+    "sync.connections",
+    "cursor is not null as moved",
+    "and source = 'eventflow'",
+  );
+  assert.deepEqual(connection, { moved: true });
 });

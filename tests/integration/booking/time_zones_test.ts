@@ -86,7 +86,7 @@ const cases: readonly Case[] = [
 ];
 
 for (const { name, zone, day, start, end, utc } of cases) {
-  test(`invariant 15: ${name}`, async (db) => {
+  test(`rule: local times use the organization's zone: ${name}`, async (db) => {
     const tenant = await db.tenant(zone === undefined ? {} : { time_zone: zone });
     const dates = complete(days(["rig", day, start, end]));
     const { verdict } = await tenant.applyOne(buildSnapshot({ dates }));
@@ -101,7 +101,7 @@ for (const { name, zone, day, start, end, utc } of cases) {
   });
 }
 
-test("invariant 15: a multi-day phase over the change of clocks keeps its wall clock", async (db) => {
+test("rule: local times use the organization's zone: a multi-day phase over the change of clocks keeps its wall clock", async (db) => {
   const tenant = await db.tenant();
   const list = ["2027-10-30", "2027-10-31", "2027-11-01"] as const;
   const dates = complete(
@@ -116,6 +116,6 @@ test("invariant 15: a multi-day phase over the change of clocks keeps its wall c
   assert.deepEqual(shown.map(({ utc }) => utc), ["10-30 08:00", "10-31 09:00", "11-01 09:00"]);
 });
 
-test("invariant 15: a time zone that does not exist is refused", async (db) => {
+test("rule: local times use the organization's zone: a time zone that does not exist is refused", async (db) => {
   await assert.rejects(db.tenant({ time_zone: "Europe/Malmo" }), { code: "22023" });
 });

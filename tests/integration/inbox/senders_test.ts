@@ -4,9 +4,9 @@ import { startTestStack, type TestStack, useStack } from "../../support/stack.ts
 
 // A budget shorter than the source's hanging, and a secret with white space around it.
 const test = useStack({
-  environment: { SYNC_BUDGET_MS: "1500", WEBHOOK_SECRET: "  incident-35-secret \n" },
+  environment: { SYNC_BUDGET_MS: "1500", WEBHOOK_SECRET: "  spaced-secret \n" },
 });
-const secret = { "x-api-key": "incident-35-secret" };
+const secret = { "x-api-key": "spaced-secret" };
 
 /** A booking at EventFlow for a fresh organization, and the webhook that names it. */
 async function announced(stack: TestStack) {
@@ -38,7 +38,7 @@ async function delivery(stack: TestStack, id: unknown) {
   return row;
 }
 
-test("incident 19: work beyond the budget is answered in time and done later", async (stack) => {
+test("incident: work beyond the platform's limit: work beyond the budget is answered in time and done later", async (stack) => {
   const { organizationId, id, body } = await announced(stack);
   await stack.eventflow.setFault({ mode: "hang", booking_id: id, seconds: 20 });
   const began = performance.now();
@@ -48,7 +48,7 @@ test("incident 19: work beyond the budget is answered in time and done later", a
   assert.equal(answer.body.sync.outcome, "deferred");
   assert.ok(took < 5_000, `it took ${took.toFixed(0)} ms`);
   const row = await delivery(stack, answer.body.delivery_id);
-  assert.ok(row?.status === "pending" || row?.status === "processing", JSON.stringify(row));
+  assert.deepEqual([row?.status, row?.due], ["pending", true]);
   // A dead worker's lease ends, and the drain does what was left.
   await stack.eventflow.clearFaults();
   await stack.database.query(
@@ -62,7 +62,7 @@ test("incident 19: work beyond the budget is answered in time and done later", a
   assert.deepEqual(await stored(stack, organizationId), [{ external_id: id, status: "CONFIRMED" }]);
 });
 
-test("incident 26: import-bookings does nothing for anyone but the service", async (stack) => {
+test("incident: no credential check: import-bookings does nothing for anyone but the service", async (stack) => {
   const { organizationId, id } = await announced(stack);
   const body = { booking_id: id, syncMode: "single", organization_id: organizationId };
   const keys: readonly Record<string, string>[] = [
@@ -80,7 +80,7 @@ test("incident 26: import-bookings does nothing for anyone but the service", asy
   assert.deepEqual(await stored(stack, organizationId), []);
 });
 
-test("incident 28: an event that was recorded is worked on, also when its first try was lost", async (stack) => {
+test("incident: recorded but never queued: an event that was recorded is worked on, also when its first try was lost", async (stack) => {
   const { organizationId, id, body } = await announced(stack);
   const key = { ...secret, "idempotency-key": `k-${id}` };
   await stack.eventflow.setFault({ mode: "status", status: 503, booking_id: id, count: null });
@@ -88,7 +88,7 @@ test("incident 28: an event that was recorded is worked on, also when its first 
   assert.equal(first.status, 202, JSON.stringify(first.body));
   await stack.eventflow.clearFaults();
   const repeated = await stack.postEventflow(body, key);
-  assert.ok(repeated.status === 200 || repeated.status === 202, JSON.stringify(repeated.body));
+  assert.equal(repeated.status, 202, JSON.stringify(repeated.body));
   const row = await delivery(stack, first.body.delivery_id);
   assert.deepEqual([row?.status, row?.due], ["pending", true], "nobody will do it");
   await stack.database.query("update sync.deliveries set next_attempt_at = now() where id = $1", [
@@ -100,7 +100,7 @@ test("incident 28: an event that was recorded is worked on, also when its first 
   assert.equal(done?.status, "succeeded");
 });
 
-test("incident 34: only what can never succeed is answered 4xx", async (stack) => {
+test("incident: every error was a 400: only what can never succeed is answered 4xx", async (stack) => {
   const { organizationId, id, body } = await announced(stack);
   const passing: readonly Record<string, unknown>[] = [
     { mode: "status", status: 500 },
@@ -127,18 +127,18 @@ test("incident 34: only what can never succeed is answered 4xx", async (stack) =
   assert.equal(answer.body.outcome, "stub_created");
 });
 
-test("incident 34: our own fault is a 5xx, so that the sender tries again", async (stack) => {
+test("incident: every error was a 400: our own fault is a 5xx, so that the sender tries again", async (stack) => {
   const organizationId = await stack.organization();
   const event = { bookingId: 7, status: "COMPLETED", eventTimestamp: "2026-06-01T10:00:00" };
   await stack.database.exec("alter table sync.deliveries rename to deliveries_gone");
   try {
     const headout = await stack.postHeadout(event, organizationId);
-    assert.ok(headout.status >= 500, `${headout.status} ${JSON.stringify(headout.body)}`);
+    assert.equal(headout.status, 500, JSON.stringify(headout.body));
     const eventflow = await stack.postEventflow(
       { booking_id: "b", organization_id: organizationId },
       secret,
     );
-    assert.ok(eventflow.status >= 500, `${eventflow.status} ${JSON.stringify(eventflow.body)}`);
+    assert.equal(eventflow.status, 500, JSON.stringify(eventflow.body));
     for (const { body } of [headout, eventflow]) {
       assert.equal(/deliveries|relation|sync\./.test(JSON.stringify(body)), false, "it leaks");
     }
@@ -148,19 +148,20 @@ test("incident 34: our own fault is a 5xx, so that the sender tries again", asyn
   assert.equal((await stack.postHeadout(event, organizationId)).status, 200);
 });
 
-test("incident 35: white space around a secret costs nobody two days", async (stack) => {
+test("incident: white space in a secret: white space around a secret costs nobody two days", async (stack) => {
   const { body } = await announced(stack);
   const right = await stack.postEventflow(body, secret);
   assert.equal(right.status, 200, JSON.stringify(right.body));
-  const wrong = await stack.postEventflow(body, { "x-api-key": "incident-35-other" });
+  const wrong = await stack.postEventflow(body, { "x-api-key": "spaced-other" });
   assert.equal(wrong.status, 401);
   const said = stack.output().filter((line) => line.includes("WEBHOOK_SECRET"));
   assert.ok(said.some((line) => line.includes("white space")), "nobody is told");
-  assert.ok(stack.output().every((line) => !line.includes("incident-35-secret")), "it is logged");
+  assert.ok(stack.output().every((line) => !line.includes("spaced-secret")), "it is logged");
 });
 
 Deno.test({
-  name: "incident 37: a function that cannot start says why instead of breaking quietly",
+  name:
+    "incident: migrations that could not be replayed: a function that cannot start says why instead of breaking quietly",
   sanitizeOps: false,
   sanitizeResources: false,
   sanitizeExit: false,
