@@ -68,9 +68,10 @@ databaseTest(
   },
 );
 
+const script = "create table public.once (id int);\n-- and\ncreate index on public.once (id);\n";
+const file = migration("20260101000000", script);
+
 databaseTest("migrate() applies each file once and records it as the CLI does", async () => {
-  const script = "create table public.once (id int);\n-- and\ncreate index on public.once (id);\n";
-  const file = migration("20260101000000", script);
   assert.deepEqual((await migrate(database, [file])).applied, [file.file]);
   assert.deepEqual(await migrate(database, [file]), { applied: [], edited: [] });
   const rows = await database.query(
@@ -85,10 +86,10 @@ databaseTest("migrate() applies each file once and records it as the CLI does", 
 });
 
 databaseTest("migrate() leaves nothing of a file that fails, and names the place", async () => {
-  const file = migration("20260102000000", "create table public.half (id int);\nselect nope;\n");
+  const bad = migration("20260102000000", "create table public.half (id int);\nselect nope;\n");
   await assert.rejects(
-    migrate(database, [file]),
-    (error) => error instanceof OperatorError && error.message.includes(`${file.file}:2:8`),
+    migrate(database, [file, bad]),
+    (error) => error instanceof OperatorError && error.message.includes(`${bad.file}:2:8`),
   );
   const rows = await database.query("select to_regclass('public.half') as half");
   assert.deepEqual(rows, [{ half: null }]);

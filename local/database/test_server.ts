@@ -16,10 +16,11 @@ export interface TestServer {
 
 /**
  * Nothing that tests write has to survive a crash of the machine. Statistics taken at a chance moment
- * of a test would make its plans a matter of chance too.
+ * of a test would make its plans a matter of chance too, and compiling plans takes longer than they run.
  */
 const settings = {
   autovacuum: "off",
+  jit: "off",
   fsync: "off",
   synchronous_commit: "off",
   full_page_writes: "off",

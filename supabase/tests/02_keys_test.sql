@@ -1,4 +1,4 @@
--- Every unique rule of the design is a constraint of the database (invariant 10).
+-- Every unique rule is a constraint of the database (rule: one writer per table).
 begin;
 select plan(16);
 
@@ -62,12 +62,12 @@ select throws_ok(
 select throws_ok(
   $$ insert into public.calendar_events (organization_id, booking_id, event_type, day, starts_at, ends_at, title)
      select organization_id, booking_id, 'rig', '2027-01-01', '2027-01-01 20:00Z', '2027-01-01 08:00Z', 't' from subject $$,
-  '23514', null, 'an end before its start is refused (incident 38)');
+  '23514', null, 'an end before its start is refused (incident: an end before its start)');
 
 insert into public.packing_projects (organization_id, booking_id, name) select organization_id, booking_id, 'P' from subject;
 select throws_ok(
   $$ insert into public.packing_projects (organization_id, booking_id, name) select organization_id, booking_id, 'P' from subject $$,
-  '23505', null, 'one packing project per booking (incident 20)');
+  '23505', null, 'one packing project per booking (incident: five packing projects for one booking)');
 
 insert into sync.deliveries (id, function, dedupe_key) values ('00000000-0000-4000-8000-000000000001', 'receive-booking', 'k');
 select throws_ok(

@@ -84,7 +84,7 @@ test("incident: local notes overwritten: no statement reaches a column that is n
   }
 });
 
-/** Columns that planners write (design 9), each with a value of theirs. */
+/** Columns that planners write, each with a value of theirs. */
 const planners: readonly (readonly [table: string, column: string, value: string])[] = [
   ["bookings", "planner_notes", "'mitt'"],
   ["calendar_events", "resource_id", "'team 1'"],

@@ -46,7 +46,7 @@ async function lines(tenant: Tenant, table: string, day: string, rest: string) {
   return rows.map(({ line }) => line);
 }
 
-test("project_bookings() fills the calendar as design 6 says", async (db) => {
+test("project_bookings() fills the calendar by the rules", async (db) => {
   const tenant = await db.tenant();
   await tenant.applyOne(buildSnapshot(week));
   assert.deepEqual(await calendar(tenant), [
@@ -70,7 +70,7 @@ test("project_bookings() names rental-only bookings by what is done", async (db)
   ]);
 });
 
-test("project_bookings() fills the warehouse as design 6 says", async (db) => {
+test("project_bookings() fills the warehouse by the rules", async (db) => {
   const tenant = await db.tenant();
   await tenant.applyOne(buildSnapshot(week));
   assert.deepEqual(await warehouse(tenant), [
@@ -194,7 +194,11 @@ test("project_bookings() keeps Headout bookings out of the warehouse under an or
   const tenant = await db.tenant();
   await setRule(db, tenant, earlier);
   await tenant.applyOne(buildSnapshot(week), { source: "headout" });
-  assert.deepEqual(await warehouse(tenant), [], "design 9: an event row and nothing else");
+  assert.deepEqual(
+    await warehouse(tenant),
+    [],
+    "a Headout booking has an event row and nothing else",
+  );
 });
 
 test("project_bookings() leaves no dangling dash where client or title is unknown", async (db) => {

@@ -19,7 +19,7 @@ import type { Tenant, Verdict } from "../../support/tenant.ts";
 const test = useDatabase();
 
 test("property: applied twice nothing is written, and nothing of a planner's is ever lost", async (db) => {
-  await checkBatches(sequence, (batch) => replay(db, batch), fullScale ? 500 : 200);
+  await checkBatches(sequence, (batch) => replay(db, batch), fullScale ? 500 : 80);
 });
 
 /** Plays all sequences side by side: moment by moment, each on a booking of its own. */
@@ -97,7 +97,7 @@ interface Revisions {
 }
 
 test("property: the same whole revisions in any order end in the same rows", async (db) => {
-  await checkBatches(revisions, (batch) => compareOrders(db, batch), fullScale ? 500 : 200);
+  await checkBatches(revisions, (batch) => compareOrders(db, batch), fullScale ? 500 : 80);
 });
 
 async function compareOrders(db: BookingDatabase, batch: readonly Revisions[]): Promise<void> {
