@@ -47,6 +47,8 @@ export interface ImportBookingsConfig extends CommonConfig {
   readonly jwtSecret: string | undefined;
   readonly eventflow: SourceConfig | undefined;
   readonly headout: SourceConfig | undefined;
+  /** Bookings per page of EventFlow's. */
+  readonly eventflowPageSize: number;
   /** Least time between two requests to Headout, in milliseconds. */
   readonly headoutIntervalMs: number;
   readonly importBudgetMs: number;
@@ -127,6 +129,7 @@ export function loadImportBookingsConfig(env: Environment): ImportBookingsConfig
     jwtSecret: reader.take("SUPABASE_JWT_SECRET"),
     eventflow: readSource(reader, "EVENTFLOW_API_URL", "EVENTFLOW_API_KEY"),
     headout: readSource(reader, "HEADOUT_API_URL", "HEADOUT_API_KEY"),
+    eventflowPageSize: reader.take("EVENTFLOW_PAGE_SIZE") ?? 500,
     headoutIntervalMs: 60_000 / (reader.take("HEADOUT_REQUESTS_PER_MINUTE") ?? 85),
     importBudgetMs: reader.take("IMPORT_BUDGET_MS") ?? 110_000,
     importCpuMs: (reader.take("IMPORT_CPU_MS") ?? 1_500) || undefined,

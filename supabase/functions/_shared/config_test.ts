@@ -87,6 +87,13 @@ const MALFORMED: readonly (readonly [string, string])[] = [
   ["LOG_LEVEL", "verbose"],
 ];
 
+for (const size of ["0", "30", "520", "all"]) {
+  Deno.test(`loadImportBookingsConfig() refuses EVENTFLOW_PAGE_SIZE=${size}`, () => {
+    const error = problemOf(loadImportBookingsConfig, { EVENTFLOW_PAGE_SIZE: size });
+    assert.deepEqual(error.variables, ["EVENTFLOW_PAGE_SIZE"]);
+  });
+}
+
 for (const [name, value] of MALFORMED) {
   Deno.test(`loadReceiveBookingConfig() refuses ${name}=${value}`, () => {
     const error = problemOf(loadReceiveBookingConfig, { [name]: value });

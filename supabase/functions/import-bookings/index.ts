@@ -23,7 +23,14 @@ function clientOptions({ apiUrl, apiKey }: SourceConfig) {
 
 Deno.serve(createHandler({
   sources: {
-    ...(eventflow ? { eventflow: createEventFlowClient(clientOptions(eventflow)) } : {}),
+    ...(eventflow
+      ? {
+        eventflow: createEventFlowClient({
+          ...clientOptions(eventflow),
+          pageLimit: config.eventflowPageSize,
+        }),
+      }
+      : {}),
     ...(headout
       ? {
         headout: createHeadoutClient({

@@ -3,9 +3,11 @@ import { untilHeld } from "../../support/deliveries.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 import { cursorOf, historyCounts, run, runWell, seedBookings } from "./support.ts";
 
-/** Three pages of EventFlow's 500. */
-const COUNT = 1_001;
+/** Three pages: two whole ones and one booking. */
+const PAGE = 100;
+const COUNT = 2 * PAGE + 1;
 const stackTest = useStack({
+  environment: { EVENTFLOW_PAGE_SIZE: String(PAGE) },
   eventflow: { count: COUNT, productsPerBooking: 1, wholeEvery: 20 },
   headout: { count: 55 },
 });
@@ -26,7 +28,7 @@ stackTest(
     // Mended: the next run has it all, the first page unchanged.
     await stack.eventflow.clearFaults();
     const mended = await runWell(stack, organizationId, { syncMode: "full" });
-    assert.deepEqual(mended.counters.verdicts, { unchanged: 500, created: COUNT - 500 });
+    assert.deepEqual(mended.counters.verdicts, { unchanged: PAGE, created: COUNT - PAGE });
     assert.notEqual(await cursorOf(stack.database, organizationId), null);
   },
 );

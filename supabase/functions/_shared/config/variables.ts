@@ -44,6 +44,11 @@ export const VARIABLES = {
   EVENTFLOW_API_KEY: [secret, "the key that EventFlow issued, or none and a HEADOUT_API_KEY"],
   HEADOUT_API_URL: [httpUrl, "an http(s) URL, such as https://www.headout.com"],
   HEADOUT_API_KEY: [secret, "the key that Headout issued, pk_… or tk_…"],
+  // Rows before a page are read again with it, 20 of them, so a page is a multiple of that.
+  EVENTFLOW_PAGE_SIZE: [
+    milliseconds(20, 500).refine((size) => size % 20 === 0),
+    "a multiple of 20 from 20 to 500",
+  ],
   HEADOUT_REQUESTS_PER_MINUTE: [milliseconds(1, 60_000), "a whole number from 1 to 60000"],
   HEADOUT_WEBHOOK_KEY: [secret, "one word of visible ASCII characters, 32 or more are advised"],
   HEADOUT_JWKS_URL: [safeUrl, "an https URL (http on this machine only)"],
