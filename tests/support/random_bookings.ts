@@ -191,7 +191,8 @@ export async function checkBatches<T>(
 ): Promise<void> {
   const wanted = Number(Deno.env.get("PROPERTY_RUNS") ?? runs);
   const first = Number(Deno.env.get("PROPERTY_SEED") ?? (fullScale ? Date.now() % 1e9 : 1));
-  const batch = fc.array(element, { minLength: 1, maxLength: 250, size: "max" });
+  const maxLength = Math.min(250, wanted);
+  const batch = fc.array(element, { minLength: 1, maxLength, size: "max" });
   let done = 0;
   for (let round = 0; done < wanted; round++) {
     let passed = 0;
