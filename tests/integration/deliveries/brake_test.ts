@@ -5,7 +5,8 @@ import { type TestStack, useStack } from "../../support/stack.ts";
 const BUDGET = 20;
 const CANCELLED = 80;
 
-const stackTest = useStack();
+// Without a limit no webhook is put off, and no drain runs behind the tests.
+const stackTest = useStack({ environment: { INLINE_SYNC_LIMIT: "1000" } });
 
 for (const path of ["webhooks", "drain"] as const) {
   stackTest(
@@ -21,10 +22,7 @@ for (const path of ["webhooks", "drain"] as const) {
           seconds: 2,
           organization_id: organizationId,
         });
-        assert.deepEqual(
-          Object.keys(statuses).filter((status) => !["200", "202"].includes(status)),
-          [],
-        );
+        assert.deepEqual(statuses, { 200: CANCELLED });
       } else await queueDeliveries(stack.database, organizationId, ids);
       await drain(stack);
 
