@@ -1,5 +1,6 @@
 import type { BurstReport } from "./burst.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Scope } from "./scoped.ts";
 import type { Simulator } from "./simulator.ts";
 
 /** Controls a simulator from the same process, through its control API. */
@@ -30,6 +31,18 @@ export interface ControlClient {
   /** Sends what `reorder` holds back. */
   flush(): Promise<unknown>;
   setFault(fault: Record<string, unknown>): Promise<unknown>;
+  /** Reads show bookings as of that many seconds ago; webhooks are sent at once. */
+  lag(seconds: number | null, scope?: Scope): Promise<unknown>;
+  /** EventFlow: the completeness flags that are sent; null: none. */
+  flags(flags: boolean | null, scope?: Scope): Promise<unknown>;
+  /** EventFlow: `{ phase, reads? }`, only the first day of a phase; `reads` 0 ends it. */
+  flicker(id: string, options: Record<string, unknown>): Promise<unknown>;
+  /** EventFlow: `{ collection, reads? }`, an empty list; `reads` 0 ends it. */
+  empty(id: string, options: Record<string, unknown>): Promise<unknown>;
+  /** EventFlow: removes `{ phase, day? }`, `{ product }` or `{ file }` for good. */
+  shrink<T = Record<string, unknown>>(id: string, what: Record<string, unknown>): Promise<T>;
+  /** EventFlow: `{ phase?, days }` or `{ phase?, to }`, moves the days of a phase, or of all. */
+  move<T = Record<string, unknown>>(id: string, how: Record<string, unknown>): Promise<T>;
   /** Ends all faults; what a `hold` stopped is answered now. */
   clearFaults(): Promise<unknown>;
   /** How many requests have met a `hold` since the faults were last cleared. */
@@ -76,6 +89,12 @@ export function createControlClient(simulator: Simulator, mount: string): Contro
     webhooks: (after = 0) => request("GET", `/webhooks?after=${after}`),
     flush: () => request("POST", "/flush"),
     setFault: (fault) => request("POST", "/faults", fault),
+    lag: (seconds, scope = {}) => request("POST", "/lag", { ...scope, seconds }),
+    flags: (flags, scope = {}) => request("POST", "/flags", { ...scope, flags }),
+    flicker: (id, options) => request("POST", `${booking(id)}/flicker`, options),
+    empty: (id, options) => request("POST", `${booking(id)}/empty`, options),
+    shrink: (id, what) => request("POST", `${booking(id)}/shrink`, what),
+    move: (id, how) => request("POST", `${booking(id)}/move`, how),
     clearFaults: () => request("DELETE", "/faults"),
     held: async () => (await request<{ held: number }>("GET", "/held")).held,
     requests: () => request("GET", "/requests"),

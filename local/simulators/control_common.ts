@@ -1,6 +1,7 @@
 import { jsonResponse } from "../json_response.ts";
 import { type BurstReport, sendBurst } from "./burst.ts";
 import type { Faults } from "./faults.ts";
+import type { Lag } from "./lag.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RequestLog } from "./request_log.ts";
 import { readControlBody } from "./simulator.ts";
@@ -8,6 +9,7 @@ import { readControlBody } from "./simulator.ts";
 /** What every control API can change. */
 export interface CommonControl {
   readonly faults: Faults;
+  readonly lag: Lag;
   readonly log: RequestLog;
   readonly outbox: Outbox;
   readonly store: { reset(): void };
@@ -19,7 +21,7 @@ export async function commonControl(
   path: string,
   control: CommonControl,
 ): Promise<Response | undefined> {
-  const { faults, log, outbox, store } = control;
+  const { faults, lag, log, outbox, store } = control;
   switch (`${request.method} ${path}`) {
     case "GET requests":
       return jsonResponse(log.report());
@@ -33,6 +35,10 @@ export async function commonControl(
       return jsonResponse({ held: faults.held() });
     case "DELETE faults":
       return done(() => faults.reset());
+    case "POST lag": {
+      const body = await readControlBody(request);
+      return done(() => lag.set(body));
+    }
     case "GET webhooks": {
       const after = Number(new URL(request.url).searchParams.get("after") ?? 0);
       return jsonResponse(outbox.report(after));
@@ -41,7 +47,7 @@ export async function commonControl(
       await outbox.flush();
       return done(() => {});
     case "POST reset":
-      return done(() => [store, faults, log, outbox].forEach((part) => part.reset()));
+      return done(() => [store, faults, lag, log, outbox].forEach((part) => part.reset()));
     default:
       return undefined;
   }
@@ -87,6 +93,7 @@ export function controlHelp(
       "POST bookings/:id/send-webhook",
       ...more,
       "GET|POST|DELETE faults {mode, count?, booking_id?, status?, seconds?, retry_after?}",
+      "POST lag {seconds, booking_id?, organization_id?}",
       "GET held",
       "POST burst {webhooks?, seconds?, at_once?, booking_ids?}",
       "GET webhooks?after=0",

@@ -11,7 +11,8 @@ export interface SimulatorsOptions {
   readonly url: string;
   /** The functions' variables: both sides must use the same credentials. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly eventflow?: Partial<EventflowSeed>;
+  /** `flags`: the completeness flags that EventFlow sends; none, if it is absent. */
+  readonly eventflow?: Partial<EventflowSeed> & { readonly flags?: boolean };
   readonly headout?: Partial<HeadoutSeed> & { readonly retryScale?: number };
   readonly now?: () => number;
   readonly signal: AbortSignal;
@@ -30,6 +31,7 @@ export function createSimulators(options: SimulatorsOptions): Simulators {
   const mounts = { eventflow: "/simulators/eventflow", headout: "/simulators/headout" } as const;
   const shared = { signal, ...(options.now === undefined ? {} : { now: options.now }) };
   const { retryScale, ...headoutSeed } = options.headout ?? {};
+  const { flags, ...eventflowSeed } = options.eventflow ?? {};
   const handlers = {
     eventflow: createEventflowSimulator({
       ...shared,
@@ -37,7 +39,8 @@ export function createSimulators(options: SimulatorsOptions): Simulators {
       apiKey: environment.EVENTFLOW_API_KEY ?? "",
       webhookUrl: `${url}/functions/v1/receive-booking`,
       webhookKey: environment.WEBHOOK_SECRET ?? "",
-      seed: options.eventflow ?? {},
+      seed: eventflowSeed,
+      ...(flags === undefined ? {} : { flags }),
     }),
     headout: createHeadoutSimulator({
       ...shared,

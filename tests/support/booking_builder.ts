@@ -7,11 +7,24 @@ import type {
   SnapshotProduct,
 } from "../../supabase/functions/_shared/booking/snapshot.ts";
 
+type Collection = "dates" | "products" | "attachments";
+
+/** A list made by hand: without `complete` no flag was sent, without `stated` all of it was. */
+export type HandMadeList<Key extends Collection> =
+  & Partial<Omit<NonNullable<Snapshot[Key]>, "items">>
+  & {
+    readonly items:
+      readonly (Key extends "attachments"
+        ? Omit<SnapshotAttachment, "listed_under"> & Partial<SnapshotAttachment>
+        : NonNullable<Snapshot[Key]>["items"][number])[];
+  };
+
 /** What a test may say about a snapshot; `undefined` takes a member away. */
 export type SnapshotFields =
   & {
-    readonly [Key in keyof Omit<Snapshot, "booking">]?: Snapshot[Key] | undefined;
+    readonly [Key in keyof Omit<Snapshot, "booking" | Collection>]?: Snapshot[Key] | undefined;
   }
+  & { readonly [Key in Collection]?: HandMadeList<Key> | undefined }
   & { readonly booking?: Partial<SnapshotBooking> };
 
 /** Rig, event and rig-down of a built booking: far enough away that its packing is not frozen. */
@@ -26,7 +39,7 @@ export const RIGDOWN_DAY = dayFromNow(202);
  * is different: `booking` is merged, everything else replaced, and the hash follows unless given.
  */
 export function buildSnapshot(fields: SnapshotFields = {}): Snapshot {
-  const { booking, content_hash: hash, ...rest } = fields;
+  const { booking, content_hash: hash, ...rest } = withEvidence(fields);
   const draft = {
     external_id: "booking-1",
     fetched_at: new Date().toISOString(),
@@ -55,7 +68,7 @@ export function reread(snapshot: Snapshot): Snapshot {
 
 /** A snapshot that states nothing but what is given: no default fields, no collections. */
 export function buildPartialSnapshot(fields: SnapshotFields = {}): Snapshot {
-  const { booking = {}, content_hash: hash, ...rest } = fields;
+  const { booking = {}, content_hash: hash, ...rest } = withEvidence(fields);
   const draft = {
     external_id: "booking-1",
     fetched_at: new Date().toISOString(),
@@ -64,6 +77,27 @@ export function buildPartialSnapshot(fields: SnapshotFields = {}): Snapshot {
   } as Omit<Snapshot, "content_hash">;
   return { ...draft, content_hash: hash ?? contentHash(draft) };
 }
+
+/** Adds to hand-made lists what they leave out: no flag, everything stated. */
+function withEvidence<T extends SnapshotFields>(fields: T) {
+  const { dates, products, attachments } = fields;
+  return {
+    ...fields,
+    ...(dates && { dates: { complete: null, stated: PHASES, ...dates } }),
+    ...(products && { products: { complete: null, stated: true, ...products } }),
+    ...(attachments && {
+      attachments: {
+        complete: null,
+        stated: FILE_LISTS,
+        ...attachments,
+        items: attachments.items.map((item) => ({ listed_under: "attachments", ...item })),
+      },
+    }),
+  };
+}
+
+const PHASES = ["rig", "event", "rigdown"] as const;
+const FILE_LISTS = ["attachments", "files_metadata", "tent_images"] as const;
 
 const validBooking: SnapshotBooking = {
   booking_number: "2705-37",
@@ -90,7 +124,7 @@ const validBooking: SnapshotBooking = {
   extra: { campaign: "vår" },
 };
 
-/** Days of phases, `[phase, day, start?, end?]`; whether the list is whole is said by `complete()`. */
+/** Days of phases, `[phase, day, start?, end?]`, of all phases; `complete()` adds the flag. */
 export function days(
   ...items: readonly (readonly [
     SnapshotDate["phase"],
@@ -100,7 +134,8 @@ export function days(
   ])[]
 ): NonNullable<Snapshot["dates"]> {
   return {
-    complete: false,
+    complete: null,
+    stated: [...PHASES],
     items: items.map(([phase, day, start, end]) => ({
       phase,
       day,
@@ -114,24 +149,26 @@ export function days(
 export function products(
   ...items: readonly SnapshotProduct[]
 ): NonNullable<Snapshot["products"]> {
-  return { complete: false, items: [...items] };
+  return { complete: null, stated: true, items: [...items] };
 }
 
 /** A list of files; a string is a URL. */
 export function attachments(
-  ...items: readonly (string | Omit<SnapshotAttachment, "url_key">)[]
+  ...items: readonly (string | Omit<SnapshotAttachment, "url_key" | "listed_under">)[]
 ): NonNullable<Snapshot["attachments"]> {
   return {
-    complete: false,
+    complete: null,
+    stated: [...FILE_LISTS],
     items: items.map((item) => {
       const file = typeof item === "string" ? { url: item } : item;
-      return { ...file, url_key: file.url.replace(/[?#].*$/, "") };
+      const url_key = file.url.replace(/[?#].*$/, "");
+      return { ...file, url_key, listed_under: "attachments" };
     }),
   };
 }
 
 /** The same list with the source's word that it is the whole of it. */
-export function complete<T extends { readonly complete: boolean }>(list: T): T {
+export function complete<T extends { readonly complete: boolean | null }>(list: T): T {
   return { ...list, complete: true };
 }
 

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import type { Snapshot } from "../../supabase/functions/_shared/booking/snapshot.ts";
 import { BOOKING_STATUSES } from "../../supabase/functions/_shared/booking/status.ts";
-import { addDays, buildPartialSnapshot, RIG_DAY } from "./booking_builder.ts";
+import { addDays, buildPartialSnapshot, RIG_DAY, type SnapshotFields } from "./booking_builder.ts";
 import { fullScale } from "./scale.ts";
 
 /** What a source says at one moment, without the booking's id and the moment of reading. */
 export type Statement = Pick<
-  Snapshot,
+  SnapshotFields,
   "booking" | "dates" | "products" | "attachments" | "source_version" | "deleted"
 >;
 
@@ -88,7 +88,7 @@ const attachmentItem = fc.record({
 function list<T>(
   item: fc.Arbitrary<T>,
   key: (item: T) => string,
-  whole: fc.Arbitrary<boolean> = fc.boolean(),
+  whole: fc.Arbitrary<boolean | null> = fc.constantFrom(true, false, null),
 ) {
   const items = fc.uniqueArray(item, { maxLength: 4, selector: key });
   return fc.record({ complete: whole, items });

@@ -1,12 +1,24 @@
 import { jsonResponse } from "../../json_response.ts";
 import { burst, type CommonControl, commonControl, controlHelp, done } from "../control_common.ts";
 import { readControlBody, sendWebhook, type SimulatorOptions } from "../simulator.ts";
+import { addDays } from "../random.ts";
+import type { Appearance } from "./appearance.ts";
 import type { EventflowBooking } from "./booking.ts";
+import {
+  daysOf,
+  movedDays,
+  phases,
+  readPhase,
+  withoutDay,
+  withoutFile,
+  withoutProduct,
+} from "./collections.ts";
 import type { EventflowStore } from "./store.ts";
 
 /** What the control API can change. */
 export interface EventflowControlOptions extends SimulatorOptions, CommonControl {
   readonly store: EventflowStore;
+  readonly appearance: Appearance;
   readonly modes: readonly string[];
 }
 
@@ -16,16 +28,28 @@ export async function controlEventflow(
   path: string,
   options: EventflowControlOptions,
 ): Promise<Response> {
-  const common = await commonControl(request, path, options);
+  const { store, appearance, now = Date.now } = options;
+  const common = await commonControl(request, path, {
+    ...options,
+    store: { reset: () => [store, appearance].forEach((part) => part.reset()) },
+  });
   if (common !== undefined) return common;
-  const { store, now = Date.now } = options;
   const url = new URL(request.url);
   const [collection, rawId, action] = path.split("/");
   const { method } = request;
   const notFound = () =>
     controlHelp(path, options.modes, [
       "PATCH …?bump=false leaves the revision, ?remove=a,b drops keys",
+      "POST bookings/:id/move {phase?, days|to}",
+      "POST bookings/:id/shrink {phase, day?}|{product}|{file}",
+      "POST bookings/:id/flicker {phase, reads?}",
+      "POST bookings/:id/empty {collection, reads?}",
+      "POST flags {flags, booking_id?, organization_id?}",
     ]);
+  if (path === "flags" && method === "POST") {
+    const body = await readControlBody(request);
+    return done(() => appearance.setFlags(body));
+  }
   if (path === "burst" && method === "POST") {
     return await burst(request, {
       bookingIds: () => [...store.visible(undefined)].map((listed) => listed.load().id),
@@ -67,18 +91,55 @@ export async function controlEventflow(
       id,
     };
     for (const key of url.searchParams.get("remove")?.split(",") ?? []) delete merged[key];
+    return revise(merged as EventflowBooking);
+  }
+  if (method !== "POST") return notFound();
+  const body = await readControlBody(request);
+  switch (action) {
+    case "cancel":
+      return revise({ ...stored.booking, status: "Avbokad" });
+    case "move":
+      return revise(moved(stored.booking, body));
+    case "shrink":
+      return revise(shrunk(stored.booking, body));
+    case "flicker":
+      return done(() => appearance.flicker(id, body));
+    case "empty":
+      return done(() => appearance.empty(id, body));
+    default:
+      return notFound();
+  }
+
+  /** Stores the booking with the next revision, unless the request says `bump=false`. */
+  function revise(changed: EventflowBooking): Response {
     const booking = url.searchParams.get("bump") === "false"
-      ? merged as EventflowBooking
-      : bump(merged as EventflowBooking, stored.booking, instant());
+      ? changed
+      : bump(changed, stored?.booking, instant());
     store.put(booking);
     return jsonResponse(booking);
   }
-  if (action === "cancel" && method === "POST") {
-    const booking = bump({ ...stored.booking, status: "Avbokad" }, stored.booking, instant());
-    store.put(booking);
-    return jsonResponse(booking);
+}
+
+/** `{ phase?, days }` or `{ phase?, to }`: so many days later, or so that the first day is `to`. */
+function moved(booking: EventflowBooking, body: Record<string, unknown>): EventflowBooking {
+  const concerned = body.phase === undefined ? phases : [readPhase(body.phase)];
+  const first = concerned.flatMap((phase) => daysOf(booking, phase)).sort()[0];
+  if (first === undefined) throw new TypeError("Cannot move the booking: it has no such day");
+  const count = typeof body.to === "string"
+    ? (Date.parse(addDays(body.to, 0)) - Date.parse(first)) / 86_400_000
+    : body.days;
+  if (!Number.isInteger(count)) {
+    throw new TypeError("Cannot move the booking: say days, a whole number, or to, a day");
   }
-  return notFound();
+  return movedDays(booking, concerned, count as number);
+}
+
+/** Without `{ phase, day? }` (its last day), `{ product }` (an id) or `{ file }` (URL or name). */
+function shrunk(booking: EventflowBooking, body: Record<string, unknown>): EventflowBooking {
+  const { phase, day, product, file } = body;
+  if (product !== undefined) return withoutProduct(booking, String(product));
+  if (file !== undefined) return withoutFile(booking, String(file));
+  return withoutDay(booking, readPhase(phase), day === undefined ? undefined : String(day));
 }
 
 /** The next revision: one version up, changed now. What the caller has set stays. */

@@ -1,5 +1,7 @@
 import { jsonResponse } from "../../json_response.ts";
 import { type Faults, spoil } from "../faults.ts";
+import type { Lag } from "../lag.ts";
+import type { Appearance } from "./appearance.ts";
 import { exported, isCancelled } from "./exported.ts";
 import { listAnswer } from "./list_bookings.ts";
 import type { EventflowStore } from "./store.ts";
@@ -8,6 +10,8 @@ import type { EventflowStore } from "./store.ts";
 export interface ExportOptions {
   readonly store: EventflowStore;
   readonly faults: Faults;
+  readonly lag: Lag;
+  readonly appearance: Appearance;
   readonly signal: AbortSignal;
 }
 
@@ -58,7 +62,7 @@ function singleAnswer(
   const { store } = options;
   const fault = options.faults.take(eventflowModes, bookingId);
   if (fault?.mode === "empty") return { body: { data: [] }, fault: "empty" };
-  const stored = store.get(bookingId);
+  const stored = store.get(bookingId, options.lag.asOf(bookingId, organizationId));
   const frame = {
     success: true,
     mode: "single",
@@ -94,7 +98,7 @@ function singleAnswer(
       ...named,
     };
   }
-  const sent = exported(stored.booking, organization);
+  const sent = exported(options.appearance.show(stored.booking, organizationId), organization);
   const booking = fault?.mode === "other_booking" ? { ...sent, id: crypto.randomUUID() } : sent;
   if (fault?.mode === "legacy") return { body: { data: [booking] }, ...named };
   return {

@@ -18,12 +18,13 @@ export function listAnswer(
   const skip = (page - 1) * limit;
   const data: unknown[] = [];
   let seen = 0;
-  for (const listed of options.store.visible(organizationId)) {
+  const momentOf = (id: string) => options.lag.asOf(id, organizationId);
+  for (const listed of options.store.visible(organizationId, momentOf)) {
     if (data.length === limit) break;
     if (since !== null && !changedSince(listed, since)) continue;
     if (!withinDays(listed, first, last)) continue;
     if (seen++ < skip) continue;
-    data.push(exported(listed.load(), organizationId));
+    data.push(exported(options.appearance.show(listed.load(), organizationId), organizationId));
   }
   return fault?.mode === "legacy"
     ? { body: data, fault: "legacy" }

@@ -1,17 +1,21 @@
 import { jsonResponse } from "../../json_response.ts";
 import { commonModes, createFaults } from "../faults.ts";
+import { createLag } from "../lag.ts";
 import { firstDayOfNextMonth } from "../random.ts";
 import { createOutbox, webhookModes } from "../outbox.ts";
 import { createRequestLog } from "../request_log.ts";
 import type { Simulator, SimulatorOptions } from "../simulator.ts";
+import { createAppearance } from "./appearance.ts";
 import { controlEventflow } from "./control.ts";
 import { eventflowModes, exportBookings } from "./export_bookings.ts";
 import type { EventflowSeed } from "./seed.ts";
 import { createEventflowStore } from "./store.ts";
 
-/** Which bookings the simulator begins with. */
+/** Which bookings the simulator begins with, and which completeness flags it sends. */
 export interface EventflowSimulatorOptions extends SimulatorOptions {
   readonly seed?: Partial<EventflowSeed>;
+  /** Sent for every collection of every booking; absent: no flag, as the real one does. */
+  readonly flags?: boolean;
 }
 
 /**
@@ -25,7 +29,9 @@ export function createEventflowSimulator(options: EventflowSimulatorOptions): Si
     count: 25,
     firstDay: firstDayOfNextMonth(now()),
     ...options.seed,
-  });
+  }, now);
+  const appearance = createAppearance(options.flags);
+  const lag = createLag(now);
   const modes = [...commonModes, ...eventflowModes, ...webhookModes];
   const faults = createFaults(modes);
   const log = createRequestLog();
@@ -45,7 +51,9 @@ export function createEventflowSimulator(options: EventflowSimulatorOptions): Si
           ...options,
           modes,
           store,
+          appearance,
           faults,
+          lag,
           log,
           outbox,
         });
@@ -65,7 +73,7 @@ export function createEventflowSimulator(options: EventflowSimulatorOptions): Si
     const { answer, fault } = kind === "other" || request.method !== "GET"
       ? { answer: jsonResponse({ success: false, error: `no ${path} here` }, 404) }
       : authorized(request, options.apiKey)
-      ? await exportBookings(url, { store, faults, signal })
+      ? await exportBookings(url, { store, appearance, faults, lag, signal })
       : { answer: jsonResponse({ success: false, error: "unauthorized" }, 401) };
     log.add({
       at: new Date(now()).toISOString(),

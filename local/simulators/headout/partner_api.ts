@@ -1,11 +1,17 @@
 import { jsonResponse } from "../../json_response.ts";
 import type { Fault } from "../faults.ts";
-import type { HeadoutStore } from "./store.ts";
+import type { HeadoutBooking } from "./seed.ts";
 
 /** The webhook configuration of a partner key; Headout lets one set these two and nothing else. */
 export interface WebhookConfiguration {
   url: string;
   enabled: boolean;
+}
+
+/** The bookings as reads show them. */
+export interface HeadoutReads {
+  get(id: string): HeadoutBooking | undefined;
+  all(): readonly string[];
 }
 
 const pageSize = 20;
@@ -14,7 +20,7 @@ const pageSize = 20;
 export async function partnerApi(
   request: Request,
   path: string,
-  store: HeadoutStore,
+  store: HeadoutReads,
   webhook: WebhookConfiguration,
   fault: Fault | undefined,
 ): Promise<Response> {
@@ -37,7 +43,7 @@ export function failure(status: number, code: string, message: string): Response
   return jsonResponse({ code, message, success: false }, status);
 }
 
-function listPage(url: URL, store: HeadoutStore): Response {
+function listPage(url: URL, store: HeadoutReads): Response {
   const offset = whole(url.searchParams.get("offset"), 0);
   const limit = Math.min(pageSize, Math.max(1, whole(url.searchParams.get("limit"), pageSize)));
   const ids = store.all();

@@ -1,5 +1,6 @@
 import { jsonResponse } from "../../json_response.ts";
 import { commonModes, createFaults, spoil } from "../faults.ts";
+import { createLag } from "../lag.ts";
 import { firstDayOfNextMonth } from "../random.ts";
 import { createOutbox, webhookModes } from "../outbox.ts";
 import { createRequestLog } from "../request_log.ts";
@@ -28,7 +29,12 @@ export function createHeadoutSimulator(options: HeadoutSimulatorOptions): Simula
     count: 24,
     firstDay: firstDayOfNextMonth(now()),
     ...options.seed,
-  });
+  }, now);
+  const lag = createLag(now, ["booking_id"]);
+  const reads = {
+    get: (id: string) => store.get(id, lag.asOf(id)),
+    all: () => store.all(lag.asOf),
+  };
   const modes = [...commonModes, "other_booking", ...webhookModes];
   const faults = createFaults(modes);
   const log = createRequestLog();
@@ -53,6 +59,7 @@ export function createHeadoutSimulator(options: HeadoutSimulatorOptions): Simula
           modes,
           store,
           faults,
+          lag,
           log,
           outbox,
           webhook,
@@ -77,7 +84,7 @@ export function createHeadoutSimulator(options: HeadoutSimulatorOptions): Simula
       ? failure(404, "CAL_1401", "Not found")
       : request.headers.get("headout-auth") !== options.apiKey
       ? failure(403, "CAL_1000", "Invalid API key")
-      : await partnerApi(request, resource, store, webhook, fault);
+      : await partnerApi(request, resource, reads, webhook, fault);
     const answer = fault === undefined ? plain : await spoil(fault, plain, signal);
     log.add({
       at: new Date(now()).toISOString(),

@@ -5,7 +5,10 @@ import { createHeadoutSimulator } from "./simulator.ts";
 
 const now = Date.parse("2026-05-10T12:00:00Z");
 
+const clock = { now };
+
 function setUp(answers: readonly number[] = [200]) {
+  clock.now = now;
   const mount = "/simulators/headout";
   const received: Request[] = [];
   const simulator = createHeadoutSimulator({
@@ -14,7 +17,7 @@ function setUp(answers: readonly number[] = [200]) {
     webhookUrl: "http://127.0.0.1:1/functions/v1/headout-webhook",
     webhookKey: "a key",
     retryScale: 0,
-    now: () => now,
+    now: () => clock.now,
     fetch: (input, init) => {
       received.push(new Request(input, init));
       const status = answers[received.length - 1] ?? answers.at(-1) ?? 200;
@@ -110,4 +113,27 @@ Deno.test("createHeadoutSimulator() tells a reschedule as CANCELLED, PENDING, CO
     ["COMPLETED", "2026-05-10T12:00:02"],
   ]);
   assert.equal((await control.get(sampleBookingId)).startDateTime, "2026-07-01T10:00:00");
+});
+
+Deno.test("createHeadoutSimulator() shows bookings as of some seconds ago, but sends events at once", async () => {
+  const { control, read, received } = setUp();
+  await control.create({ bookingId: "5", status: "COMPLETED" });
+  clock.now += 60_000;
+  await control.lag(10);
+  await control.cancel("5");
+  await control.delete(sampleBookingId);
+  for (const bookingId of ["6", "7"]) await control.create({ bookingId, status: "COMPLETED" });
+  await control.sendWebhook("5");
+  assert.equal((await received[0]?.json()).status, "CANCELLED");
+  const seen = async () => {
+    const { total } = await (await read("bookings/")).json();
+    const one = await (await read("bookings/5/")).json();
+    return [one.status, (await read(`bookings/${sampleBookingId}/`)).status, total];
+  };
+  assert.deepEqual(await seen(), ["COMPLETED", 200, 25]);
+  assert.equal((await read("bookings/6/")).status, 404);
+  clock.now += 10_000;
+  assert.deepEqual(await seen(), ["CANCELLED", 404, 26]);
+  assert.equal((await read("bookings/6/")).status, 200);
+  await assert.rejects(control.lag(5, { organization_id: "x" }), / 400 /);
 });

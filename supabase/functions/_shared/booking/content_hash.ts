@@ -17,7 +17,8 @@ const VOLATILE: ReadonlySet<string> = new Set([
 /**
  * SHA-256 (hex) of what a snapshot states. It leaves out what changes on every read: the moment of
  * reading, the revision, warnings and the queries of URLs (an attachment counts by its `url_key`).
- * The order of days, products, attachments and keys makes no difference.
+ * It covers what an absence may be taken from: `complete`, `stated` and `listed_under`. The order of
+ * days, products, attachments, stated names and keys makes no difference.
  */
 export function contentHash(snapshot: Omit<Snapshot, "content_hash">): string {
   const { booking, dates, products, attachments } = snapshot;
@@ -27,17 +28,26 @@ export function contentHash(snapshot: Omit<Snapshot, "content_hash">): string {
   };
   if (snapshot.deleted) content["deleted"] = true;
   if (dates) {
-    content["dates"] = [dates.complete, sorted(dates.items, (item) => `${item.phase} ${item.day}`)];
+    content["dates"] = [
+      dates.complete,
+      dates.stated.toSorted(),
+      sorted(dates.items, (item) => `${item.phase} ${item.day}`),
+    ];
   }
   if (products) {
     content["products"] = [
       products.complete,
+      products.stated,
       sorted(products.items, (item) => item.external_id),
     ];
   }
   if (attachments) {
     const items = attachments.items.map(({ url: _url, ...rest }) => rest);
-    content["attachments"] = [attachments.complete, sorted(items, (item) => item.url_key)];
+    content["attachments"] = [
+      attachments.complete,
+      attachments.stated.toSorted(),
+      sorted(items, (item) => item.url_key),
+    ];
   }
   return createHash("sha256").update(canonicalJson(content)).digest("hex");
 }

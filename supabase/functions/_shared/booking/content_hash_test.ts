@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { canonicalJson, contentHash } from "./content_hash.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Snapshot, SnapshotAttachment } from "./snapshot.ts";
 
 type Draft = Omit<Snapshot, "content_hash">;
 
@@ -29,6 +29,8 @@ Deno.test("contentHash() does not depend on the order of keys, days, products an
   other.dates!.items.reverse();
   other.products!.items.reverse();
   other.attachments!.items.reverse();
+  other.dates!.stated.reverse();
+  other.attachments!.stated.reverse();
   other.booking = Object.fromEntries(Object.entries(other.booking).reverse());
   assert.equal(contentHash(other), contentHash(draft()));
 });
@@ -43,10 +45,15 @@ Deno.test("contentHash() sees every change of content", () => {
     (d) => d.deleted = true,
     (d) => delete d.dates,
     (d) => d.dates!.complete = true,
+    (d) => d.dates!.complete = null,
+    (d) => d.dates!.stated.pop(),
     (d) => d.dates!.items[0]!.start_time = "08:00:01",
     (d) => d.products!.complete = true,
+    (d) => d.products!.stated = false,
     (d) => d.products!.items[0]!.unit_price = 2,
     (d) => d.products!.items.pop(),
+    (d) => d.attachments!.stated.pop(),
+    (d) => d.attachments!.items[0]!.listed_under = "files_metadata",
     (d) => d.attachments!.items[0]!.file_name = "other.pdf",
     (d) => d.attachments!.items[0]!.url_key = "https://f.example.com/other.pdf",
   ];
@@ -88,6 +95,7 @@ function draft(): Draft {
     },
     dates: {
       complete: false,
+      stated: ["rig", "event"],
       items: [
         { phase: "rig", day: "2026-05-01", start_time: "08:00:00" },
         { phase: "event", day: "2026-05-02" },
@@ -95,14 +103,20 @@ function draft(): Draft {
     },
     products: {
       complete: false,
+      stated: true,
       items: [{ external_id: "p1", unit_price: 1 }, { external_id: "p2" }],
     },
     attachments: {
       complete: false,
+      stated: ["attachments", "tent_images"],
       items: [
-        { url: "https://f.example.com/a.pdf?token=1", url_key: "https://f.example.com/a.pdf" },
-        { url: "https://f.example.com/b.pdf", url_key: "https://f.example.com/b.pdf" },
+        file("https://f.example.com/a.pdf?token=1", "https://f.example.com/a.pdf"),
+        file("https://f.example.com/b.pdf", "https://f.example.com/b.pdf"),
       ],
     },
   };
+}
+
+function file(url: string, urlKey: string): SnapshotAttachment {
+  return { url, url_key: urlKey, listed_under: "attachments" };
 }

@@ -22,19 +22,19 @@ Deno.test("sealSnapshot() refuses by the name of the field", () => {
   const cases: [Partial<Draft>, string, string][] = [
     [{ booking: { title: "\0" } }, "unstorable_text", "title"],
     [
-      { products: { complete: false, items: [{ external_id: "p", name: "\0" }] } },
+      { products: { complete: false, stated: true, items: [{ external_id: "p", name: "\0" }] } },
       "unstorable_text",
       "products[0].name",
     ],
     [{ booking: { latitude: 91 } }, "invalid_field", "latitude"],
-    [{ products: { complete: false, items: rows } }, "invalid_field", "products"],
+    [{ products: { complete: false, stated: true, items: rows } }, "invalid_field", "products"],
     [
-      { products: { complete: false, items: [{ external_id: "x".repeat(601) }] } },
+      { products: { complete: false, stated: true, items: [{ external_id: "x".repeat(601) }] } },
       "invalid_field",
       "products[0]",
     ],
     [
-      { dates: { complete: false, items: [{ phase: "rig", day: "2026-02-30" }] } },
+      { dates: { complete: false, stated: ["rig"], items: [{ phase: "rig", day: "2026-02-30" }] } },
       "invalid_field",
       "dates[0].day",
     ],

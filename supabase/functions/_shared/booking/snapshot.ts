@@ -21,6 +21,8 @@ export const SNAPSHOT_LIMITS = {
   products: 5_000,
   /** Attachments per booking. */
   attachments: 5_000,
+  /** Characters of the source's key of a list of files. */
+  listKey: 100,
   /** Tags per product row. */
   tags: 200,
   /** Largest absolute value of an amount, price or quantity. */
@@ -90,11 +92,13 @@ export const snapshotBookingSchema = z.strictObject({
   extra: json.exactOptional(),
 });
 
+const phase = z.enum(["rig", "event", "rigdown"]);
+
 /**
  * One day of a phase. Times are local wall clock, `HH:MM:SS`; null clears, absent changes nothing.
  */
 export const snapshotDateSchema = z.strictObject({
-  phase: z.enum(["rig", "event", "rigdown"]),
+  phase,
   day,
   start_time: time.nullable().exactOptional(),
   end_time: time.nullable().exactOptional(),
@@ -120,19 +124,35 @@ export const snapshotProductSchema = z.strictObject({
   costs: json.nullable().exactOptional(),
 });
 
-/** One file; its identity is `url_key`, the URL without query and fragment. */
+/**
+ * One file; its identity is `url_key`, the URL without query and fragment. `listed_under` is the
+ * source's key of the list that has it, the first one if several have it.
+ */
 export const snapshotAttachmentSchema = z.strictObject({
   url: z.string().min(1).max(SNAPSHOT_LIMITS.url),
   url_key: z.string().min(1).max(SNAPSHOT_LIMITS.urlKey),
+  listed_under: z.string().min(1).max(SNAPSHOT_LIMITS.listKey),
   file_name: optionalText,
   file_type: optionalText,
 });
 
+// The source's word on a whole collection: a real boolean as it was sent, null if none was sent.
+const complete = z.boolean().nullable();
+
 /**
  * What a source says about one booking right now, in our canonical form: every decoder produces it
- * and `apply_snapshots` takes it. A collection that the source did not send is absent. `complete`
- * is true only if the source says explicitly that its list is complete (rule: absence is not a
- * statement).
+ * and `apply_snapshots` takes it. A collection that the source did not send is absent.
+ *
+ * Two members of each collection say what the absence of an item may be taken from (rule: absence
+ * is not a statement):
+ *
+ * - `complete` is the source's explicit word: true or false as its flag says, false if two flags
+ *   disagree, null if it sent none.
+ * - `stated` is what the answer states as a whole and could be read as a whole. Nothing follows from
+ *   the absence of an item outside it, whatever `complete` says. For days it has the phases with a
+ *   list, also an empty one, or with a readable day, and without an entry that is empty or cannot be
+ *   read. For products it is true if the list and each of its entries could be read. For files it
+ *   has the source's keys (`listed_under`) that hold a list of which each entry could be read.
  */
 export const snapshotSchema = z.strictObject({
   external_id: z.string().min(1).max(SNAPSHOT_LIMITS.externalId),
@@ -143,15 +163,18 @@ export const snapshotSchema = z.strictObject({
   deleted: z.literal(true).exactOptional(),
   booking: snapshotBookingSchema,
   dates: z.strictObject({
-    complete: z.boolean(),
+    complete,
+    stated: z.array(phase),
     items: z.array(snapshotDateSchema).max(SNAPSHOT_LIMITS.dates),
   }).exactOptional(),
   products: z.strictObject({
-    complete: z.boolean(),
+    complete,
+    stated: z.boolean(),
     items: z.array(snapshotProductSchema).max(SNAPSHOT_LIMITS.products),
   }).exactOptional(),
   attachments: z.strictObject({
-    complete: z.boolean(),
+    complete,
+    stated: z.array(z.string().min(1).max(SNAPSHOT_LIMITS.listKey)),
     items: z.array(snapshotAttachmentSchema).max(SNAPSHOT_LIMITS.attachments),
   }).exactOptional(),
   warnings: z.array(warningSchema).exactOptional(),
@@ -164,7 +187,8 @@ export const snapshotSchema = z.strictObject({
  */
 export const sealedSnapshotSchema = snapshotSchema.extend({
   products: z.strictObject({
-    complete: z.boolean(),
+    complete,
+    stated: z.boolean(),
     items: z.array(z.custom<SnapshotProduct>(
       (row) => isWithinLimits(row as SnapshotProduct),
       `must have keys of 1 to ${SNAPSHOT_LIMITS.childKey} characters and few tags`,

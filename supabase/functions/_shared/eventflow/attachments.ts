@@ -40,28 +40,30 @@ const LISTS: readonly FileNames[] = [
 /**
  * The files of all three lists, one per URL without query and fragment (incident: attachments
  * multiplied by tokens). Two files with the same name stay two. `undefined` if no list was sent. An
- * entry without a usable URL is skipped with a warning, and unless it has content instead, the list
- * no longer counts as complete.
+ * entry without a usable URL is skipped with a warning, and unless it has content instead, its list
+ * is not stated.
  */
-export function readAttachments(reading: Reading, complete: boolean): Snapshot["attachments"] {
+export function readAttachments(
+  reading: Reading,
+  complete: boolean | null,
+): Snapshot["attachments"] {
   const files = new Map<string, SnapshotAttachment>();
+  const stated: string[] = [];
   let sent = false;
-  let whole = complete;
   for (const names of LISTS) {
     const list = readList(reading, names.list);
-    if (list === undefined) {
-      whole &&= !Object.hasOwn(reading.source, names.list);
-      continue;
-    }
+    if (list === undefined) continue;
     sent = true;
+    let readable = true;
     list.forEach((entry: unknown, index) => {
       const file = readFile(reading, names, entry, index);
       if (file === "skipped") return;
-      if (file === undefined) whole = false;
+      if (file === undefined) readable = false;
       else mergeFile(files, file);
     });
+    if (readable) stated.push(names.list);
   }
-  return sent ? { complete: whole, items: [...files.values()] } : undefined;
+  return sent ? { complete, stated, items: [...files.values()] } : undefined;
 }
 
 function readFile(
@@ -83,7 +85,7 @@ function readFile(
     warn(parent, field, code, "The entry has no usable URL; it was skipped");
     return inline ? "skipped" : undefined;
   }
-  const file: SnapshotAttachment = { url, url_key: urlKey(url) };
+  const file: SnapshotAttachment = { url, url_key: urlKey(url), listed_under: names.list };
   setStated(
     file,
     "file_name",

@@ -1,6 +1,5 @@
 import { parseDay } from "../booking/day.ts";
-import { pick, type Reading, setStated, valueAt, warn } from "../source/reading.ts";
-import { BookingRefusal } from "../booking/refusal.ts";
+import { pick, type Reading, setStated, warn } from "../source/reading.ts";
 import type { Snapshot, SnapshotDate } from "../booking/snapshot.ts";
 import { type PhaseTimeNames, readPhaseTimes } from "./times.ts";
 
@@ -36,23 +35,18 @@ const PHASES: readonly PhaseNames[] = [
 /**
  * The days of all phases, sorted, each with the times of its phase. The days of a phase are
  * collected from every name that EventFlow has for them (incident: wrong field names for dates).
- * `undefined` if none of the names is present. An invalid day refuses the booking, since leaving it
- * out would say that there is no such day. An empty entry is left out with a warning, and the list
- * no longer counts as complete.
+ * `undefined` if none of the names is present. An entry that is empty or no day is left out with a
+ * warning, and its phase is not stated: a day that is not listed may stand behind it.
  */
-export function readDates(reading: Reading, complete: boolean): Snapshot["dates"] {
+export function readDates(reading: Reading, complete: boolean | null): Snapshot["dates"] {
   let present = false;
-  let whole = complete;
+  const stated: SnapshotDate["phase"][] = [];
   const items: SnapshotDate[] = [];
   for (const names of PHASES) {
     const days = new Set<string>();
-    for (const name of names.days) {
-      const value = valueAt(reading.source, name);
-      if (value === undefined) continue;
-      pick(reading, [name]);
-      present = true;
-      whole = addDays(reading, name, value, days) && whole;
-    }
+    const found = names.days.map((name) => addDays(reading, name, days));
+    present ||= found.some((field) => field !== undefined);
+    if (found.includes("stated") && !found.includes("unreadable")) stated.push(names.phase);
     const times = readPhaseTimes(reading, names);
     if (days.size === 0 && (times.start || times.end)) {
       warn(
@@ -69,33 +63,46 @@ export function readDates(reading: Reading, complete: boolean): Snapshot["dates"
       items.push(item);
     }
   }
-  return present ? { complete: whole, items } : undefined;
+  return present ? { complete, stated, items } : undefined;
 }
 
-/** Adds the days of one field, which is a day or a list of days; false if an entry was empty. */
-function addDays(reading: Reading, name: string, value: unknown, days: Set<string>): boolean {
-  if (!Array.isArray(value)) {
-    if (value !== null && value !== "") days.add(dayOrRefuse(value, name));
-    return true;
-  }
-  let whole = true;
-  value.forEach((entry: unknown, index) => {
-    if (entry !== null && entry !== "") {
-      days.add(dayOrRefuse(entry, `${name}[${index}]`));
-      return;
+/**
+ * Adds the days of one field, which is a day or a list of days, and returns what the field says:
+ * `stated` for a list or a day that could be read, `silent` for null and blank text, `unreadable` if
+ * anything in it is no day; `undefined` if it is absent.
+ */
+function addDays(
+  reading: Reading,
+  name: string,
+  days: Set<string>,
+): "stated" | "silent" | "unreadable" | undefined {
+  const value = pick(reading, [name])?.value;
+  if (value === undefined) return undefined;
+  if (isBlank(value)) return "silent";
+  let readable = true;
+  for (const [index, entry] of (Array.isArray(value) ? value : [value]).entries()) {
+    const day = typeof entry === "string" ? parseDay(entry) : undefined;
+    if (day !== undefined) {
+      days.add(day);
+      continue;
     }
-    whole = false;
-    warn(reading, `${name}[${index}]`, "empty_day", "An entry is empty; it was left out");
-  });
-  return whole;
+    readable = false;
+    const field = Array.isArray(value) ? `${name}[${index}]` : name;
+    if (isBlank(entry)) warn(reading, field, "empty_day", "An entry is empty; it was left out");
+    else {
+      warn(
+        reading,
+        field,
+        "invalid_day",
+        `${field} is not a calendar day (YYYY-MM-DD) from 1900 to 2200; it was left out`,
+      );
+      reading.used.delete(name);
+    }
+  }
+  return readable ? "stated" : "unreadable";
 }
 
-function dayOrRefuse(value: unknown, field: string): string {
-  const day = typeof value === "string" ? parseDay(value) : undefined;
-  if (day !== undefined) return day;
-  throw new BookingRefusal(
-    "invalid_day",
-    field,
-    `${field} is not a calendar day (YYYY-MM-DD) from 1900 to 2200`,
-  );
+/** Null and empty text both say nothing. */
+function isBlank(value: unknown): boolean {
+  return value === null || (typeof value === "string" && value.trim() === "");
 }

@@ -73,11 +73,11 @@ function decode(
     ...readRevision(reading, frame),
     booking: readBookingFields(reading, frame),
   };
-  const flags = (...names: string[]): boolean => isComplete(reading, frame, names);
-  setStated(draft, "dates", readDates(reading, flags("dates_complete", "calendar_complete")));
-  const products = readProducts(reading, flags("products_complete"));
+  const flag = (...names: string[]): boolean | null => readComplete(reading, frame, names);
+  setStated(draft, "dates", readDates(reading, flag("dates_complete", "calendar_complete")));
+  const products = readProducts(reading, flag("products_complete"));
   setStated(draft, "products", products?.collection);
-  setStated(draft, "attachments", readAttachments(reading, flags("attachments_complete")));
+  setStated(draft, "attachments", readAttachments(reading, flag("attachments_complete")));
   const extra = remainder(reading) ?? {};
   if (products?.unmapped !== undefined) setOwn(extra, "products", products.unmapped);
   if (Object.keys(extra).length > 0) draft.booking.extra = extra;
@@ -96,19 +96,20 @@ function assertOrganization(reading: Reading, asked: string): void {
 }
 
 /**
- * Whether the source says explicitly that a collection is complete: one of `names` is `true` in the
- * booking, its `meta`, the answer's root or the root's `meta`, and none is `false`. Only a real
- * boolean counts (rule: absence is not a statement).
+ * What the source says explicitly about a collection being complete, under any of `names` in the
+ * booking, its `meta`, the answer's root or the root's `meta`: false if one of them is false, else
+ * true if one is true, else null. Only a real boolean counts (rule: absence is not a statement).
  */
-function isComplete(
+function readComplete(
   reading: Reading,
   frame: JsonObject,
   names: readonly string[],
-): boolean {
+): boolean | null {
   const { source, used } = reading;
   for (const name of names) used.add(name).add(`meta.${name}`);
   const flags = [source, source["meta"], frame, frame["meta"]]
     .filter(isJsonObject)
     .flatMap((place) => names.map((name) => place[name]));
-  return flags.includes(true) && !flags.includes(false);
+  if (flags.includes(false)) return false;
+  return flags.includes(true) ? true : null;
 }

@@ -11,7 +11,7 @@ import {
   type Stated,
   warn,
 } from "../source/reading.ts";
-import type { JsonObject, SnapshotProduct } from "../booking/snapshot.ts";
+import { isJsonObject, type JsonObject, type SnapshotProduct } from "../booking/snapshot.ts";
 
 /** One entry of `products[]`, before its id and its parent are known. */
 export interface ProductRow {
@@ -27,6 +27,8 @@ export interface ProductRow {
   readonly position: number;
   /** `package_components[]` as sent. */
   readonly parts: readonly unknown[];
+  /** False if its id or its components hold something that could not be read. */
+  readonly readable: boolean;
   readonly unmapped: JsonObject | undefined;
   readonly reading: Reading;
 }
@@ -58,7 +60,7 @@ export function readProductRow(
   options: { readonly field: string; readonly position: number; readonly component?: boolean },
 ): ProductRow {
   const reading = createReading(entry, parent.warnings, `${options.field}.`);
-  const id = options.component ? undefined : readId(reading, ["id", "product_id", "productId"]);
+  const id = options.component ? undefined : readId(reading);
   const flag = options.component ? true : readFlag(reading, ["is_package_component"]);
   const named = readText(reading, ["parent_product_id"]);
   const packaged = readText(reading, ["parent_package_id"]);
@@ -86,30 +88,42 @@ export function readProductRow(
   );
   setStated(columns, "inventory_package_id", readText(reading, ["inventory_package_id"]));
   setStated(columns, "costs", readCosts(reading));
+  const parts = readParts(reading);
   return {
     columns,
-    id,
+    id: id ?? undefined,
     parent: (component ? packaged || named : named || packaged) || undefined,
     component,
     marked: MARK.test(columns.name ?? ""),
     position: options.position,
-    parts: readParts(reading),
+    parts: parts ?? [],
+    readable: id !== null && parts !== undefined && parts.every(isJsonObject),
     unmapped: remainder(reading),
     reading,
   };
 }
 
-/** The first of the alternative ids that is text or a whole number. */
-function readId(reading: Reading, names: readonly string[]): string | undefined {
+/**
+ * The first of the alternative ids that is text or a whole number; `undefined` if each is absent,
+ * null or blank, and null if there is something else, so that the row has an id that we cannot know.
+ */
+function readId(reading: Reading): string | null | undefined {
+  const names = ["id", "product_id", "productId"];
+  let unreadable: string | undefined;
   for (const name of names) {
     const value = reading.source[name];
     const id = Number.isSafeInteger(value) ? String(value) : value;
-    if (typeof id !== "string" || id.trim() === "") continue;
-    pick(reading, names);
-    reading.used.add(name);
-    return id;
+    if (typeof id !== "string") {
+      if (id !== undefined && id !== null) unreadable ??= name;
+    } else if (id.trim() !== "") {
+      pick(reading, names);
+      reading.used.add(name);
+      return id;
+    }
   }
-  return undefined;
+  if (unreadable === undefined) return undefined;
+  warn(reading, unreadable, "invalid_id", "The id is neither text nor a whole number");
+  return null;
 }
 
 function readTags(reading: Reading): string[] | undefined {
@@ -133,13 +147,14 @@ function readCosts(reading: Reading): JsonObject | undefined {
   return Object.keys(costs).length > 0 ? costs : undefined;
 }
 
-function readParts(reading: Reading): readonly unknown[] {
+/** The parts of a package; `undefined` if there is something that is not a list. */
+function readParts(reading: Reading): readonly unknown[] | undefined {
   const found = pick(reading, ["package_components"]);
   if (found === undefined || found.value === null) return [];
   if (Array.isArray(found.value)) return found.value;
   reading.used.delete("package_components");
   warn(reading, "package_components", "invalid_list", "package_components must be a list");
-  return [];
+  return undefined;
 }
 
 function orDefault(value: Stated<number>, fallback: number): number | undefined {

@@ -21,20 +21,23 @@ export interface Products {
  * The whole product tree as one list: plain rows, accessories (their name begins with `↳`, `└` or
  * `L,`, and their parent is the nearest earlier plain row) and package components with their
  * quantity per unit of the parent (incident: component quantities not multiplied). `undefined` if
- * no list was sent. An entry that is not an object or repeats an id is left out with a warning.
+ * no list was sent. An entry that is not an object or repeats an id is left out with a warning. The
+ * list is stated only if every entry and every package's components could be read.
  */
-export function readProducts(reading: Reading, complete: boolean): Products | undefined {
+export function readProducts(reading: Reading, complete: boolean | null): Products | undefined {
   const list = readList(reading, "products");
   if (list === undefined) return undefined;
-  let whole = complete;
+  let stated = true;
   const rows: ProductRow[] = [];
   list.forEach((entry, position) => {
     const field = `products[${position}]`;
     if (isJsonObject(entry)) {
-      rows.push(readProductRow(entry, reading, { field, position }));
+      const row = readProductRow(entry, reading, { field, position });
+      stated &&= row.readable;
+      rows.push(row);
       return;
     }
-    whole = false;
+    stated = false;
     warn(reading, field, "invalid_product", "The entry is not an object; it was skipped");
   });
   const items = new Map<string, SnapshotProduct>();
@@ -52,7 +55,7 @@ export function readProducts(reading: Reading, complete: boolean): Products | un
   }
   breakCycles(items, reading);
   return {
-    collection: { complete: whole, items: [...items.values()] },
+    collection: { complete, stated, items: [...items.values()] },
     unmapped: Object.keys(unmapped).length > 0 ? unmapped : undefined,
   };
 }

@@ -1,26 +1,30 @@
 import { parseDay } from "../booking/day.ts";
 import { pick, type Reading, setStated, warn } from "../source/reading.ts";
-import { BookingRefusal } from "../booking/refusal.ts";
 import type { Snapshot, SnapshotDate } from "../booking/snapshot.ts";
 import { parseTime } from "../booking/time_of_day.ts";
 
 /**
  * The day and start of the event from `startDateTime`, a local time without an offset. It is
- * Headout's only date, so the list is complete. Null adds no day and clears none (rule: absence is
- * not a statement); `undefined` if it is absent. An invalid day refuses the booking.
+ * Headout's only date, so a day that can be read states the whole phase. Null adds no day and clears
+ * none (rule: absence is not a statement); `undefined` if it is absent. Anything else is left out
+ * with a warning.
  */
 export function readDates(reading: Reading): Snapshot["dates"] {
   const found = pick(reading, ["startDateTime"]);
   if (found === undefined) return undefined;
-  if (found.value === null || found.value === "") return { complete: false, items: [] };
+  const nothing: Snapshot["dates"] = { complete: null, stated: [], items: [] };
+  if (found.value === null || found.value === "") return nothing;
   const text = typeof found.value === "string" ? found.value : "";
   const day = parseDay(text);
   if (day === undefined) {
-    throw new BookingRefusal(
-      "invalid_day",
+    reading.used.delete("startDateTime");
+    warn(
+      reading,
       "startDateTime",
-      "startDateTime is not a local date-time from 1900 to 2200",
+      "invalid_day",
+      "startDateTime is not a local date-time from 1900 to 2200; it was left out",
     );
+    return nothing;
   }
   const item: SnapshotDate = { phase: "event", day };
   if (text.trim().length > 10) {
@@ -30,5 +34,5 @@ export function readDates(reading: Reading): Snapshot["dates"] {
       warn(reading, "startDateTime", "invalid_time", "Its time of day is invalid; it was ignored");
     }
   }
-  return { complete: true, items: [item] };
+  return { complete: null, stated: ["event"], items: [item] };
 }

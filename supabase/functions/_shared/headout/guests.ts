@@ -22,8 +22,8 @@ const CONTACT = new Map<string, "contact_name" | "contact_phone" | "contact_emai
 
 /**
  * The primary customer as the contact. As products the variant, and under it one row per person
- * type with the number of people. The list is complete only if it names everybody that `count`
- * counts.
+ * type with the number of people. They are stated only if the list names everybody that `count`
+ * counts, and the variant, which is part of their keys.
  */
 export function readGuests(reading: Reading): Guests {
   const listed = valueAt(reading.source, "customersDetails.customers");
@@ -33,8 +33,9 @@ export function readGuests(reading: Reading): Guests {
   for (const { key, value } of primary === undefined ? [] : contactFields(primary)) {
     contact[key] = value;
   }
-  const products = readPersonTypes(reading, customers);
-  if (customers?.every(isWhollyTaken) && customers.length === (listed as unknown[]).length) {
+  const readable = customers !== undefined && customers.length === (listed as unknown[]).length;
+  const products = readPersonTypes(reading, customers, readable);
+  if (readable && customers.every(isWhollyTaken)) {
     reading.used.add("customersDetails.customers");
   }
   return { contact, products };
@@ -43,11 +44,13 @@ export function readGuests(reading: Reading): Guests {
 function readPersonTypes(
   reading: Reading,
   customers: readonly JsonObject[] | undefined,
+  readable: boolean,
 ): Snapshot["products"] {
   const variant = readVariant(reading);
   const count = pick(reading, ["customersDetails.count"])?.value;
   if (customers === undefined) {
-    return variant === undefined ? undefined : { complete: false, items: [variant] };
+    if (variant === undefined) return undefined;
+    return { complete: null, stated: false, items: [variant] };
   }
   const counts = new Map<string, number>();
   for (const customer of customers) {
@@ -55,8 +58,9 @@ function readPersonTypes(
     const type = typeof word === "string" && word.trim() !== "" ? word.trim() : "UNSPECIFIED";
     counts.set(type, (counts.get(type) ?? 0) + 1);
   }
-  const complete = customers.length > 0 && (count === undefined || count === customers.length);
-  if (!complete) {
+  const everybody = readable && customers.length > 0 &&
+    (count === undefined || count === customers.length);
+  if (!everybody) {
     const message = "Not every person is listed; the counts may be too low";
     warn(reading, "customersDetails.customers", "incomplete_list", message);
   }
@@ -67,7 +71,8 @@ function readPersonTypes(
     quantity,
     sort_index: index + 1,
   }));
-  return { complete, items: variant === undefined ? items : [variant, ...items] };
+  if (variant === undefined) return { complete: null, stated: false, items };
+  return { complete: null, stated: everybody, items: [variant, ...items] };
 }
 
 function readVariant(reading: Reading): SnapshotProduct | undefined {

@@ -28,7 +28,7 @@ function readDelivery(
       fetched_at: "2026-08-04T17:11:00.000Z",
       content_hash: "0".repeat(64),
       booking: {},
-      dates: { complete: true, items },
+      dates: { complete: true, stated: ["rig"], items },
     } as unknown as ReadDelivery["snapshot"],
     ...(bytes === undefined ? {} : { bytes }),
   };
@@ -97,12 +97,15 @@ Deno.test("splitPage() splits by bookings and by rows, in order, and never an em
   const page = Array.from({ length: 1_001 }, (_, index) => snapshotOf(`b${index}`));
   assert.deepEqual(splitPage(page).map((part) => part.length), [500, 500, 1]);
   const items = Array.from({ length: 5_000 }, (_, index) => ({ external_id: `p${index}` }));
-  const heavy = page.slice(0, 7).map((each) => ({ ...each, products: { complete: false, items } }));
+  const heavy = page.slice(0, 7).map((each) => ({
+    ...each,
+    products: { complete: false, stated: true, items },
+  }));
   assert.deepEqual(splitPage(heavy).map((part) => part.length), [2, 2, 2, 1]);
   assert.deepEqual(splitPage(heavy).flat(), heavy);
   const huge = {
     ...heavy[0]!,
-    products: { complete: false, items: [...items, ...items, ...items, ...items] },
+    products: { complete: false, stated: true, items: [...items, ...items, ...items, ...items] },
   };
   assert.deepEqual(splitPage([huge, huge]).map((part) => part.length), [1, 1]);
 });
