@@ -236,6 +236,7 @@ create table public.booking_dates (
   day date not null,
   start_time time,
   end_time time,
+  source_doubted_since timestamptz,
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -252,7 +253,8 @@ comment on column public.booking_dates.phase is 'Owner: source.';
 comment on column public.booking_dates.day is 'Owner: source. Local calendar day.';
 comment on column public.booking_dates.start_time is 'Owner: source. Local wall clock; null: not stated.';
 comment on column public.booking_dates.end_time is 'Owner: source. Local wall clock; at or before start_time means the next day.';
-comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when complete lists have left this day out.';
+comment on column public.booking_dates.source_doubted_since is 'Owner: source. Since when the source has not listed it, while that is not believed yet: it is still in force (rule: absence is not a statement).';
+comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when the source has not listed it, once that is believed: it is out of force.';
 comment on column public.booking_dates.created_at is 'When the row was made.';
 comment on column public.booking_dates.updated_at is 'When the row last changed.';
 
@@ -277,6 +279,7 @@ create table public.booking_products (
   inventory_item_type_id text,
   inventory_package_id text,
   costs jsonb,
+  source_doubted_since timestamptz,
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -308,7 +311,8 @@ comment on column public.booking_products.tags is 'Owner: source.';
 comment on column public.booking_products.inventory_item_type_id is 'Owner: source. Item type in the source''s inventory.';
 comment on column public.booking_products.inventory_package_id is 'Owner: source. Package in the source''s inventory.';
 comment on column public.booking_products.costs is 'Owner: source. Cost fields as sent.';
-comment on column public.booking_products.source_missing_since is 'Owner: source. Since when complete lists have left this row out.';
+comment on column public.booking_products.source_doubted_since is 'Owner: source. Since when the source has not listed it, while that is not believed yet: it is still in force (rule: absence is not a statement).';
+comment on column public.booking_products.source_missing_since is 'Owner: source. Since when the source has not listed it, once that is believed: it is out of force.';
 comment on column public.booking_products.created_at is 'When the row was made.';
 comment on column public.booking_products.updated_at is 'When the row last changed.';
 
@@ -318,10 +322,12 @@ create table public.booking_attachments (
   booking_id bigint not null,
   url text not null,
   url_key text not null,
+  listed_under text,
   file_name text,
   file_type text,
   origin text not null default 'import'
     constraint booking_attachments_origin_check check (origin in ('import', 'user')),
+  source_doubted_since timestamptz,
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -336,10 +342,12 @@ comment on column public.booking_attachments.organization_id is 'The booking''s 
 comment on column public.booking_attachments.booking_id is 'The booking.';
 comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
 comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment, whose tokens change on every read. Identifies the file.';
+comment on column public.booking_attachments.listed_under is 'Owner: source. The list of the source that the file was last in; its absence counts only if that list was readable.';
 comment on column public.booking_attachments.file_name is 'Owner: source.';
 comment on column public.booking_attachments.file_type is 'Owner: source.';
 comment on column public.booking_attachments.origin is 'import: the sync made it. user: a person did.';
-comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when complete lists have left this file out.';
+comment on column public.booking_attachments.source_doubted_since is 'Owner: source. Since when the source has not listed it, while that is not believed yet: it is still in force (rule: absence is not a statement).';
+comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when the source has not listed it, once that is believed: it is out of force.';
 comment on column public.booking_attachments.created_at is 'When the row was made.';
 comment on column public.booking_attachments.updated_at is 'When the row last changed.';
 
@@ -671,6 +679,9 @@ create table sync.connections (
   pause_reason text,
   cursor timestamptz,
   cancel_budget integer not null default 20 constraint connections_cancel_budget_check check (cancel_budget >= 0),
+  absence_budget integer not null default 500 constraint connections_absence_budget_check check (absence_budget >= 0),
+  absence_confirm_after interval not null default '2 minutes',
+  absence_confirm_slow interval not null default '15 minutes',
   not_before date,
   last_delivery_at timestamptz,
   last_success_at timestamptz,
@@ -685,6 +696,9 @@ comment on column sync.connections.paused_at is 'Owner: pause_connection. While 
 comment on column sync.connections.pause_reason is 'Owner: pause_connection.';
 comment on column sync.connections.cursor is 'Owner: finish_run. Proven synced up to here: our clock when the last complete run began, less an overlap (rule: the cursor moves only past what is applied).';
 comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED that pass in a rolling hour; the brake holds the rest (rule: cancelling takes a positive statement).';
+comment on column sync.connections.absence_budget is 'Owner: operator. Days, products and files that may go missing in a rolling hour; the brake holds the rest.';
+comment on column sync.connections.absence_confirm_after is 'Owner: operator. How long after the first sighting of an absence a read may confirm it.';
+comment on column sync.connections.absence_confirm_slow is 'Owner: operator. The same for the last of three reads of days whose revision did not rise.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
@@ -771,6 +785,10 @@ create unique index deliveries_dedupe_key on sync.deliveries (dedupe_key) where 
 -- One lane per booking: never two workers on one booking.
 create unique index deliveries_lane_key on sync.deliveries (connection_id, external_id) where status = 'processing';
 
+-- Of a booking one confirming read waits at a time.
+create unique index deliveries_confirm_key on sync.deliveries (connection_id, external_id)
+  where function = 'confirm' and status = 'pending';
+
 create index deliveries_due_idx on sync.deliveries (connection_id, next_attempt_at) where status = 'pending';
 
 create index deliveries_lease_idx on sync.deliveries (leased_until) where status = 'processing';
@@ -830,6 +848,7 @@ create table sync.source_states (
   processed_seq bigint not null default 0,
   missing_sightings integer not null default 0,
   missing_first_seen_at timestamptz,
+  unsettled boolean not null default false,
   updated_at timestamptz not null default now(),
   primary key (organization_id, source, external_id),
   constraint source_states_seq_check check (processed_seq <= requested_seq)
@@ -845,6 +864,7 @@ comment on column sync.source_states.last_event_status is 'Headout''s status of 
 comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (rule: a webhook during a sync causes a second pass).';
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
+comment on column sync.source_states.unsettled is 'While something of the booking is doubted or held: equal content then ends no single read of it.';
 comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
 
 -- Few at any time: a page is compared with all of them.
@@ -953,6 +973,8 @@ create table sync.held_changes (
   organization_id uuid not null,
   booking_id bigint not null,
   kind text not null,
+  class text not null generated always as (
+    case when kind in ('OFFER', 'PENDING', 'CONFIRMED', 'CANCELLED', 'REJECTED') then 'status' else kind end) stored,
   delivery_id uuid,
   run_id uuid,
   snapshot jsonb not null,
@@ -967,13 +989,13 @@ create table sync.held_changes (
     references public.bookings (id, organization_id)
 );
 
--- A booking has at most one open hold; a newer statement replaces the older one.
-create unique index held_changes_open_key on sync.held_changes (booking_id)
+-- A booking has at most one open hold of each class; a newer statement replaces the older one.
+create unique index held_changes_open_key on sync.held_changes (booking_id, class)
   where released_at is null and dismissed_at is null;
 
 -- Released and not settled: the next fresh read passes the brake.
 create index held_changes_released_idx on sync.held_changes (booking_id)
-  where released_at is not null and settled_at is null;
+  where released_at is not null and settled_at is null and class = 'status';
 
 create index held_changes_organization_idx on sync.held_changes (organization_id, held_at);
 
@@ -982,7 +1004,8 @@ create index held_changes_dropped_idx on sync.held_changes (organization_id, boo
   where dismissed_at is not null and settled_at is null and by <> 'system';
 
 comment on table sync.held_changes is 'Changes that the brake stopped until a person releases or dismisses them.';
-comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got.';
+comment on column sync.held_changes.kind is 'What was stopped: the status that the booking would have got, deleted, or the collection whose rows would have gone missing (products, files, rig, event, rigdown).';
+comment on column sync.held_changes.class is 'status, deleted or a collection: one open hold of each.';
 comment on column sync.held_changes.snapshot is 'The statement that was stopped.';
 comment on column sync.held_changes.released_at is 'When a person released it; a fresh read then decides.';
 comment on column sync.held_changes.settled_at is
@@ -1126,7 +1149,8 @@ create type sync.planned_snapshot as (
   booking_id bigint,
   is_new boolean,
   old_status public.booking_status,
-  new_status public.booking_status
+  new_status public.booking_status,
+  unsettled boolean
 );
 
 comment on type sync.planned_snapshot is
@@ -1156,6 +1180,57 @@ create type sync.snapshot_verdict as (
 );
 
 comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
+
+-- schemas/27_doubts.sql
+
+-- Doubts: rows that the source has stopped listing without saying that it dropped them. A doubted row is
+-- in force until later reads confirm the absence or a person decides (53_absences).
+-- Rules: absence is not a statement.
+
+create table sync.doubts (
+  booking_id bigint not null,
+  organization_id uuid not null,
+  collection text not null
+    constraint doubts_collection_check check (collection in ('products', 'files', 'rig', 'event', 'rigdown')),
+  item_id bigint not null,
+  first_seen_at timestamptz not null,
+  reads integer not null default 1,
+  last_read_at timestamptz not null,
+  listed_version bigint,
+  listed_updated_at timestamptz,
+  risen boolean not null default false,
+  emptied boolean not null default false,
+  dismissed_at timestamptz,
+  dismissed_by text,
+  primary key (booking_id, collection, item_id),
+  constraint doubts_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+comment on table sync.doubts is 'What the source no longer lists and what is not believed yet: one row per day, product or file.';
+comment on column sync.doubts.collection is 'products, files, or the phase of a day.';
+comment on column sync.doubts.item_id is 'The row of booking_dates, booking_products or booking_attachments.';
+comment on column sync.doubts.first_seen_at is 'When the first read without it began.';
+comment on column sync.doubts.reads is 'Reads that count: the first sighting, and single reads that began after absence_confirm_after.';
+comment on column sync.doubts.last_read_at is 'When the last read without it began.';
+comment on column sync.doubts.listed_version is 'The revision number under which it was last listed.';
+comment on column sync.doubts.listed_updated_at is 'The revision time under which it was last listed.';
+comment on column sync.doubts.risen is 'Whether the last read without it had a higher revision than that.';
+comment on column sync.doubts.emptied is 'Whether the last read without it had an empty list: only a person decides that.';
+comment on column sync.doubts.dismissed_at is 'When a person said that it stays; asked again only after it was listed once more.';
+comment on column sync.doubts.dismissed_by is 'Who said so.';
+
+create table sync.believed_absences (
+  id bigint generated always as identity primary key,
+  connection_id bigint not null references sync.connections (id) on delete cascade,
+  believed_at timestamptz not null default now(),
+  rows integer not null
+);
+
+create index believed_absences_connection_idx on sync.believed_absences (connection_id, believed_at);
+
+comment on table sync.believed_absences is 'How many rows went missing, for the budget of the rolling hour. Pruned after a day.';
+comment on column sync.believed_absences.rows is 'Days, products and files that one page took out of force.';
 
 -- schemas/30_status.sql
 
@@ -1272,7 +1347,8 @@ language sql stable
 set search_path = ''
 as $$
   select exists (select from sync.held_changes h
-    where h.booking_id = is_released.booking_id and h.released_at is not null and h.settled_at is null
+    where h.booking_id = is_released.booking_id and h.class = 'status'
+      and h.released_at is not null and h.settled_at is null
       and h.released_at <= is_released.read_at and h.released_at > now() - interval '1 day')
 $$;
 
@@ -1307,7 +1383,7 @@ begin
   values (hold_change.organization_id, hold_change.booking_id, hold_change.new_status::text,
     hold_change.delivery_id, hold_change.run_id, hold_change.snapshot,
     format('More bookings left CONFIRMED within an hour than the connection allows; %s waits for a person.', hold_change.new_status))
-  on conflict (booking_id) where released_at is null and dismissed_at is null
+  on conflict (booking_id, class) where released_at is null and dismissed_at is null
   do update set kind = excluded.kind, snapshot = excluded.snapshot, delivery_id = excluded.delivery_id,
     run_id = excluded.run_id, held_at = now()
   where (h.kind <> excluded.kind
@@ -1399,14 +1475,14 @@ as $$
 begin
   -- An applied statement ends the hold of an older one, and uses up a release.
   if exists (select from sync.held_changes h
-             where h.organization_id = end_holds.organization_id and h.dismissed_at is null
+             where h.organization_id = end_holds.organization_id and h.class = 'status' and h.dismissed_at is null
                and (h.released_at is null or h.settled_at is null)) then
     update sync.held_changes h set
       dismissed_at = case when h.released_at is null then now() end,
       settled_at = case when h.released_at is not null then now() end,
       by = coalesce(h.by, 'system')
     from unnest(plan) p
-    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id and h.class = 'status'
       and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
       and p.verdict in ('apply', 'unchanged', 'revision')
       and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
@@ -1740,7 +1816,7 @@ comment on function public.receive_delivery(text, public.booking_source, uuid, t
 -- schemas/41_claim.sql
 
 -- Handing out due work. One lane per booking, never two workers on one; connections take turns; nothing
--- of a paused one; a dead worker's lease ends here.
+-- of a paused one; confirming reads only when no webhook is due; a dead worker's lease ends here.
 -- Rules: a webhook during a sync causes a second pass · work is bounded and resumes · pausing costs nothing.
 
 create function sync.end_expired_leases(connection_ids bigint[]) returns void
@@ -1757,7 +1833,7 @@ begin
     join sync.connections c on c.id = e.connection_id
     join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = e.external_id
     where e.status = 'processing' and e.leased_until < now() and e.connection_id = any (connection_ids)
-      and sync.was_last_attempt(e.attempts, e.waits) and c.enabled and c.paused_at is null
+      and sync.was_last_attempt(e.function, e.attempts, e.waits) and c.enabled and c.paused_at is null
     order by s.organization_id, s.source, s.external_id
     for no key update of s, e skip locked
   ) d;
@@ -1766,7 +1842,7 @@ begin
     select e.id from sync.deliveries e
     join sync.connections c on c.id = e.connection_id
     where e.status = 'processing' and e.leased_until < now() and e.connection_id = any (connection_ids)
-      and (not sync.was_last_attempt(e.attempts, e.waits) or not c.enabled or c.paused_at is not null)
+      and (not sync.was_last_attempt(e.function, e.attempts, e.waits) or not c.enabled or c.paused_at is not null)
     for no key update of e skip locked));
 end;
 $$;
@@ -1788,10 +1864,16 @@ begin
         row_number() over (partition by c.id order by d.due_at) as turn
       from sync.connections c
       cross join lateral (
+        select exists (select from sync.deliveries w where w.connection_id = c.id and w.status = 'pending'
+          and w.next_attempt_at <= now() and w.function <> 'confirm') as webhooks
+      ) due
+      cross join lateral (
         select n.external_id, min(n.next_attempt_at) as due_at
         from (
           select e.external_id, e.next_attempt_at from sync.deliveries e
           where e.connection_id = c.id and e.status = 'pending' and e.next_attempt_at <= now()
+            -- A confirming read waits until no webhook is due.
+            and (not due.webhooks or e.function <> 'confirm')
             -- What waits behind a lane at work is due as well, and would crowd out free lanes.
             and not exists (select from sync.deliveries b where b.connection_id = e.connection_id
               and b.external_id = e.external_id and b.status = 'processing')
@@ -1845,7 +1927,7 @@ begin
       and s.external_id = l.external_id
     where not exists (select from sync.deliveries b where b.connection_id = c.id
       and b.external_id = l.external_id and b.status = 'processing')
-    order by c.id, l.external_id, e.seq desc
+    order by c.id, l.external_id, e.function = 'confirm', e.seq desc
   ) p
   where d.id = p.id
   returning d.id, p.organization_id, p.source, d.external_id, d.lease_token, d.attempts, d.function, d.event_type;
@@ -1910,15 +1992,15 @@ $$;
 comment on function sync.retry_delay(integer) is
   'How long to wait after the n-th failed attempt, give or take a fifth; null after the last (see sync.was_last_attempt).';
 
-create function sync.was_last_attempt(attempts integer, waits integer) returns boolean
+create function sync.was_last_attempt(function text, attempts integer, waits integer) returns boolean
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select attempts - waits > 8
+  select function <> 'confirm' and attempts - waits > 8
 $$;
 
-comment on function sync.was_last_attempt(integer, integer) is
-  'Whether a delivery is dead if this attempt fails: the ninth that the source has not asked to wait for.';
+comment on function sync.was_last_attempt(text, integer, integer) is
+  'Whether a delivery is dead if this attempt fails: the ninth that the source has not asked to wait for. A confirming read never is: what it asks stays undecided.';
 
 create function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
 language plpgsql
@@ -1974,7 +2056,7 @@ begin
     next_attempt_at = null, leased_until = null, lease_token = null, finished_at = now()
   where d.id = delivery.id
     or d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
-      and d.status = 'pending' and d.seq <= covered;
+      and d.status = 'pending' and d.seq <= covered and d.function <> 'confirm';
 
   update sync.source_states s set processed_seq = covered, updated_at = now()
   from sync.connections c
@@ -2052,14 +2134,14 @@ declare
   new_waits constant integer := delivery.waits + was_asked::integer;
   -- What the source asks for wins; but a failure that counts is not tried again any sooner for it.
   delay constant interval := case when was_asked then give_back.asked
-    else greatest(give_back.asked, sync.retry_delay(greatest(delivery.attempts - new_waits, 1))) end;
+    else greatest(give_back.asked, sync.retry_delay(least(greatest(delivery.attempts - new_waits, 1), 8))) end;
 begin
   if paused or untried then
     update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
       next_attempt_at = now() + case when paused or give_back.asked is null then interval '0' else delay end,
       leased_until = null, lease_token = null, last_error = coalesce(give_back.last_error, d.last_error)
     where d.id = delivery.id;
-  elsif not was_asked and sync.was_last_attempt(delivery.attempts, new_waits) then
+  elsif not was_asked and sync.was_last_attempt(delivery.function, delivery.attempts, new_waits) then
     perform sync.settle_delivery(delivery, 'dead', give_back.result, give_back.last_error);
     return;
   else
@@ -2098,7 +2180,8 @@ begin
   if delivery.id is null then
     return false;
   end if;
-  if finish.status = 'pending' then
+  -- A confirming read that showed nothing has decided nothing: it is asked again.
+  if finish.status = 'pending' or delivery.function = 'confirm' then
     perform sync.give_back(delivery, coalesce(finish.result, '{}'), error,
       -- A day is the most that a source may ask for.
       case when finish.retry_after_ms > 0 then least(finish.retry_after_ms, 86400000) * interval '1 millisecond' end);
@@ -2442,7 +2525,9 @@ comment on function public.apply_headout_event(text, text, text, uuid, jsonb, js
 -- Which statement wins (rules: older never overwrites newer · a fetch is dated when it was read):
 -- equal content is unchanged whatever its revision. Otherwise the revision decides where both sides
 -- have one (sync.revision_order), and else which read began later. With force neither the hash nor the
--- revision counts: a repair compares with the rows, and still undoes nothing newer than its read.
+-- revision counts: a repair compares with the rows, and still undoes nothing newer than its read. While
+-- something of a booking is unsettled, equal content ends no single read of it: the second read that
+-- lacks a product is equal to the first.
 --
 -- Source states are looked up row by row on purpose (lateral, offset 0): on a fresh database, without
 -- statistics, the planner would read every state of the organization for every snapshot.
@@ -2501,18 +2586,15 @@ begin
         c.content_hash as content_hash, c.fetched_at as fetched_at,
         c.source_updated_at as source_updated_at, c.source_version as source_version,
         c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
-        null::public.booking_status as old_status, null::public.booking_status as new_status
+        null::public.booking_status as old_status, null::public.booking_status as new_status,
+        c.unsettled as unsettled
       from (
-        select r.*, b.id as booking_id,
+        select r.*, b.id as booking_id, s.unsettled,
           case
             when s.content_hash = r.content_hash and not page.force
+              and not (s.unsettled and page.run_id is null)
               and coalesce(r.source_version = s.source_version, r.source_version is null)
               and coalesce(r.source_updated_at = s.source_updated_at, r.source_updated_at is null) then 'unchanged'
-            -- Of two snapshots of one booking in a page the newer wins.
-            when r.external_id is not null and row_number() over (
-              partition by r.external_id
-              order by r.source_version desc nulls last, r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc
-            ) > 1 then 'stale'
           end as verdict
         from (
           select e.ord::integer as ord, e.snapshot, e.snapshot ->> 'external_id' as external_id,
@@ -2526,7 +2608,7 @@ begin
           left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
         ) r
         left join lateral (
-          select t.content_hash, t.source_version, t.source_updated_at from sync.source_states t
+          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled from sync.source_states t
           where t.organization_id = page.organization_id and t.source = page.source
             and t.external_id = r.external_id
           offset 0
@@ -2544,10 +2626,33 @@ end;
 $$;
 
 comment on function sync.read_page(sync.page, jsonb) is
-  'The plan of a page as far as it shows without a lock: what is unchanged, and what a newer snapshot of the same page replaces. The rest has no verdict yet.';
+  'The plan of a page as far as it shows without a lock: what is unchanged. The rest has no verdict yet.';
+
+create function sync.drop_repeated(plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if (select count(*) = count(distinct p.external_id) from unnest(plan) p where p.external_id is not null) then
+    return plan;
+  end if;
+  return array(
+    select case when p.verdict is null and exists (
+        select from unnest(plan) o
+        where o.external_id = p.external_id and o.ord <> p.ord
+          and (sync.revision_order(o.source_version, o.source_updated_at, p.source_version, p.source_updated_at),
+            o.fetched_at, o.ord) > (0, p.fetched_at, p.ord))
+      then sync.with_verdict(p, 'stale') else p end
+    from unnest(plan) p order by p.ord);
+end;
+$$;
+
+comment on function sync.drop_repeated(sync.planned_snapshot[]) is
+  'Of two snapshots of one booking in a page the newer wins; the other is stale.';
+
 
 create function sync.decide(
-  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, force boolean, first_day date
+  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, page sync.page, first_day date
 ) returns sync.planned_snapshot
 language plpgsql
 set search_path = ''
@@ -2562,15 +2667,16 @@ declare
       and planned.fetched_at >= coalesce(state.fetched_at, '-infinity');
   stated constant jsonb := planned.snapshot -> 'booking';
 begin
+  planned.unsettled := state.unsettled;
   planned.booking_id := booking.id;
   planned.is_new := booking.id is null;
   planned.old_status := booking.status;
   planned.new_status := coalesce((stated ->> 'status')::public.booking_status, booking.status, 'PENDING');
   planned.verdict := case
-    when not force and state.content_hash = planned.content_hash
+    when not page.force and state.content_hash = planned.content_hash and not (state.unsettled and page.run_id is null)
       then case when newer then 'revision' else 'unchanged' end
-    when not force and revision < 0 then 'stale'
-    when (force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
+    when not page.force and revision < 0 then 'stale'
+    when (page.force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
     -- A tombstone of a booking that we never had makes no row, but what was stated before it is older
     -- from now on. A cancellation of which only the status is known is a tombstone.
     when booking.id is null and (planned.snapshot ? 'deleted'
@@ -2589,7 +2695,7 @@ begin
 end;
 $$;
 
-comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, boolean, date) is
+comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, date) is
   'The verdict on one snapshot, against the locked state of its booking.';
 
 create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
@@ -2603,6 +2709,7 @@ begin
   if page.deliveries is null and not exists (select from unnest(plan) p where p.verdict is null) then
     return plan;
   end if;
+  plan := sync.drop_repeated(plan);
   plan := array(
     select case when e.error is null then p else sync.with_verdict(p, 'invalid', e.error) end
     from unnest(plan) p
@@ -2631,7 +2738,7 @@ declare
     where c.organization_id = page.organization_id and c.source = page.source);
 begin
   return array(
-    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page.force, first_day) else p end
+    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, first_day) else p end
     from unnest(plan) p
     left join lateral (
       select t as state from sync.source_states t
@@ -2682,6 +2789,29 @@ comment on function sync.lock_page(uuid, public.booking_source, jsonb) is
 --
 -- Stored rows are fetched once, by the page's booking ids, and then joined in memory: nested loops are
 -- off in apply_snapshots, since a database without statistics would choose them and turn quadratic.
+
+create function sync.stated_parts(collection jsonb, everything jsonb) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case
+    when collection -> 'complete' = 'false' then null
+    when collection ? 'stated' then collection -> 'stated'
+    when collection -> 'complete' = 'true' then everything end
+$$;
+
+comment on function sync.stated_parts(jsonb, jsonb) is
+  'What a collection of a snapshot states wholly, so that something may follow from an absence; null: nothing follows (rule: absence is not a statement).';
+
+create function sync.absent_row(id bigint, source_doubted_since timestamptz) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select jsonb_build_object('id', absent_row.id, 'source_doubted_since', absent_row.source_doubted_since)
+$$;
+
+comment on function sync.absent_row(bigint, timestamptz) is
+  'The fields of a row_change with operation absent: a stored row that a stated list leaves out. Nothing has been written.';
 
 create function sync.write_bookings(
   plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid, source public.booking_source
@@ -2789,14 +2919,17 @@ as $$
   ), items as materialized (
     select l.booking_id, s.old, jsonb_populate_record(
       s.old, l.item - array['id', 'organization_id', 'booking_id', 'created_at', 'updated_at']
-        || '{"source_missing_since": null}') as new
+        || '{"source_missing_since": null, "source_doubted_since": null}') as new
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).phase = l.phase and (s.old).day = l.day
-  ), missing as materialized (
-    select (s.old).booking_id, (s.old).id, (s.old).phase, (s.old).day
-    from unnest(plan) p
+  ), absent as materialized (
+    select s.old
+    from (
+      select p.booking_id, sync.stated_parts(p.snapshot -> 'dates', '["rig", "event", "rigdown"]') as phases
+      from unnest(plan) p where p.snapshot ? 'dates'
+    ) p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
-    where p.snapshot #> '{dates,complete}' = 'true'
+    where p.phases ? (s.old).phase::text
       and not exists (select from items i where (i.old).id = (s.old).id)
   ), inserted as (
     insert into public.booking_dates (organization_id, booking_id, phase, day, start_time, end_time)
@@ -2805,12 +2938,9 @@ as $$
     from items i where i.old is null
   ), updated as (
     update public.booking_dates d set start_time = (i.new).start_time, end_time = (i.new).end_time,
-      source_missing_since = null, updated_at = now()
+      source_missing_since = null, source_doubted_since = null, updated_at = now()
     from items i
     where d.id = (i.old).id and d.booking_id = any (booking_ids) and i.old is distinct from i.new
-  ), marked as (
-    update public.booking_dates d set source_missing_since = now(), updated_at = now()
-    from missing m where d.id = m.id and d.booking_id = any (booking_ids)
   )
   select i.booking_id, 'booking_dates', (i.new).phase || ' ' || (i.new).day,
     case when i.old is null then 'created' else 'updated' end,
@@ -2820,13 +2950,12 @@ as $$
       else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
   from items i where i.old is null or i.old is distinct from i.new
   union all
-  select m.booking_id, 'booking_dates', m.phase || ' ' || m.day, 'marked_missing',
-    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
-  from missing m
+  select (a.old).booking_id, 'booking_dates', (a.old).phase || ' ' || (a.old).day, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
+  from absent a
 $$;
 
 comment on function sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid) is
-  'Upserts the days of a planned page by (phase, day); a complete list marks the others missing.';
+  'Upserts the days of a planned page by (phase, day); reports what a stated list leaves out.';
 
 create function sync.write_booking_products(
   plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
@@ -2845,7 +2974,7 @@ as $$
     select l.*, s.old, coalesce((s.old).id, nextval('public.booking_products_id_seq')) as id,
       jsonb_populate_record(s.old, l.item
         - array['id', 'organization_id', 'booking_id', 'parent_id', 'created_at', 'updated_at']
-        || '{"source_missing_since": null}') as new
+        || '{"source_missing_since": null, "source_doubted_since": null}') as new
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).external_id = l.external_id
   ), rows as materialized (
@@ -2857,11 +2986,11 @@ as $$
     from items i
     left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
       and q.external_id <> i.external_id
-  ), missing as materialized (
-    select (s.old).booking_id, (s.old).id, (s.old).external_id
+  ), absent as materialized (
+    select s.old
     from unnest(plan) p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
-    where p.snapshot #> '{products,complete}' = 'true'
+    where sync.stated_parts(p.snapshot -> 'products', 'true') = 'true'
       and not exists (select from items i where i.id = (s.old).id)
   ), inserted as (
     insert into public.booking_products (
@@ -2885,7 +3014,7 @@ as $$
       is_package_component = (r.new).is_package_component, tags = (r.new).tags,
       inventory_item_type_id = (r.new).inventory_item_type_id,
       inventory_package_id = (r.new).inventory_package_id, costs = (r.new).costs,
-      source_missing_since = null, updated_at = now()
+      source_missing_since = null, source_doubted_since = null, updated_at = now()
     from rows r
     where b.id = r.id and b.booking_id = any (booking_ids) and not (r.old is null)
       and (r.old is distinct from r.new or r.parent_id is distinct from (r.old).parent_id)
@@ -2896,9 +3025,6 @@ as $$
     where r.old is null and not r.is_new and c.booking_id = r.booking_id and c.booking_id = any (booking_ids)
       and c.parent_id is null and c.parent_external_id = r.external_id
       and not exists (select from rows o where o.id = c.id)
-  ), marked as (
-    update public.booking_products b set source_missing_since = now(), updated_at = now()
-    from missing m where b.id = m.id and b.booking_id = any (booking_ids)
   )
   select r.booking_id, 'booking_products', r.external_id,
     case when r.old is null then 'created' else 'updated' end,
@@ -2906,13 +3032,12 @@ as $$
       else sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new)) end
   from rows r where r.old is null or r.old is distinct from r.new
   union all
-  select m.booking_id, 'booking_products', m.external_id, 'marked_missing',
-    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
-  from missing m
+  select (a.old).booking_id, 'booking_products', (a.old).external_id, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
+  from absent a
 $$;
 
 comment on function sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid) is
-  'Upserts the product rows of a planned page by external id and ties children to parents; a complete list marks the others missing.';
+  'Upserts the product rows of a planned page by external id and ties children to parents; reports what a stated list leaves out.';
 
 create function sync.write_booking_attachments(
   plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
@@ -2931,30 +3056,34 @@ as $$
     -- A file that a person added under the same URL stays theirs.
     select l.booking_id, l.item, s.old, jsonb_populate_record(s.old, l.item
         - array['id', 'organization_id', 'booking_id', 'origin', 'url', 'created_at', 'updated_at']
-        || '{"source_missing_since": null}') as new
+        || '{"source_missing_since": null, "source_doubted_since": null}') as new
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).url_key = l.url_key
     where (s.old).origin is distinct from 'user'
-  ), missing as materialized (
-    select (s.old).booking_id, (s.old).id, (s.old).url_key
-    from unnest(plan) p
+  ), absent as materialized (
+    -- Only if every list that a stored file was last in is readable.
+    select s.old
+    from (
+      select p.booking_id, sync.stated_parts(p.snapshot -> 'attachments', null) as lists, p.snapshot #> '{attachments,complete}' = 'true' as whole
+      from unnest(plan) p where p.snapshot ? 'attachments'
+    ) p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
       and (s.old).origin = 'import'
-    where p.snapshot #> '{attachments,complete}' = 'true'
+    where (p.lists is null and p.whole or not exists (
+        select from stored o where (o.old).booking_id = p.booking_id and (o.old).origin = 'import'
+          and (o.old).source_missing_since is null and not coalesce(p.lists ? (o.old).listed_under, false)))
       and not exists (select from items i where (i.old).id = (s.old).id)
   ), inserted as (
-    insert into public.booking_attachments (organization_id, booking_id, url, url_key, file_name, file_type)
+    insert into public.booking_attachments (organization_id, booking_id, url, url_key, listed_under, file_name, file_type)
     select write_booking_attachments.organization_id, i.booking_id, i.item ->> 'url',
-      i.item ->> 'url_key', (i.new).file_name, (i.new).file_type
+      i.item ->> 'url_key', (i.new).listed_under, (i.new).file_name, (i.new).file_type
     from items i where i.old is null
   ), updated as (
-    update public.booking_attachments a set url = i.item ->> 'url', file_name = (i.new).file_name,
-      file_type = (i.new).file_type, source_missing_since = null, updated_at = now()
+    update public.booking_attachments a set url = i.item ->> 'url', listed_under = (i.new).listed_under,
+      file_name = (i.new).file_name, file_type = (i.new).file_type, source_missing_since = null,
+      source_doubted_since = null, updated_at = now()
     from items i
     where a.id = (i.old).id and a.booking_id = any (booking_ids) and i.old is distinct from i.new
-  ), marked as (
-    update public.booking_attachments a set source_missing_since = now(), updated_at = now()
-    from missing m where a.id = m.id and a.booking_id = any (booking_ids)
   )
   select i.booking_id, 'booking_attachments', i.item ->> 'url_key',
     case when i.old is null then 'created' else 'updated' end,
@@ -2962,13 +3091,12 @@ as $$
       else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
   from items i where i.old is null or i.old is distinct from i.new
   union all
-  select m.booking_id, 'booking_attachments', m.url_key, 'marked_missing',
-    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
-  from missing m
+  select (a.old).booking_id, 'booking_attachments', (a.old).url_key, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
+  from absent a
 $$;
 
 comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
-  'Upserts the files of a planned page by URL key; a complete list marks the others missing. User files are never touched.';
+  'Upserts the files of a planned page by URL key; reports what a stated list leaves out. User files are never touched.';
 
 -- Links carry tokens that change on every read: fresh ones are stored whenever the booking was written
 -- for another reason, and count as no change.
@@ -3042,6 +3170,10 @@ begin
   changes := changes || array(select w from sync.write_booking_products(plan, booking_ids, page.organization_id) w);
   changes := changes || array(select w from sync.write_booking_attachments(plan, booking_ids, page.organization_id) w);
 
+  if exists (select from unnest(plan) p where p.unsettled)
+    or exists (select from unnest(changes) c where c.operation = 'absent') then
+    changes := sync.weigh_absences(page, plan, changes);
+  end if;
   written_ids := array(select distinct c.booking_id from unnest(changes) c);
   perform sync.refresh_urls(plan, written_ids);
   perform sync.write_history(page, plan, changes);
@@ -3101,7 +3233,11 @@ begin
     fetched_at = greatest(excluded.fetched_at, s.fetched_at),
     missing_sightings = 0,
     missing_first_seen_at = null,
-    updated_at = now();
+    updated_at = now()
+  -- An equal answer is looked at again while something is unsettled, and states nothing new.
+  where page.force or not s.unsettled
+    or (s.content_hash, s.fetched_at) is distinct from (excluded.content_hash, greatest(excluded.fetched_at, s.fetched_at))
+    or sync.revision_order(excluded.source_version, excluded.source_updated_at, s.source_version, s.source_updated_at) <> 0;
 end;
 $$;
 
@@ -3452,6 +3588,710 @@ $$;
 
 comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb) is
   'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, skipped (over before connections.not_before and never stored), invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. dry_run rolls back and returns the exact row changes.';
+
+-- schemas/53_absences.sql
+
+-- Evidence of absence: what it takes until a day, a product or a file that the source no longer lists is
+-- out of force (rule: absence is not a statement).
+--
+--   a flag says the list is whole, or a phase brings a new day and lacks an old one (a move): at once
+--   a shorter list: doubted, and a confirming read is queued; believed by a later single read that
+--     began absence_confirm_after the first; for days whose revision did not rise by the third read,
+--     absence_confirm_slow after the first
+--   an empty list: doubted; only a person decides
+--   listed again: the doubt and the mark are cleared
+--   too many rows at once: held for a person, a collection of a booking as a whole
+--
+-- Pages of runs are a first sighting, never a confirming one. A move is taken by the days in force: a
+-- range that flickers to its first day is always a part of itself, also right after it was shifted, so
+-- it is doubted and never looks like a move.
+
+create type sync.absence as (
+  ord integer,
+  booking_id bigint,
+  collection text,
+  table_name text,
+  key text,
+  item_id bigint,
+  doubted_since timestamptz,
+  verdict text,
+  since timestamptz
+);
+
+comment on type sync.absence is
+  'A row in force that a page leaves out. verdict: missing, doubted, emptied, held, or dismissed (a person said that it stays).';
+
+create function sync.collection_of(table_name text, key text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case table_name when 'booking_products' then 'products' when 'booking_attachments' then 'files'
+    else split_part(key, ' ', 1) end
+$$;
+
+comment on function sync.collection_of(text, text) is 'The collection of a row change: products, files, rig, event or rigdown.';
+
+create function sync.find_absences(plan sync.planned_snapshot[], changes sync.row_change[]) returns sync.absence[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return array(
+    with absent as (
+      select c.booking_id, c.table_name, c.key, sync.collection_of(c.table_name, c.key) as collection,
+        (c.fields ->> 'id')::bigint as item_id, (c.fields ->> 'source_doubted_since')::timestamptz as doubted_since
+      from unnest(changes) c where c.operation = 'absent'
+    ), moved as (
+      select distinct c.booking_id, sync.collection_of(c.table_name, c.key) as collection
+      from unnest(changes) c
+      where c.table_name = 'booking_dates'
+        and (c.operation = 'created' or c.fields #>> '{source_missing_since,0}' is not null)
+    ), stated as (
+      select p.ord, p.booking_id, p.fetched_at, x.collection, x.whole, x.listed
+      from unnest(plan) p
+      cross join lateral (
+        select 'products', p.snapshot #> '{products,complete}' = 'true', jsonb_array_length(p.snapshot #> '{products,items}')
+        union all
+        select 'files', p.snapshot #> '{attachments,complete}' = 'true', jsonb_array_length(p.snapshot #> '{attachments,items}')
+        union all
+        select f.phase::text, p.snapshot #> '{dates,complete}' = 'true', (
+          select count(*)::integer from jsonb_array_elements(p.snapshot #> '{dates,items}') i (item)
+          where i.item ->> 'phase' = f.phase::text)
+        from unnest(enum_range(null::public.booking_phase)) f (phase)
+      ) x (collection, whole, listed)
+    )
+    select row(s.ord, a.booking_id, a.collection, a.table_name, a.key, a.item_id, a.doubted_since,
+      case when s.whole or m.booking_id is not null then 'missing' when s.listed = 0 then 'emptied' else 'doubted' end,
+      s.fetched_at)::sync.absence
+    from absent a
+    join stated s on s.booking_id = a.booking_id and s.collection = a.collection
+    left join moved m on m.booking_id = a.booking_id and m.collection = a.collection
+    order by s.ord, a.collection, a.key);
+end;
+$$;
+
+comment on function sync.find_absences(sync.planned_snapshot[], sync.row_change[]) is
+  'What a page leaves out, with the verdict that its own answer allows: missing at once, doubted or emptied.';
+
+create function sync.note_sightings(page sync.page, plan sync.planned_snapshot[], absences sync.absence[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  confirms_after constant interval := case when page.run_id is null then (
+    select c.absence_confirm_after from sync.connections c
+    where c.organization_id = page.organization_id and c.source = page.source) end;
+begin
+  insert into sync.doubts as d (booking_id, organization_id, collection, item_id, first_seen_at, last_read_at,
+    listed_version, listed_updated_at, risen, emptied)
+  select a.booking_id, page.organization_id, a.collection, a.item_id, p.fetched_at, p.fetched_at,
+    s.source_version, s.source_updated_at,
+    sync.revision_order(p.source_version, p.source_updated_at, s.source_version, s.source_updated_at) > 0,
+    a.verdict = 'emptied'
+  from unnest(absences) a
+  join unnest(plan) p on p.ord = a.ord
+  left join sync.source_states s on s.organization_id = page.organization_id and s.source = page.source
+    and s.external_id = p.external_id
+  where a.verdict in ('doubted', 'emptied')
+  on conflict on constraint doubts_pkey do update set
+    reads = d.reads + coalesce((not excluded.emptied
+      and excluded.last_read_at >= d.first_seen_at + confirms_after)::integer, 0),
+    last_read_at = greatest(d.last_read_at, excluded.last_read_at),
+    risen = d.risen or excluded.risen,
+    emptied = excluded.emptied
+  -- The same answer twice is one sighting.
+  where d.last_read_at < excluded.last_read_at;
+end;
+$$;
+
+comment on function sync.note_sightings(sync.page, sync.planned_snapshot[], sync.absence[]) is
+  'Opens a doubt for each row that a page leaves out, or counts one more single read without it.';
+
+create function sync.is_believed(doubt sync.doubts, connection sync.connections) returns boolean
+language sql immutable
+set search_path = ''
+as $$
+  select not doubt.emptied and doubt.dismissed_at is null and doubt.reads >= 2
+    and doubt.last_read_at >= doubt.first_seen_at + connection.absence_confirm_after
+    and (doubt.collection in ('products', 'files') or doubt.risen
+      or doubt.reads >= 3 and doubt.last_read_at >= doubt.first_seen_at + connection.absence_confirm_slow)
+$$;
+
+comment on function sync.is_believed(sync.doubts, sync.connections) is
+  'Whether the reads so far confirm that a row is gone: two of a product, a file, or a day whose revision rose; three of another day.';
+
+create function sync.confirm_at(doubt sync.doubts, connection sync.connections) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select case
+    when e.earliest > now() then e.earliest
+    -- The last reads decided nothing: ask again, each time half as long again after the first.
+    else now() + least(greatest(connection.absence_confirm_after, (now() - doubt.first_seen_at) / 2), interval '12 hours') end
+  from (
+    select doubt.first_seen_at + case
+      when doubt.collection in ('products', 'files') or doubt.risen or doubt.reads < 2 then connection.absence_confirm_after
+      else connection.absence_confirm_slow end
+  ) e (earliest)
+  where not doubt.emptied and doubt.dismissed_at is null
+$$;
+
+comment on function sync.confirm_at(sync.doubts, sync.connections) is
+  'When the next read can decide a doubt; null if only a person can.';
+
+create function sync.with_absence_verdict(absence sync.absence, verdict text, since timestamptz) returns sync.absence
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  absence.verdict := with_absence_verdict.verdict;
+  absence.since := with_absence_verdict.since;
+  return absence;
+end;
+$$;
+
+comment on function sync.with_absence_verdict(sync.absence, text, timestamptz) is 'The same absence with another verdict.';
+
+create function sync.judge_absences(page sync.page, plan sync.planned_snapshot[], absences sync.absence[]) returns sync.absence[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection constant sync.connections := (select c from sync.connections c
+    where c.organization_id = page.organization_id and c.source = page.source);
+begin
+  perform sync.note_sightings(page, plan, absences);
+  return array(
+    select case
+      when d.booking_id is null or a.verdict = 'missing' then sync.with_absence_verdict(a, a.verdict, coalesce(a.doubted_since, a.since))
+      when d.dismissed_at is not null then sync.with_absence_verdict(a, 'dismissed', d.first_seen_at)
+      when sync.is_held(a.booking_id, a.collection) then sync.with_absence_verdict(a, 'held', d.first_seen_at)
+      when page.run_id is null and sync.is_believed(d, connection) then sync.with_absence_verdict(a, 'missing', d.first_seen_at)
+      else sync.with_absence_verdict(a, a.verdict, d.first_seen_at) end
+    from unnest(absences) a
+    left join sync.doubts d
+      on d.booking_id = a.booking_id and d.collection = a.collection and d.item_id = a.item_id
+    order by a.ord, a.collection, a.key);
+end;
+$$;
+
+comment on function sync.judge_absences(sync.page, sync.planned_snapshot[], sync.absence[]) is
+  'The absences of a page after the earlier reads have been heard.';
+
+create function sync.is_held(booking_id bigint, class text) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from sync.held_changes h
+    where h.booking_id = is_held.booking_id and h.class = is_held.class
+      and h.released_at is null and h.dismissed_at is null)
+$$;
+
+comment on function sync.is_held(bigint, text) is 'Whether a change of this class waits for a person.';
+
+create function sync.collection_size(booking_id bigint, collection text) returns bigint
+language sql stable
+set search_path = ''
+as $$
+  select case collection_size.collection
+    when 'products' then (select count(*) from public.booking_products p
+      where p.booking_id = collection_size.booking_id and p.source_missing_since is null)
+    when 'files' then (select count(*) from public.booking_attachments a
+      where a.booking_id = collection_size.booking_id and a.source_missing_since is null and a.origin = 'import')
+    else (select count(*) from public.booking_dates d
+      where d.booking_id = collection_size.booking_id and d.source_missing_since is null
+        and d.phase::text = collection_size.collection) end
+$$;
+
+comment on function sync.collection_size(bigint, text) is 'How many rows of a collection are in force.';
+
+create function sync.remaining_absence_budget(page sync.page) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  connection sync.connections;
+begin
+  -- Locked, so that two workers cannot both spend the last of it.
+  select * into connection from sync.connections c
+  where c.organization_id = page.organization_id and c.source = page.source
+  for no key update;
+  return connection.absence_budget - (
+    select coalesce(sum(b.rows), 0) from sync.believed_absences b
+    where b.connection_id = connection.id and b.believed_at > now() - interval '60 minutes');
+end;
+$$;
+
+comment on function sync.remaining_absence_budget(sync.page) is
+  'Rows that may still go missing in this rolling hour; locks the connection.';
+
+create function sync.find_held_absences(page sync.page, absences sync.absence[])
+returns table (booking_id bigint, collection text)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  remaining constant bigint := sync.remaining_absence_budget(page);
+begin
+  return query
+  with groups as (
+    select g.*, sync.is_held(g.booking_id, g.collection)
+      or g.rows > 25 and 2 * g.rows > sync.collection_size(g.booking_id, g.collection) as too_many
+    from (
+      select a.ord, a.booking_id, a.collection, count(*) as rows
+      from unnest(absences) a where a.verdict = 'missing'
+      group by a.ord, a.booking_id, a.collection
+    ) g
+  )
+  select g.booking_id, g.collection
+  from (
+    select g.*, sum(case when g.too_many then 0 else g.rows end) over (order by g.ord, g.collection) as spent
+    from groups g
+  ) g
+  where g.too_many or g.spent > remaining;
+end;
+$$;
+
+comment on function sync.find_held_absences(sync.page, sync.absence[]) is
+  'The collections that must wait for a person: more than 25 rows and more than half at once, or beyond the budget of the hour.';
+
+create function sync.hold_absences(page sync.page, plan sync.planned_snapshot[], absences sync.absence[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  with written as (
+    insert into sync.held_changes as h (organization_id, booking_id, kind, delivery_id, run_id, snapshot, reason)
+    select page.organization_id, g.booking_id, g.collection, d.id, page.run_id,
+      jsonb_build_object('collection', g.collection, 'items', g.items, 'fetched_at', p.fetched_at),
+      format('The source no longer lists %s rows of %s at once; that waits for a person.', g.rows, g.collection)
+    from (
+      select a.ord, a.booking_id, a.collection, count(*) as rows, jsonb_agg(a.key order by a.key) as items
+      from unnest(absences) a where a.verdict = 'held'
+      group by a.ord, a.booking_id, a.collection
+    ) g
+    join unnest(plan) p on p.ord = g.ord
+    left join unnest(page.deliveries) d on d.external_id = p.external_id
+    on conflict (booking_id, class) where released_at is null and dismissed_at is null
+    do update set snapshot = excluded.snapshot, reason = excluded.reason, held_at = now(),
+      delivery_id = excluded.delivery_id, run_id = excluded.run_id
+    where h.snapshot -> 'items' is distinct from excluded.snapshot -> 'items'
+    returning h.organization_id, h.booking_id, h.delivery_id, h.run_id
+  )
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, run_id, verdict)
+  select w.organization_id, w.booking_id, case when w.delivery_id is null then 'import' else 'webhook' end,
+    w.delivery_id, w.run_id, 'held'
+  from written w;
+end;
+$$;
+
+comment on function sync.hold_absences(sync.page, sync.planned_snapshot[], sync.absence[]) is
+  'Opens or restates the holds of the collections that wait for a person.';
+
+create function sync.brake_absences(page sync.page, plan sync.planned_snapshot[], absences sync.absence[]) returns sync.absence[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if exists (select from unnest(absences) a where a.verdict = 'missing') then
+    absences := array(
+      select case when a.verdict = 'missing' and h.booking_id is not null
+        then sync.with_absence_verdict(a, 'held', a.since) else a end
+      from unnest(absences) a
+      left join sync.find_held_absences(page, absences) h on h.booking_id = a.booking_id and h.collection = a.collection
+      order by a.ord, a.collection, a.key);
+    insert into sync.believed_absences (connection_id, rows)
+    select c.id, (select count(*) from unnest(absences) a where a.verdict = 'missing')
+    from sync.connections c
+    where c.organization_id = page.organization_id and c.source = page.source
+      and exists (select from unnest(absences) a where a.verdict = 'missing');
+  end if;
+  perform sync.hold_absences(page, plan, absences);
+  return absences;
+end;
+$$;
+
+comment on function sync.brake_absences(sync.page, sync.planned_snapshot[], sync.absence[]) is
+  'The absences of a page with what the brake stops: a collection of a booking as a whole becomes held (rule: cancelling takes a positive statement).';
+
+-- The days that a held move brought have just been written, and nobody has seen them yet.
+create function sync.undo_held_moves(absences sync.absence[], changes sync.row_change[]) returns sync.row_change[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  undone constant text[] := array(
+    select c.booking_id || ' ' || c.key
+    from unnest(changes) c
+    where c.table_name = 'booking_dates'
+      and (c.operation = 'created' or c.fields #>> '{source_missing_since,0}' is not null)
+      and exists (select from unnest(absences) a where a.verdict = 'held' and a.booking_id = c.booking_id
+        and a.collection = sync.collection_of(c.table_name, c.key)));
+begin
+  if cardinality(undone) = 0 then
+    return changes;
+  end if;
+  delete from public.booking_dates d
+  using unnest(changes) c
+  where c.operation = 'created' and c.booking_id || ' ' || c.key = any (undone)
+    and d.booking_id = c.booking_id and d.phase || ' ' || d.day = c.key;
+  update public.booking_dates d set source_missing_since = (c.fields #>> '{source_missing_since,0}')::timestamptz
+  from unnest(changes) c
+  where c.operation = 'updated' and c.booking_id || ' ' || c.key = any (undone)
+    and d.booking_id = c.booking_id and d.phase || ' ' || d.day = c.key;
+  return array(
+    select c from unnest(changes) c
+    where c.table_name <> 'booking_dates' or c.booking_id || ' ' || c.key <> all (undone));
+end;
+$$;
+
+comment on function sync.undo_held_moves(sync.absence[], sync.row_change[]) is
+  'Takes the new days of a held move back: it changes no day until a person decides.';
+
+create function sync.mark_absences(absences sync.absence[]) returns setof sync.row_change
+language plpgsql
+set search_path = ''
+as $$
+declare
+  marks constant sync.absence[] := array(
+    select a from unnest(absences) a
+    where a.verdict = 'missing' or a.verdict in ('doubted', 'emptied', 'held') and a.doubted_since is null);
+begin
+  update public.booking_dates d set updated_at = now(),
+    source_missing_since = case when m.verdict = 'missing' then m.since end,
+    source_doubted_since = case when m.verdict <> 'missing' then m.since end
+  from unnest(marks) m
+  where m.table_name = 'booking_dates' and d.id = m.item_id and d.booking_id = m.booking_id;
+  update public.booking_products p set updated_at = now(),
+    source_missing_since = case when m.verdict = 'missing' then m.since end,
+    source_doubted_since = case when m.verdict <> 'missing' then m.since end
+  from unnest(marks) m
+  where m.table_name = 'booking_products' and p.id = m.item_id and p.booking_id = m.booking_id;
+  update public.booking_attachments f set updated_at = now(),
+    source_missing_since = case when m.verdict = 'missing' then m.since end,
+    source_doubted_since = case when m.verdict <> 'missing' then m.since end
+  from unnest(marks) m
+  where m.table_name = 'booking_attachments' and f.id = m.item_id and f.booking_id = m.booking_id;
+  return query
+    select m.booking_id, m.table_name, m.key, case when m.verdict = 'missing' then 'marked_missing' else 'updated' end,
+      case when m.verdict <> 'missing' then jsonb_build_object('source_doubted_since', jsonb_build_array(null, m.since))
+        else jsonb_build_object('source_missing_since', jsonb_build_array(null, m.since))
+          || case when m.doubted_since is null then '{}'::jsonb
+            else jsonb_build_object('source_doubted_since', jsonb_build_array(m.doubted_since, null)) end end
+    from unnest(marks) m;
+end;
+$$;
+
+comment on function sync.mark_absences(sync.absence[]) is
+  'Writes on each row what became of it: doubted or missing, since when. Returns the rows written.';
+
+create function sync.is_listed(doubt sync.doubts, snapshot jsonb) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select case doubt.collection
+    when 'products' then snapshot #> '{products,items}' @> (
+      select jsonb_build_array(jsonb_build_object('external_id', p.external_id))
+      from public.booking_products p where p.id = doubt.item_id)
+    when 'files' then snapshot #> '{attachments,items}' @> (
+      select jsonb_build_array(jsonb_build_object('url_key', f.url_key))
+      from public.booking_attachments f where f.id = doubt.item_id)
+    else snapshot #> '{dates,items}' @> (
+      select jsonb_build_array(jsonb_build_object('phase', d.phase, 'day', d.day))
+      from public.booking_dates d where d.id = doubt.item_id) end
+$$;
+
+comment on function sync.is_listed(sync.doubts, jsonb) is 'Whether a snapshot lists the row of a doubt.';
+
+create function sync.settle_doubts(plan sync.planned_snapshot[], absences sync.absence[]) returns bigint[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  booking_ids constant bigint[] := array(
+    select p.booking_id from unnest(plan) p where p.unsettled
+    union
+    select a.booking_id from unnest(absences) a);
+begin
+  delete from sync.doubts d
+  using unnest(plan) p
+  where d.booking_id = any (booking_ids) and p.booking_id = d.booking_id
+    and (exists (select from unnest(absences) a where a.verdict = 'missing' and a.booking_id = d.booking_id
+        and a.collection = d.collection and a.item_id = d.item_id)
+      or sync.is_listed(d, p.snapshot));
+  -- What is held ends with its last doubt: everything is listed again.
+  update sync.held_changes h set dismissed_at = now(), by = 'system'
+  where h.booking_id = any (booking_ids) and h.released_at is null and h.dismissed_at is null
+    and h.class in ('products', 'files', 'rig', 'event', 'rigdown')
+    and not exists (select from sync.doubts d where d.booking_id = h.booking_id and d.collection = h.class)
+    and not exists (select from unnest(absences) a where a.booking_id = h.booking_id and a.collection = h.class);
+  return booking_ids;
+end;
+$$;
+
+comment on function sync.settle_doubts(sync.planned_snapshot[], sync.absence[]) is
+  'Closes the doubts that a page has decided, and returns the bookings that it had something to say about.';
+
+create function sync.note_unsettled(booking_ids bigint[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update sync.source_states s set unsettled = not s.unsettled
+  from public.bookings b
+  where b.id = any (booking_ids)
+    and s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+    and s.unsettled <> (exists (select from sync.doubts d where d.booking_id = b.id)
+      or exists (select from sync.held_changes h
+        where h.booking_id = b.id and h.released_at is null and h.dismissed_at is null));
+end;
+$$;
+
+comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted or held.';
+
+create function sync.schedule_confirms(booking_ids bigint[], own_ids uuid[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  due sync.deliveries[];
+begin
+  due := array(
+    select sync.new_confirm(c.id, b.external_id, s.requested_seq, min(sync.confirm_at(d, c)))
+    from public.bookings b
+    join public.organizations o on o.id = b.organization_id
+    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+    join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+    join sync.doubts d on d.booking_id = b.id
+    where b.id = any (booking_ids) and not sync.is_held(b.id, d.collection) and sync.confirm_at(d, c) is not null
+      and not exists (select from sync.deliveries w where w.connection_id = c.id and w.external_id = b.external_id
+        and w.status = 'processing' and w.function = 'confirm' and w.id <> all (own_ids))
+      -- What is over needs no confirmation.
+      and (select max(k.day) from public.booking_dates k where k.booking_id = b.id and k.source_missing_since is null)
+        >= (now() at time zone o.time_zone)::date
+    group by c.id, b.external_id, s.requested_seq);
+
+  update sync.deliveries d set status = 'succeeded', result = '{"outcome": "settled"}', next_attempt_at = null, finished_at = now()
+  from public.bookings b
+  join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
+  where b.id = any (booking_ids) and d.connection_id = c.id and d.external_id = b.external_id
+    and d.function = 'confirm' and d.status = 'pending'
+    and not exists (select from unnest(due) n where n.connection_id = d.connection_id and n.external_id = d.external_id);
+  insert into sync.deliveries as d select n.* from unnest(due) n
+  on conflict (connection_id, external_id) where function = 'confirm' and status = 'pending'
+  do update set next_attempt_at = excluded.next_attempt_at
+  where excluded.next_attempt_at < d.next_attempt_at
+    or d.next_attempt_at <= now() and d.next_attempt_at <> excluded.next_attempt_at;
+end;
+$$;
+
+comment on function sync.schedule_confirms(bigint[], uuid[]) is
+  'Keeps one pending confirming read for each booking with something undecided, due when the first of it can be decided, and ends the others. One that is being processed will ask again itself, unless it is the caller''s own.';
+
+create function sync.new_confirm(connection_id bigint, external_id text, seq bigint, due_at timestamptz) returns sync.deliveries
+language plpgsql
+set search_path = ''
+as $$
+declare
+  delivery sync.deliveries := sync.new_delivery(new_confirm.connection_id, 'confirm', null, new_confirm.external_id, 'absence');
+begin
+  delivery.seq := new_confirm.seq;
+  delivery.next_attempt_at := new_confirm.due_at;
+  return delivery;
+end;
+$$;
+
+comment on function sync.new_confirm(bigint, text, bigint, timestamptz) is 'A confirming read that is not stored yet.';
+
+create function sync.weigh_absences(page sync.page, plan sync.planned_snapshot[], changes sync.row_change[]) returns sync.row_change[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  absences sync.absence[] := sync.find_absences(plan, changes);
+  booking_ids bigint[];
+begin
+  changes := array(select c from unnest(changes) c where c.operation <> 'absent');
+  absences := sync.judge_absences(page, plan, absences);
+  absences := sync.brake_absences(page, plan, absences);
+  changes := sync.undo_held_moves(absences, changes);
+  changes := changes || array(select m from sync.mark_absences(absences) m);
+  booking_ids := sync.settle_doubts(plan, absences);
+  perform sync.note_unsettled(booking_ids);
+  perform sync.schedule_confirms(booking_ids, array(select d.id from unnest(page.deliveries) d));
+  return changes;
+end;
+$$;
+
+comment on function sync.weigh_absences(sync.page, sync.planned_snapshot[], sync.row_change[]) is
+  'Decides what follows from what a page leaves out, and writes it. Returns the changes of the page with those of the absences.';
+
+create function sync.doubted_rows(booking_id bigint, collection text) returns setof sync.absence
+language sql stable
+set search_path = ''
+as $$
+  select 1, d.booking_id, d.collection, r.table_name, r.key, d.item_id, r.doubted_since, 'missing', d.first_seen_at
+  from sync.doubts d
+  cross join lateral (
+    select 'booking_products', p.external_id, p.source_doubted_since
+    from public.booking_products p where d.collection = 'products' and p.id = d.item_id
+    union all
+    select 'booking_attachments', f.url_key, f.source_doubted_since
+    from public.booking_attachments f where d.collection = 'files' and f.id = d.item_id
+    union all
+    select 'booking_dates', k.phase || ' ' || k.day, k.source_doubted_since
+    from public.booking_dates k where d.collection not in ('products', 'files') and k.id = d.item_id
+  ) r (table_name, key, doubted_since)
+  where d.booking_id = doubted_rows.booking_id and d.collection = doubted_rows.collection
+$$;
+
+comment on function sync.doubted_rows(bigint, text) is 'The rows of a collection that are in doubt, as absences to be believed.';
+
+-- The booking first, as a page does.
+create function sync.lock_booking(booking_id bigint) returns public.bookings
+language plpgsql
+set search_path = ''
+as $$
+declare
+  booking public.bookings;
+begin
+  perform from public.bookings b
+  join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+  where b.id = lock_booking.booking_id
+  for update of s;
+  select * into booking from public.bookings b where b.id = lock_booking.booking_id;
+  if booking.id is null then
+    raise exception 'There is no booking %', lock_booking.booking_id using errcode = 'P0002';
+  end if;
+  return booking;
+end;
+$$;
+
+comment on function sync.lock_booking(bigint) is 'The booking, with its state locked.';
+
+create function sync.check_decision(collection text, by text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if check_decision.collection is null
+    or check_decision.collection not in ('products', 'files', 'rig', 'event', 'rigdown') then
+    raise exception 'Cannot decide on %: a collection is products, files, rig, event or rigdown', check_decision.collection
+      using errcode = '22023';
+  end if;
+  if coalesce(check_decision.by, '') = '' then
+    raise exception 'Cannot decide on an absence: by must say who decides' using errcode = '22023';
+  end if;
+end;
+$$;
+
+comment on function sync.check_decision(text, text) is 'Refuses a decision on an unknown collection, or by nobody.';
+
+create function sync.write_decision(
+  booking public.bookings, verdict text, by text, changes sync.row_change[]
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict, changes)
+  select booking.organization_id, booking.id, 'operator', write_decision.by, write_decision.verdict,
+    coalesce(jsonb_object_agg(c.table_name || '[' || c.key || '].' || f.key, f.value), '{}')
+  from unnest(changes) c
+  cross join jsonb_each(c.fields) f;
+  perform from public.project_bookings(array[booking.id]);
+  perform sync.note_unsettled(array[booking.id]);
+  perform sync.schedule_confirms(array[booking.id], '{}');
+end;
+$$;
+
+comment on function sync.write_decision(public.bookings, text, text, sync.row_change[]) is
+  'The history of a person''s decision, and what follows from it.';
+
+create function public.accept_absence(booking_id bigint, collection text, by text) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  booking public.bookings;
+  changes sync.row_change[];
+begin
+  perform sync.check_decision(accept_absence.collection, accept_absence.by);
+  booking := sync.lock_booking(accept_absence.booking_id);
+  changes := array(select m from sync.mark_absences(array(
+    select a from sync.doubted_rows(booking.id, accept_absence.collection) a)) m);
+  delete from sync.doubts d where d.booking_id = booking.id and d.collection = accept_absence.collection;
+  -- A held move has more to say than what is gone: the booking is read again.
+  perform sync.request_refetch(gen_random_uuid(), c, booking.external_id, 'release')
+  from sync.connections c
+  where c.organization_id = booking.organization_id and c.source = booking.source
+    and sync.is_held(booking.id, accept_absence.collection);
+  update sync.held_changes h set released_at = now(), settled_at = now(), by = accept_absence.by
+  where h.booking_id = booking.id and h.class = accept_absence.collection
+    and h.released_at is null and h.dismissed_at is null;
+  if cardinality(changes) > 0 then
+    perform sync.write_decision(booking, 'absence_accepted', accept_absence.by, changes);
+  end if;
+  return cardinality(changes);
+end;
+$$;
+
+comment on function public.accept_absence(bigint, text, text) is
+  'A person says that what the source no longer lists of a collection (products, files, rig, event, rigdown) is gone: it goes out of force, and a hold on it is released. Returns how many rows.';
+
+create function public.dismiss_absence(booking_id bigint, collection text, by text) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  booking public.bookings;
+  changes sync.row_change[];
+begin
+  perform sync.check_decision(dismiss_absence.collection, dismiss_absence.by);
+  booking := sync.lock_booking(dismiss_absence.booking_id);
+  changes := array(select c from sync.clear_doubts(booking.id, dismiss_absence.collection) c);
+  update sync.doubts d set dismissed_at = now(), dismissed_by = dismiss_absence.by
+  where d.booking_id = booking.id and d.collection = dismiss_absence.collection and d.dismissed_at is null;
+  update sync.held_changes h set dismissed_at = now(), settled_at = now(), by = dismiss_absence.by
+  where h.booking_id = booking.id and h.class = dismiss_absence.collection
+    and h.released_at is null and h.dismissed_at is null;
+  if cardinality(changes) > 0 then
+    perform sync.write_decision(booking, 'absence_dismissed', dismiss_absence.by, changes);
+  end if;
+  return cardinality(changes);
+end;
+$$;
+
+comment on function public.dismiss_absence(bigint, text, text) is
+  'A person says that what the source no longer lists of a collection stays: it is in force without a doubt, and asked again only after the source listed it once more. Returns how many rows.';
+
+create function sync.clear_doubts(booking_id bigint, collection text) returns setof sync.row_change
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  doubted constant sync.absence[] := array(
+    select a from sync.doubted_rows(clear_doubts.booking_id, clear_doubts.collection) a where a.doubted_since is not null);
+begin
+  update public.booking_dates d set source_doubted_since = null, updated_at = now()
+  from unnest(doubted) m where m.table_name = 'booking_dates' and d.id = m.item_id;
+  update public.booking_products p set source_doubted_since = null, updated_at = now()
+  from unnest(doubted) m where m.table_name = 'booking_products' and p.id = m.item_id;
+  update public.booking_attachments f set source_doubted_since = null, updated_at = now()
+  from unnest(doubted) m where m.table_name = 'booking_attachments' and f.id = m.item_id;
+  return query
+    select m.booking_id, m.table_name, m.key, 'updated',
+      jsonb_build_object('source_doubted_since', jsonb_build_array(m.doubted_since, null))
+    from unnest(doubted) m;
+end;
+$$;
+
+comment on function sync.clear_doubts(bigint, text) is 'Takes the mark of a doubt off the rows of a collection; returns the rows written.';
 
 -- schemas/60_project_events.sql
 
@@ -4701,6 +5541,37 @@ $$;
 
 comment on function sync.compare_page(sync.runs, jsonb) is 'What a page would change. Undoes all of it.';
 
+create function sync.is_emptied(snapshot jsonb, change jsonb) returns boolean
+language sql immutable
+set search_path = ''
+as $$
+  select case change ->> 'table'
+    when 'booking_products' then snapshot #> '{products,items}' = '[]'
+    when 'booking_attachments' then snapshot #> '{attachments,items}' = '[]'
+    else not exists (select from jsonb_array_elements(snapshot #> '{dates,items}') i (item)
+      where i.item ->> 'phase' = split_part(change ->> 'key', ' ', 1)) end
+$$;
+
+comment on function sync.is_emptied(jsonb, jsonb) is 'Whether the list that a changed row belongs to is empty in a snapshot.';
+
+create function sync.find_doubt_drift(comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, r.table_name || '[' || r.key || '].source_doubted_since', v.booking_id,
+    to_jsonb(d.first_seen_at), to_jsonb(r.doubted_since),
+    case when sync.is_held(d.booking_id, d.collection) then 'held' when d.dismissed_at is not null then 'dismissed'
+      when d.emptied then 'emptied' else 'doubted' end
+  from unnest(comparison.verdicts) v
+  join sync.doubts d on d.booking_id = v.booking_id and d.booking_id = any (comparison.booking_ids)
+  cross join lateral (
+    select a.* from sync.doubted_rows(d.booking_id, d.collection) a where a.item_id = d.item_id
+  ) r
+$$;
+
+comment on function sync.find_doubt_drift(sync.page_comparison) is
+  'Rows that the source no longer lists and that are in force: doubted, emptied, held or dismissed.';
+
 create function sync.find_source_drift(run sync.runs, snapshots jsonb, comparison sync.page_comparison)
 returns setof sync.drift_finding
 language sql stable
@@ -4710,7 +5581,9 @@ as $$
     case c.change ->> 'table' when 'bookings' then 'bookings.' || f.key
       else (c.change ->> 'table') || '[' || (c.change ->> 'key') || '].' || f.key end,
     v.booking_id, f.value -> 1, f.value -> 0,
-    case when h.id is not null then 'held'
+    case when f.key = 'source_doubted_since' then case when f.value ->> 1 is null then 'missed_webhook'
+        when sync.is_emptied(e.snapshot, c.change) then 'emptied' else 'doubted' end
+      when h.id is not null then 'held'
       when sync.revision_order((e.snapshot ->> 'source_version')::bigint, (e.snapshot ->> 'source_updated_at')::timestamptz,
         s.source_version, s.source_updated_at) < 0 then 'stale'
       else 'missed_webhook' end
@@ -4718,7 +5591,7 @@ as $$
   join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
   cross join jsonb_array_elements(v.changes) c (change)
   cross join jsonb_each(coalesce(c.change -> 'fields', '{}')) f
-  left join sync.held_changes h on h.booking_id = v.booking_id and h.released_at is null and h.dismissed_at is null
+  left join sync.held_changes h on h.booking_id = v.booking_id and h.class = 'status' and h.released_at is null and h.dismissed_at is null
   left join lateral (
     select t.source_version, t.source_updated_at from sync.source_states t
     where t.organization_id = run.organization_id and t.source = run.source and t.external_id = v.external_id
@@ -4846,6 +5719,8 @@ begin
     select * from sync.find_source_drift(run, snapshots, comparison)
     union all
     select * from sync.find_held_drift(snapshots, comparison)
+    union all
+    select * from sync.find_doubt_drift(comparison)
     union all
     select * from sync.find_projection_drift(comparison)
     union all
@@ -5240,6 +6115,8 @@ alter table sync.source_states enable row level security;
 alter table sync.runs enable row level security;
 alter table sync.sightings enable row level security;
 alter table sync.held_changes enable row level security;
+alter table sync.doubts enable row level security;
+alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;
 
@@ -5389,12 +6266,17 @@ as $$
   select string_agg(w.words, '; ' order by w.place, w.words)
   from (
     select 1 as place, case
+        when right(c.key, 21) = '.source_doubted_since' then sync.describe_subject(c.key) || case
+          when c.value ->> 1 is not null then ' is no longer listed by the source, which is not believed yet'
+          else ' is in force without a doubt again' end
         when right(c.key, 21) = '.source_missing_since' then sync.describe_subject(c.key) || case
           when c.value ->> 1 is not null then ' is no longer listed by the source' else ' is listed by the source again' end
         else regexp_replace(c.key, '^(bookings\.|booking_(?=[a-z]+\[))', '') || ': '
           || coalesce(c.value ->> 0, 'nothing') || ' → ' || coalesce(c.value ->> 1, 'nothing') end as words
     from jsonb_each(changes) c
     where right(c.key, 2) <> '.*'
+      -- A doubt that was believed says so once.
+      and not (right(c.key, 21) = '.source_doubted_since' and changes #>> array[left(c.key, -21) || '.source_missing_since', '1'] is not null)
       and c.key not in ('bookings.status_changed_at', 'bookings.confirmed_at', 'bookings.completed_at',
         'bookings.cancelled_at', 'bookings.rejected_at', 'bookings.extra', 'bookings.economics')
     union all
@@ -5440,6 +6322,7 @@ as $$
     when 'skipped' then 'the booking was over before the first day that counts here'
     when 'not_found' then 'the source does not know the booking, or cannot confirm it; nothing was changed'
     when 'held' then 'the brake has stopped the change'
+    when 'settled' then 'nothing was left to confirm'
     else coalesce(outcome, 'done') end
 $$;
 
@@ -5466,6 +6349,7 @@ as $$
         select format('An operator replayed a delivery of %s: %s.',
           sync.describe_instant(o.received_at), sync.describe_delivery(o))
         from sync.deliveries o where o.id = delivery.replay_of), 'An operator replayed a delivery.')
+    when delivery.function = 'confirm' then 'The booking will be read again to confirm that the source no longer lists something.'
     when delivery.event_type = 'release' then 'The booking is read again after a release.'
     when delivery.event_type = 'missing' then 'The booking is read on its own: it was missing from two lists in a row.'
     when delivery.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
@@ -5504,17 +6388,19 @@ language sql stable
 set search_path = ''
 as $$
   select case describe_hold.verdict
-    when 'held' then coalesce('The change to ' || k.kind, 'A change') || ' was stopped by the brake and waits for a person'
-    when 'released' then coalesce('The change to ' || k.kind || ' was released', 'Released')
+    when 'held' then coalesce(k.what, 'A change') || ' was stopped by the brake and waits for a person'
+    when 'released' then coalesce(k.what || ' was released', 'Released')
       || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
-    when 'dismissed' then coalesce('The change to ' || k.kind || ' was dismissed', 'Dismissed')
+    when 'dismissed' then coalesce(k.what || ' was dismissed', 'Dismissed')
       || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
     end
   from (select (
-    select h.kind from sync.held_changes h
+    select case h.class when 'status' then 'The change to ' || h.kind when 'deleted' then 'The deletion'
+      else 'The removal of ' || case h.kind when 'products' then 'products' when 'files' then 'files' else h.kind || ' days' end end
+    from sync.held_changes h
     where h.booking_id = describe_hold.booking_id and describe_hold.at = case describe_hold.verdict
       when 'held' then h.held_at when 'released' then h.released_at else h.dismissed_at end
-    limit 1)) k (kind)
+    limit 1)) k (what)
 $$;
 
 comment on function sync.describe_hold(bigint, text, timestamptz, text) is
@@ -5528,6 +6414,8 @@ as $$
       when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
       when 'stub_created' then 'The booking became known from an event'
       when 'conflict' then 'The event contradicts a final status; a read decides'
+      when 'absence_accepted' then 'Accepted as gone by ' || coalesce(entry.actor_id, 'an operator')
+      when 'absence_dismissed' then 'Kept by ' || coalesce(entry.actor_id, 'an operator')
       when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
       else entry.verdict end)
     || case
@@ -5571,10 +6459,11 @@ create function sync.explain_arrivals(booking_id bigint) returns setof sync.time
 language sql stable
 set search_path = ''
 as $$
-  select d.received_at, case when d.function = 'import-bookings' then 3 else 1 end,
+  select d.received_at, case when d.function in ('import-bookings', 'confirm') then 3 else 1 end,
     case when d.replay_of is not null then 'replayed'
       when d.status = 'duplicate' then 'repeated'
       when d.event_type = 'release' then 'release'
+      when d.function = 'confirm' then 'confirm'
       when d.event_type in ('refetch', 'missing') then 'refetch'
       else 'received' end,
     sync.describe_arrival(d), d.id, null::uuid, d.body
@@ -5831,9 +6720,13 @@ begin
   decided := array(select h from sync.decide_holds(
     release_held_changes.held_change_ids, release_held_changes.by, release_held_changes.dismiss) h);
   if release_held_changes.dismiss then
-    perform sync.note_dismissals(decided);
+    perform sync.note_dismissals(array(select d from unnest(decided) d where d.class = 'status'));
+    perform public.dismiss_absence(d.booking_id, d.class, release_held_changes.by)
+    from unnest(decided) d where d.class not in ('status', 'deleted');
   else
-    perform sync.queue_releases(decided);
+    perform sync.queue_releases(array(select d from unnest(decided) d where d.class <> 'deleted'));
+    perform public.accept_absence(d.booking_id, d.class, release_held_changes.by)
+    from unnest(decided) d where d.class not in ('status', 'deleted');
   end if;
 
   return query
@@ -6108,7 +7001,7 @@ revoke all on function sync.call_import_bookings, sync.schedule_jobs from servic
 -- The API of the database.
 revoke all on function
   public.receive_delivery, public.claim_deliveries, public.finish_delivery,
-  public.apply_headout_event, public.apply_snapshots, public.project_bookings, public.begin_run,
+  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
@@ -6116,7 +7009,7 @@ revoke all on function
   from public, anon, authenticated;
 grant execute on function
   public.receive_delivery, public.claim_deliveries, public.finish_delivery,
-  public.apply_headout_event, public.apply_snapshots, public.project_bookings, public.begin_run,
+  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,

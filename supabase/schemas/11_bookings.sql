@@ -101,6 +101,7 @@ create table public.booking_dates (
   day date not null,
   start_time time,
   end_time time,
+  source_doubted_since timestamptz,
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -117,7 +118,8 @@ comment on column public.booking_dates.phase is 'Owner: source.';
 comment on column public.booking_dates.day is 'Owner: source. Local calendar day.';
 comment on column public.booking_dates.start_time is 'Owner: source. Local wall clock; null: not stated.';
 comment on column public.booking_dates.end_time is 'Owner: source. Local wall clock; at or before start_time means the next day.';
-comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when complete lists have left this day out.';
+comment on column public.booking_dates.source_doubted_since is 'Owner: source. Since when the source has not listed it, while that is not believed yet: it is still in force (rule: absence is not a statement).';
+comment on column public.booking_dates.source_missing_since is 'Owner: source. Since when the source has not listed it, once that is believed: it is out of force.';
 comment on column public.booking_dates.created_at is 'When the row was made.';
 comment on column public.booking_dates.updated_at is 'When the row last changed.';
 
@@ -142,6 +144,7 @@ create table public.booking_products (
   inventory_item_type_id text,
   inventory_package_id text,
   costs jsonb,
+  source_doubted_since timestamptz,
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -173,7 +176,8 @@ comment on column public.booking_products.tags is 'Owner: source.';
 comment on column public.booking_products.inventory_item_type_id is 'Owner: source. Item type in the source''s inventory.';
 comment on column public.booking_products.inventory_package_id is 'Owner: source. Package in the source''s inventory.';
 comment on column public.booking_products.costs is 'Owner: source. Cost fields as sent.';
-comment on column public.booking_products.source_missing_since is 'Owner: source. Since when complete lists have left this row out.';
+comment on column public.booking_products.source_doubted_since is 'Owner: source. Since when the source has not listed it, while that is not believed yet: it is still in force (rule: absence is not a statement).';
+comment on column public.booking_products.source_missing_since is 'Owner: source. Since when the source has not listed it, once that is believed: it is out of force.';
 comment on column public.booking_products.created_at is 'When the row was made.';
 comment on column public.booking_products.updated_at is 'When the row last changed.';
 
@@ -183,10 +187,12 @@ create table public.booking_attachments (
   booking_id bigint not null,
   url text not null,
   url_key text not null,
+  listed_under text,
   file_name text,
   file_type text,
   origin text not null default 'import'
     constraint booking_attachments_origin_check check (origin in ('import', 'user')),
+  source_doubted_since timestamptz,
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -201,10 +207,12 @@ comment on column public.booking_attachments.organization_id is 'The booking''s 
 comment on column public.booking_attachments.booking_id is 'The booking.';
 comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
 comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment, whose tokens change on every read. Identifies the file.';
+comment on column public.booking_attachments.listed_under is 'Owner: source. The list of the source that the file was last in; its absence counts only if that list was readable.';
 comment on column public.booking_attachments.file_name is 'Owner: source.';
 comment on column public.booking_attachments.file_type is 'Owner: source.';
 comment on column public.booking_attachments.origin is 'import: the sync made it. user: a person did.';
-comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when complete lists have left this file out.';
+comment on column public.booking_attachments.source_doubted_since is 'Owner: source. Since when the source has not listed it, while that is not believed yet: it is still in force (rule: absence is not a statement).';
+comment on column public.booking_attachments.source_missing_since is 'Owner: source. Since when the source has not listed it, once that is believed: it is out of force.';
 comment on column public.booking_attachments.created_at is 'When the row was made.';
 comment on column public.booking_attachments.updated_at is 'When the row last changed.';
 

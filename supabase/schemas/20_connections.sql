@@ -10,6 +10,9 @@ create table sync.connections (
   pause_reason text,
   cursor timestamptz,
   cancel_budget integer not null default 20 constraint connections_cancel_budget_check check (cancel_budget >= 0),
+  absence_budget integer not null default 500 constraint connections_absence_budget_check check (absence_budget >= 0),
+  absence_confirm_after interval not null default '2 minutes',
+  absence_confirm_slow interval not null default '15 minutes',
   not_before date,
   last_delivery_at timestamptz,
   last_success_at timestamptz,
@@ -24,6 +27,9 @@ comment on column sync.connections.paused_at is 'Owner: pause_connection. While 
 comment on column sync.connections.pause_reason is 'Owner: pause_connection.';
 comment on column sync.connections.cursor is 'Owner: finish_run. Proven synced up to here: our clock when the last complete run began, less an overlap (rule: the cursor moves only past what is applied).';
 comment on column sync.connections.cancel_budget is 'Owner: operator. Departures from CONFIRMED that pass in a rolling hour; the brake holds the rest (rule: cancelling takes a positive statement).';
+comment on column sync.connections.absence_budget is 'Owner: operator. Days, products and files that may go missing in a rolling hour; the brake holds the rest.';
+comment on column sync.connections.absence_confirm_after is 'Owner: operator. How long after the first sighting of an absence a read may confirm it.';
+comment on column sync.connections.absence_confirm_slow is 'Owner: operator. The same for the last of three reads of days whose revision did not rise.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';

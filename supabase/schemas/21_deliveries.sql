@@ -40,6 +40,10 @@ create unique index deliveries_dedupe_key on sync.deliveries (dedupe_key) where 
 -- One lane per booking: never two workers on one booking.
 create unique index deliveries_lane_key on sync.deliveries (connection_id, external_id) where status = 'processing';
 
+-- Of a booking one confirming read waits at a time.
+create unique index deliveries_confirm_key on sync.deliveries (connection_id, external_id)
+  where function = 'confirm' and status = 'pending';
+
 create index deliveries_due_idx on sync.deliveries (connection_id, next_attempt_at) where status = 'pending';
 
 create index deliveries_lease_idx on sync.deliveries (leased_until) where status = 'processing';

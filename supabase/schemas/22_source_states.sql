@@ -16,6 +16,7 @@ create table sync.source_states (
   processed_seq bigint not null default 0,
   missing_sightings integer not null default 0,
   missing_first_seen_at timestamptz,
+  unsettled boolean not null default false,
   updated_at timestamptz not null default now(),
   primary key (organization_id, source, external_id),
   constraint source_states_seq_check check (processed_seq <= requested_seq)
@@ -31,6 +32,7 @@ comment on column sync.source_states.last_event_status is 'Headout''s status of 
 comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (rule: a webhook during a sync causes a second pass).';
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
+comment on column sync.source_states.unsettled is 'While something of the booking is doubted or held: equal content then ends no single read of it.';
 comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
 
 -- Few at any time: a page is compared with all of them.

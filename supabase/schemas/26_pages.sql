@@ -26,7 +26,8 @@ create type sync.planned_snapshot as (
   booking_id bigint,
   is_new boolean,
   old_status public.booking_status,
-  new_status public.booking_status
+  new_status public.booking_status,
+  unsettled boolean
 );
 
 comment on type sync.planned_snapshot is

@@ -39,7 +39,8 @@ language sql stable
 set search_path = ''
 as $$
   select exists (select from sync.held_changes h
-    where h.booking_id = is_released.booking_id and h.released_at is not null and h.settled_at is null
+    where h.booking_id = is_released.booking_id and h.class = 'status'
+      and h.released_at is not null and h.settled_at is null
       and h.released_at <= is_released.read_at and h.released_at > now() - interval '1 day')
 $$;
 
@@ -74,7 +75,7 @@ begin
   values (hold_change.organization_id, hold_change.booking_id, hold_change.new_status::text,
     hold_change.delivery_id, hold_change.run_id, hold_change.snapshot,
     format('More bookings left CONFIRMED within an hour than the connection allows; %s waits for a person.', hold_change.new_status))
-  on conflict (booking_id) where released_at is null and dismissed_at is null
+  on conflict (booking_id, class) where released_at is null and dismissed_at is null
   do update set kind = excluded.kind, snapshot = excluded.snapshot, delivery_id = excluded.delivery_id,
     run_id = excluded.run_id, held_at = now()
   where (h.kind <> excluded.kind
@@ -166,14 +167,14 @@ as $$
 begin
   -- An applied statement ends the hold of an older one, and uses up a release.
   if exists (select from sync.held_changes h
-             where h.organization_id = end_holds.organization_id and h.dismissed_at is null
+             where h.organization_id = end_holds.organization_id and h.class = 'status' and h.dismissed_at is null
                and (h.released_at is null or h.settled_at is null)) then
     update sync.held_changes h set
       dismissed_at = case when h.released_at is null then now() end,
       settled_at = case when h.released_at is not null then now() end,
       by = coalesce(h.by, 'system')
     from unnest(plan) p
-    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id and h.class = 'status'
       and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
       and p.verdict in ('apply', 'unchanged', 'revision')
       and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())

@@ -1,5 +1,5 @@
 -- Handing out due work. One lane per booking, never two workers on one; connections take turns; nothing
--- of a paused one; a dead worker's lease ends here.
+-- of a paused one; confirming reads only when no webhook is due; a dead worker's lease ends here.
 -- Rules: a webhook during a sync causes a second pass · work is bounded and resumes · pausing costs nothing.
 
 create function sync.end_expired_leases(connection_ids bigint[]) returns void
@@ -16,7 +16,7 @@ begin
     join sync.connections c on c.id = e.connection_id
     join sync.source_states s on s.organization_id = c.organization_id and s.source = c.source and s.external_id = e.external_id
     where e.status = 'processing' and e.leased_until < now() and e.connection_id = any (connection_ids)
-      and sync.was_last_attempt(e.attempts, e.waits) and c.enabled and c.paused_at is null
+      and sync.was_last_attempt(e.function, e.attempts, e.waits) and c.enabled and c.paused_at is null
     order by s.organization_id, s.source, s.external_id
     for no key update of s, e skip locked
   ) d;
@@ -25,7 +25,7 @@ begin
     select e.id from sync.deliveries e
     join sync.connections c on c.id = e.connection_id
     where e.status = 'processing' and e.leased_until < now() and e.connection_id = any (connection_ids)
-      and (not sync.was_last_attempt(e.attempts, e.waits) or not c.enabled or c.paused_at is not null)
+      and (not sync.was_last_attempt(e.function, e.attempts, e.waits) or not c.enabled or c.paused_at is not null)
     for no key update of e skip locked));
 end;
 $$;
@@ -47,10 +47,16 @@ begin
         row_number() over (partition by c.id order by d.due_at) as turn
       from sync.connections c
       cross join lateral (
+        select exists (select from sync.deliveries w where w.connection_id = c.id and w.status = 'pending'
+          and w.next_attempt_at <= now() and w.function <> 'confirm') as webhooks
+      ) due
+      cross join lateral (
         select n.external_id, min(n.next_attempt_at) as due_at
         from (
           select e.external_id, e.next_attempt_at from sync.deliveries e
           where e.connection_id = c.id and e.status = 'pending' and e.next_attempt_at <= now()
+            -- A confirming read waits until no webhook is due.
+            and (not due.webhooks or e.function <> 'confirm')
             -- What waits behind a lane at work is due as well, and would crowd out free lanes.
             and not exists (select from sync.deliveries b where b.connection_id = e.connection_id
               and b.external_id = e.external_id and b.status = 'processing')
@@ -104,7 +110,7 @@ begin
       and s.external_id = l.external_id
     where not exists (select from sync.deliveries b where b.connection_id = c.id
       and b.external_id = l.external_id and b.status = 'processing')
-    order by c.id, l.external_id, e.seq desc
+    order by c.id, l.external_id, e.function = 'confirm', e.seq desc
   ) p
   where d.id = p.id
   returning d.id, p.organization_id, p.source, d.external_id, d.lease_token, d.attempts, d.function, d.event_type;

@@ -15,15 +15,15 @@ $$;
 comment on function sync.retry_delay(integer) is
   'How long to wait after the n-th failed attempt, give or take a fifth; null after the last (see sync.was_last_attempt).';
 
-create function sync.was_last_attempt(attempts integer, waits integer) returns boolean
+create function sync.was_last_attempt(function text, attempts integer, waits integer) returns boolean
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select attempts - waits > 8
+  select function <> 'confirm' and attempts - waits > 8
 $$;
 
-comment on function sync.was_last_attempt(integer, integer) is
-  'Whether a delivery is dead if this attempt fails: the ninth that the source has not asked to wait for.';
+comment on function sync.was_last_attempt(text, integer, integer) is
+  'Whether a delivery is dead if this attempt fails: the ninth that the source has not asked to wait for. A confirming read never is: what it asks stays undecided.';
 
 create function sync.hold_lease(delivery_id uuid, lease_token uuid) returns sync.deliveries
 language plpgsql
@@ -79,7 +79,7 @@ begin
     next_attempt_at = null, leased_until = null, lease_token = null, finished_at = now()
   where d.id = delivery.id
     or d.connection_id = delivery.connection_id and d.external_id = delivery.external_id
-      and d.status = 'pending' and d.seq <= covered;
+      and d.status = 'pending' and d.seq <= covered and d.function <> 'confirm';
 
   update sync.source_states s set processed_seq = covered, updated_at = now()
   from sync.connections c
@@ -157,14 +157,14 @@ declare
   new_waits constant integer := delivery.waits + was_asked::integer;
   -- What the source asks for wins; but a failure that counts is not tried again any sooner for it.
   delay constant interval := case when was_asked then give_back.asked
-    else greatest(give_back.asked, sync.retry_delay(greatest(delivery.attempts - new_waits, 1))) end;
+    else greatest(give_back.asked, sync.retry_delay(least(greatest(delivery.attempts - new_waits, 1), 8))) end;
 begin
   if paused or untried then
     update sync.deliveries d set status = 'pending', attempts = greatest(d.attempts - 1, 0),
       next_attempt_at = now() + case when paused or give_back.asked is null then interval '0' else delay end,
       leased_until = null, lease_token = null, last_error = coalesce(give_back.last_error, d.last_error)
     where d.id = delivery.id;
-  elsif not was_asked and sync.was_last_attempt(delivery.attempts, new_waits) then
+  elsif not was_asked and sync.was_last_attempt(delivery.function, delivery.attempts, new_waits) then
     perform sync.settle_delivery(delivery, 'dead', give_back.result, give_back.last_error);
     return;
   else
@@ -203,7 +203,8 @@ begin
   if delivery.id is null then
     return false;
   end if;
-  if finish.status = 'pending' then
+  -- A confirming read that showed nothing has decided nothing: it is asked again.
+  if finish.status = 'pending' or delivery.function = 'confirm' then
     perform sync.give_back(delivery, coalesce(finish.result, '{}'), error,
       -- A day is the most that a source may ask for.
       case when finish.retry_after_ms > 0 then least(finish.retry_after_ms, 86400000) * interval '1 millisecond' end);

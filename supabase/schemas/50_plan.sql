@@ -4,7 +4,9 @@
 -- Which statement wins (rules: older never overwrites newer · a fetch is dated when it was read):
 -- equal content is unchanged whatever its revision. Otherwise the revision decides where both sides
 -- have one (sync.revision_order), and else which read began later. With force neither the hash nor the
--- revision counts: a repair compares with the rows, and still undoes nothing newer than its read.
+-- revision counts: a repair compares with the rows, and still undoes nothing newer than its read. While
+-- something of a booking is unsettled, equal content ends no single read of it: the second read that
+-- lacks a product is equal to the first.
 --
 -- Source states are looked up row by row on purpose (lateral, offset 0): on a fresh database, without
 -- statistics, the planner would read every state of the organization for every snapshot.
@@ -63,18 +65,15 @@ begin
         c.content_hash as content_hash, c.fetched_at as fetched_at,
         c.source_updated_at as source_updated_at, c.source_version as source_version,
         c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
-        null::public.booking_status as old_status, null::public.booking_status as new_status
+        null::public.booking_status as old_status, null::public.booking_status as new_status,
+        c.unsettled as unsettled
       from (
-        select r.*, b.id as booking_id,
+        select r.*, b.id as booking_id, s.unsettled,
           case
             when s.content_hash = r.content_hash and not page.force
+              and not (s.unsettled and page.run_id is null)
               and coalesce(r.source_version = s.source_version, r.source_version is null)
               and coalesce(r.source_updated_at = s.source_updated_at, r.source_updated_at is null) then 'unchanged'
-            -- Of two snapshots of one booking in a page the newer wins.
-            when r.external_id is not null and row_number() over (
-              partition by r.external_id
-              order by r.source_version desc nulls last, r.source_updated_at desc nulls last, r.fetched_at desc, r.ord desc
-            ) > 1 then 'stale'
           end as verdict
         from (
           select e.ord::integer as ord, e.snapshot, e.snapshot ->> 'external_id' as external_id,
@@ -88,7 +87,7 @@ begin
           left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
         ) r
         left join lateral (
-          select t.content_hash, t.source_version, t.source_updated_at from sync.source_states t
+          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled from sync.source_states t
           where t.organization_id = page.organization_id and t.source = page.source
             and t.external_id = r.external_id
           offset 0
@@ -106,10 +105,33 @@ end;
 $$;
 
 comment on function sync.read_page(sync.page, jsonb) is
-  'The plan of a page as far as it shows without a lock: what is unchanged, and what a newer snapshot of the same page replaces. The rest has no verdict yet.';
+  'The plan of a page as far as it shows without a lock: what is unchanged. The rest has no verdict yet.';
+
+create function sync.drop_repeated(plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if (select count(*) = count(distinct p.external_id) from unnest(plan) p where p.external_id is not null) then
+    return plan;
+  end if;
+  return array(
+    select case when p.verdict is null and exists (
+        select from unnest(plan) o
+        where o.external_id = p.external_id and o.ord <> p.ord
+          and (sync.revision_order(o.source_version, o.source_updated_at, p.source_version, p.source_updated_at),
+            o.fetched_at, o.ord) > (0, p.fetched_at, p.ord))
+      then sync.with_verdict(p, 'stale') else p end
+    from unnest(plan) p order by p.ord);
+end;
+$$;
+
+comment on function sync.drop_repeated(sync.planned_snapshot[]) is
+  'Of two snapshots of one booking in a page the newer wins; the other is stale.';
+
 
 create function sync.decide(
-  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, force boolean, first_day date
+  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, page sync.page, first_day date
 ) returns sync.planned_snapshot
 language plpgsql
 set search_path = ''
@@ -124,15 +146,16 @@ declare
       and planned.fetched_at >= coalesce(state.fetched_at, '-infinity');
   stated constant jsonb := planned.snapshot -> 'booking';
 begin
+  planned.unsettled := state.unsettled;
   planned.booking_id := booking.id;
   planned.is_new := booking.id is null;
   planned.old_status := booking.status;
   planned.new_status := coalesce((stated ->> 'status')::public.booking_status, booking.status, 'PENDING');
   planned.verdict := case
-    when not force and state.content_hash = planned.content_hash
+    when not page.force and state.content_hash = planned.content_hash and not (state.unsettled and page.run_id is null)
       then case when newer then 'revision' else 'unchanged' end
-    when not force and revision < 0 then 'stale'
-    when (force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
+    when not page.force and revision < 0 then 'stale'
+    when (page.force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
     -- A tombstone of a booking that we never had makes no row, but what was stated before it is older
     -- from now on. A cancellation of which only the status is known is a tombstone.
     when booking.id is null and (planned.snapshot ? 'deleted'
@@ -151,7 +174,7 @@ begin
 end;
 $$;
 
-comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, boolean, date) is
+comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, date) is
   'The verdict on one snapshot, against the locked state of its booking.';
 
 create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
@@ -165,6 +188,7 @@ begin
   if page.deliveries is null and not exists (select from unnest(plan) p where p.verdict is null) then
     return plan;
   end if;
+  plan := sync.drop_repeated(plan);
   plan := array(
     select case when e.error is null then p else sync.with_verdict(p, 'invalid', e.error) end
     from unnest(plan) p
@@ -193,7 +217,7 @@ declare
     where c.organization_id = page.organization_id and c.source = page.source);
 begin
   return array(
-    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page.force, first_day) else p end
+    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, first_day) else p end
     from unnest(plan) p
     left join lateral (
       select t as state from sync.source_states t

@@ -9,6 +9,29 @@
 -- Stored rows are fetched once, by the page's booking ids, and then joined in memory: nested loops are
 -- off in apply_snapshots, since a database without statistics would choose them and turn quadratic.
 
+create function sync.stated_parts(collection jsonb, everything jsonb) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case
+    when collection -> 'complete' = 'false' then null
+    when collection ? 'stated' then collection -> 'stated'
+    when collection -> 'complete' = 'true' then everything end
+$$;
+
+comment on function sync.stated_parts(jsonb, jsonb) is
+  'What a collection of a snapshot states wholly, so that something may follow from an absence; null: nothing follows (rule: absence is not a statement).';
+
+create function sync.absent_row(id bigint, source_doubted_since timestamptz) returns jsonb
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select jsonb_build_object('id', absent_row.id, 'source_doubted_since', absent_row.source_doubted_since)
+$$;
+
+comment on function sync.absent_row(bigint, timestamptz) is
+  'The fields of a row_change with operation absent: a stored row that a stated list leaves out. Nothing has been written.';
+
 create function sync.write_bookings(
   plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid, source public.booking_source
 ) returns setof sync.row_change
@@ -115,14 +138,17 @@ as $$
   ), items as materialized (
     select l.booking_id, s.old, jsonb_populate_record(
       s.old, l.item - array['id', 'organization_id', 'booking_id', 'created_at', 'updated_at']
-        || '{"source_missing_since": null}') as new
+        || '{"source_missing_since": null, "source_doubted_since": null}') as new
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).phase = l.phase and (s.old).day = l.day
-  ), missing as materialized (
-    select (s.old).booking_id, (s.old).id, (s.old).phase, (s.old).day
-    from unnest(plan) p
+  ), absent as materialized (
+    select s.old
+    from (
+      select p.booking_id, sync.stated_parts(p.snapshot -> 'dates', '["rig", "event", "rigdown"]') as phases
+      from unnest(plan) p where p.snapshot ? 'dates'
+    ) p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
-    where p.snapshot #> '{dates,complete}' = 'true'
+    where p.phases ? (s.old).phase::text
       and not exists (select from items i where (i.old).id = (s.old).id)
   ), inserted as (
     insert into public.booking_dates (organization_id, booking_id, phase, day, start_time, end_time)
@@ -131,12 +157,9 @@ as $$
     from items i where i.old is null
   ), updated as (
     update public.booking_dates d set start_time = (i.new).start_time, end_time = (i.new).end_time,
-      source_missing_since = null, updated_at = now()
+      source_missing_since = null, source_doubted_since = null, updated_at = now()
     from items i
     where d.id = (i.old).id and d.booking_id = any (booking_ids) and i.old is distinct from i.new
-  ), marked as (
-    update public.booking_dates d set source_missing_since = now(), updated_at = now()
-    from missing m where d.id = m.id and d.booking_id = any (booking_ids)
   )
   select i.booking_id, 'booking_dates', (i.new).phase || ' ' || (i.new).day,
     case when i.old is null then 'created' else 'updated' end,
@@ -146,13 +169,12 @@ as $$
       else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
   from items i where i.old is null or i.old is distinct from i.new
   union all
-  select m.booking_id, 'booking_dates', m.phase || ' ' || m.day, 'marked_missing',
-    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
-  from missing m
+  select (a.old).booking_id, 'booking_dates', (a.old).phase || ' ' || (a.old).day, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
+  from absent a
 $$;
 
 comment on function sync.write_booking_dates(sync.planned_snapshot[], bigint[], uuid) is
-  'Upserts the days of a planned page by (phase, day); a complete list marks the others missing.';
+  'Upserts the days of a planned page by (phase, day); reports what a stated list leaves out.';
 
 create function sync.write_booking_products(
   plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
@@ -171,7 +193,7 @@ as $$
     select l.*, s.old, coalesce((s.old).id, nextval('public.booking_products_id_seq')) as id,
       jsonb_populate_record(s.old, l.item
         - array['id', 'organization_id', 'booking_id', 'parent_id', 'created_at', 'updated_at']
-        || '{"source_missing_since": null}') as new
+        || '{"source_missing_since": null, "source_doubted_since": null}') as new
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).external_id = l.external_id
   ), rows as materialized (
@@ -183,11 +205,11 @@ as $$
     from items i
     left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
       and q.external_id <> i.external_id
-  ), missing as materialized (
-    select (s.old).booking_id, (s.old).id, (s.old).external_id
+  ), absent as materialized (
+    select s.old
     from unnest(plan) p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
-    where p.snapshot #> '{products,complete}' = 'true'
+    where sync.stated_parts(p.snapshot -> 'products', 'true') = 'true'
       and not exists (select from items i where i.id = (s.old).id)
   ), inserted as (
     insert into public.booking_products (
@@ -211,7 +233,7 @@ as $$
       is_package_component = (r.new).is_package_component, tags = (r.new).tags,
       inventory_item_type_id = (r.new).inventory_item_type_id,
       inventory_package_id = (r.new).inventory_package_id, costs = (r.new).costs,
-      source_missing_since = null, updated_at = now()
+      source_missing_since = null, source_doubted_since = null, updated_at = now()
     from rows r
     where b.id = r.id and b.booking_id = any (booking_ids) and not (r.old is null)
       and (r.old is distinct from r.new or r.parent_id is distinct from (r.old).parent_id)
@@ -222,9 +244,6 @@ as $$
     where r.old is null and not r.is_new and c.booking_id = r.booking_id and c.booking_id = any (booking_ids)
       and c.parent_id is null and c.parent_external_id = r.external_id
       and not exists (select from rows o where o.id = c.id)
-  ), marked as (
-    update public.booking_products b set source_missing_since = now(), updated_at = now()
-    from missing m where b.id = m.id and b.booking_id = any (booking_ids)
   )
   select r.booking_id, 'booking_products', r.external_id,
     case when r.old is null then 'created' else 'updated' end,
@@ -232,13 +251,12 @@ as $$
       else sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new)) end
   from rows r where r.old is null or r.old is distinct from r.new
   union all
-  select m.booking_id, 'booking_products', m.external_id, 'marked_missing',
-    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
-  from missing m
+  select (a.old).booking_id, 'booking_products', (a.old).external_id, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
+  from absent a
 $$;
 
 comment on function sync.write_booking_products(sync.planned_snapshot[], bigint[], uuid) is
-  'Upserts the product rows of a planned page by external id and ties children to parents; a complete list marks the others missing.';
+  'Upserts the product rows of a planned page by external id and ties children to parents; reports what a stated list leaves out.';
 
 create function sync.write_booking_attachments(
   plan sync.planned_snapshot[], booking_ids bigint[], organization_id uuid
@@ -257,30 +275,34 @@ as $$
     -- A file that a person added under the same URL stays theirs.
     select l.booking_id, l.item, s.old, jsonb_populate_record(s.old, l.item
         - array['id', 'organization_id', 'booking_id', 'origin', 'url', 'created_at', 'updated_at']
-        || '{"source_missing_since": null}') as new
+        || '{"source_missing_since": null, "source_doubted_since": null}') as new
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).url_key = l.url_key
     where (s.old).origin is distinct from 'user'
-  ), missing as materialized (
-    select (s.old).booking_id, (s.old).id, (s.old).url_key
-    from unnest(plan) p
+  ), absent as materialized (
+    -- Only if every list that a stored file was last in is readable.
+    select s.old
+    from (
+      select p.booking_id, sync.stated_parts(p.snapshot -> 'attachments', null) as lists, p.snapshot #> '{attachments,complete}' = 'true' as whole
+      from unnest(plan) p where p.snapshot ? 'attachments'
+    ) p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
       and (s.old).origin = 'import'
-    where p.snapshot #> '{attachments,complete}' = 'true'
+    where (p.lists is null and p.whole or not exists (
+        select from stored o where (o.old).booking_id = p.booking_id and (o.old).origin = 'import'
+          and (o.old).source_missing_since is null and not coalesce(p.lists ? (o.old).listed_under, false)))
       and not exists (select from items i where (i.old).id = (s.old).id)
   ), inserted as (
-    insert into public.booking_attachments (organization_id, booking_id, url, url_key, file_name, file_type)
+    insert into public.booking_attachments (organization_id, booking_id, url, url_key, listed_under, file_name, file_type)
     select write_booking_attachments.organization_id, i.booking_id, i.item ->> 'url',
-      i.item ->> 'url_key', (i.new).file_name, (i.new).file_type
+      i.item ->> 'url_key', (i.new).listed_under, (i.new).file_name, (i.new).file_type
     from items i where i.old is null
   ), updated as (
-    update public.booking_attachments a set url = i.item ->> 'url', file_name = (i.new).file_name,
-      file_type = (i.new).file_type, source_missing_since = null, updated_at = now()
+    update public.booking_attachments a set url = i.item ->> 'url', listed_under = (i.new).listed_under,
+      file_name = (i.new).file_name, file_type = (i.new).file_type, source_missing_since = null,
+      source_doubted_since = null, updated_at = now()
     from items i
     where a.id = (i.old).id and a.booking_id = any (booking_ids) and i.old is distinct from i.new
-  ), marked as (
-    update public.booking_attachments a set source_missing_since = now(), updated_at = now()
-    from missing m where a.id = m.id and a.booking_id = any (booking_ids)
   )
   select i.booking_id, 'booking_attachments', i.item ->> 'url_key',
     case when i.old is null then 'created' else 'updated' end,
@@ -288,13 +310,12 @@ as $$
       else sync.changed_fields(to_jsonb(i.old), to_jsonb(i.new)) end
   from items i where i.old is null or i.old is distinct from i.new
   union all
-  select m.booking_id, 'booking_attachments', m.url_key, 'marked_missing',
-    jsonb_build_object('source_missing_since', jsonb_build_array(null, now()))
-  from missing m
+  select (a.old).booking_id, 'booking_attachments', (a.old).url_key, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
+  from absent a
 $$;
 
 comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
-  'Upserts the files of a planned page by URL key; a complete list marks the others missing. User files are never touched.';
+  'Upserts the files of a planned page by URL key; reports what a stated list leaves out. User files are never touched.';
 
 -- Links carry tokens that change on every read: fresh ones are stored whenever the booking was written
 -- for another reason, and count as no change.
@@ -368,6 +389,10 @@ begin
   changes := changes || array(select w from sync.write_booking_products(plan, booking_ids, page.organization_id) w);
   changes := changes || array(select w from sync.write_booking_attachments(plan, booking_ids, page.organization_id) w);
 
+  if exists (select from unnest(plan) p where p.unsettled)
+    or exists (select from unnest(changes) c where c.operation = 'absent') then
+    changes := sync.weigh_absences(page, plan, changes);
+  end if;
   written_ids := array(select distinct c.booking_id from unnest(changes) c);
   perform sync.refresh_urls(plan, written_ids);
   perform sync.write_history(page, plan, changes);

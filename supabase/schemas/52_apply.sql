@@ -40,7 +40,11 @@ begin
     fetched_at = greatest(excluded.fetched_at, s.fetched_at),
     missing_sightings = 0,
     missing_first_seen_at = null,
-    updated_at = now();
+    updated_at = now()
+  -- An equal answer is looked at again while something is unsettled, and states nothing new.
+  where page.force or not s.unsettled
+    or (s.content_hash, s.fetched_at) is distinct from (excluded.content_hash, greatest(excluded.fetched_at, s.fetched_at))
+    or sync.revision_order(excluded.source_version, excluded.source_updated_at, s.source_version, s.source_updated_at) <> 0;
 end;
 $$;
 

@@ -83,6 +83,37 @@ $$;
 
 comment on function sync.compare_page(sync.runs, jsonb) is 'What a page would change. Undoes all of it.';
 
+create function sync.is_emptied(snapshot jsonb, change jsonb) returns boolean
+language sql immutable
+set search_path = ''
+as $$
+  select case change ->> 'table'
+    when 'booking_products' then snapshot #> '{products,items}' = '[]'
+    when 'booking_attachments' then snapshot #> '{attachments,items}' = '[]'
+    else not exists (select from jsonb_array_elements(snapshot #> '{dates,items}') i (item)
+      where i.item ->> 'phase' = split_part(change ->> 'key', ' ', 1)) end
+$$;
+
+comment on function sync.is_emptied(jsonb, jsonb) is 'Whether the list that a changed row belongs to is empty in a snapshot.';
+
+create function sync.find_doubt_drift(comparison sync.page_comparison) returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, r.table_name || '[' || r.key || '].source_doubted_since', v.booking_id,
+    to_jsonb(d.first_seen_at), to_jsonb(r.doubted_since),
+    case when sync.is_held(d.booking_id, d.collection) then 'held' when d.dismissed_at is not null then 'dismissed'
+      when d.emptied then 'emptied' else 'doubted' end
+  from unnest(comparison.verdicts) v
+  join sync.doubts d on d.booking_id = v.booking_id and d.booking_id = any (comparison.booking_ids)
+  cross join lateral (
+    select a.* from sync.doubted_rows(d.booking_id, d.collection) a where a.item_id = d.item_id
+  ) r
+$$;
+
+comment on function sync.find_doubt_drift(sync.page_comparison) is
+  'Rows that the source no longer lists and that are in force: doubted, emptied, held or dismissed.';
+
 create function sync.find_source_drift(run sync.runs, snapshots jsonb, comparison sync.page_comparison)
 returns setof sync.drift_finding
 language sql stable
@@ -92,7 +123,9 @@ as $$
     case c.change ->> 'table' when 'bookings' then 'bookings.' || f.key
       else (c.change ->> 'table') || '[' || (c.change ->> 'key') || '].' || f.key end,
     v.booking_id, f.value -> 1, f.value -> 0,
-    case when h.id is not null then 'held'
+    case when f.key = 'source_doubted_since' then case when f.value ->> 1 is null then 'missed_webhook'
+        when sync.is_emptied(e.snapshot, c.change) then 'emptied' else 'doubted' end
+      when h.id is not null then 'held'
       when sync.revision_order((e.snapshot ->> 'source_version')::bigint, (e.snapshot ->> 'source_updated_at')::timestamptz,
         s.source_version, s.source_updated_at) < 0 then 'stale'
       else 'missed_webhook' end
@@ -100,7 +133,7 @@ as $$
   join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
   cross join jsonb_array_elements(v.changes) c (change)
   cross join jsonb_each(coalesce(c.change -> 'fields', '{}')) f
-  left join sync.held_changes h on h.booking_id = v.booking_id and h.released_at is null and h.dismissed_at is null
+  left join sync.held_changes h on h.booking_id = v.booking_id and h.class = 'status' and h.released_at is null and h.dismissed_at is null
   left join lateral (
     select t.source_version, t.source_updated_at from sync.source_states t
     where t.organization_id = run.organization_id and t.source = run.source and t.external_id = v.external_id
@@ -228,6 +261,8 @@ begin
     select * from sync.find_source_drift(run, snapshots, comparison)
     union all
     select * from sync.find_held_drift(snapshots, comparison)
+    union all
+    select * from sync.find_doubt_drift(comparison)
     union all
     select * from sync.find_projection_drift(comparison)
     union all

@@ -25,6 +25,8 @@ alter table sync.source_states enable row level security;
 alter table sync.runs enable row level security;
 alter table sync.sightings enable row level security;
 alter table sync.held_changes enable row level security;
+alter table sync.doubts enable row level security;
+alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;
 

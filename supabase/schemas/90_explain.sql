@@ -31,12 +31,17 @@ as $$
   select string_agg(w.words, '; ' order by w.place, w.words)
   from (
     select 1 as place, case
+        when right(c.key, 21) = '.source_doubted_since' then sync.describe_subject(c.key) || case
+          when c.value ->> 1 is not null then ' is no longer listed by the source, which is not believed yet'
+          else ' is in force without a doubt again' end
         when right(c.key, 21) = '.source_missing_since' then sync.describe_subject(c.key) || case
           when c.value ->> 1 is not null then ' is no longer listed by the source' else ' is listed by the source again' end
         else regexp_replace(c.key, '^(bookings\.|booking_(?=[a-z]+\[))', '') || ': '
           || coalesce(c.value ->> 0, 'nothing') || ' → ' || coalesce(c.value ->> 1, 'nothing') end as words
     from jsonb_each(changes) c
     where right(c.key, 2) <> '.*'
+      -- A doubt that was believed says so once.
+      and not (right(c.key, 21) = '.source_doubted_since' and changes #>> array[left(c.key, -21) || '.source_missing_since', '1'] is not null)
       and c.key not in ('bookings.status_changed_at', 'bookings.confirmed_at', 'bookings.completed_at',
         'bookings.cancelled_at', 'bookings.rejected_at', 'bookings.extra', 'bookings.economics')
     union all
@@ -82,6 +87,7 @@ as $$
     when 'skipped' then 'the booking was over before the first day that counts here'
     when 'not_found' then 'the source does not know the booking, or cannot confirm it; nothing was changed'
     when 'held' then 'the brake has stopped the change'
+    when 'settled' then 'nothing was left to confirm'
     else coalesce(outcome, 'done') end
 $$;
 
@@ -108,6 +114,7 @@ as $$
         select format('An operator replayed a delivery of %s: %s.',
           sync.describe_instant(o.received_at), sync.describe_delivery(o))
         from sync.deliveries o where o.id = delivery.replay_of), 'An operator replayed a delivery.')
+    when delivery.function = 'confirm' then 'The booking will be read again to confirm that the source no longer lists something.'
     when delivery.event_type = 'release' then 'The booking is read again after a release.'
     when delivery.event_type = 'missing' then 'The booking is read on its own: it was missing from two lists in a row.'
     when delivery.event_type = 'refetch' then 'The booking is read because a delivery could not be used as it was.'
@@ -146,17 +153,19 @@ language sql stable
 set search_path = ''
 as $$
   select case describe_hold.verdict
-    when 'held' then coalesce('The change to ' || k.kind, 'A change') || ' was stopped by the brake and waits for a person'
-    when 'released' then coalesce('The change to ' || k.kind || ' was released', 'Released')
+    when 'held' then coalesce(k.what, 'A change') || ' was stopped by the brake and waits for a person'
+    when 'released' then coalesce(k.what || ' was released', 'Released')
       || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
-    when 'dismissed' then coalesce('The change to ' || k.kind || ' was dismissed', 'Dismissed')
+    when 'dismissed' then coalesce(k.what || ' was dismissed', 'Dismissed')
       || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
     end
   from (select (
-    select h.kind from sync.held_changes h
+    select case h.class when 'status' then 'The change to ' || h.kind when 'deleted' then 'The deletion'
+      else 'The removal of ' || case h.kind when 'products' then 'products' when 'files' then 'files' else h.kind || ' days' end end
+    from sync.held_changes h
     where h.booking_id = describe_hold.booking_id and describe_hold.at = case describe_hold.verdict
       when 'held' then h.held_at when 'released' then h.released_at else h.dismissed_at end
-    limit 1)) k (kind)
+    limit 1)) k (what)
 $$;
 
 comment on function sync.describe_hold(bigint, text, timestamptz, text) is
@@ -170,6 +179,8 @@ as $$
       when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
       when 'stub_created' then 'The booking became known from an event'
       when 'conflict' then 'The event contradicts a final status; a read decides'
+      when 'absence_accepted' then 'Accepted as gone by ' || coalesce(entry.actor_id, 'an operator')
+      when 'absence_dismissed' then 'Kept by ' || coalesce(entry.actor_id, 'an operator')
       when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
       else entry.verdict end)
     || case
@@ -213,10 +224,11 @@ create function sync.explain_arrivals(booking_id bigint) returns setof sync.time
 language sql stable
 set search_path = ''
 as $$
-  select d.received_at, case when d.function = 'import-bookings' then 3 else 1 end,
+  select d.received_at, case when d.function in ('import-bookings', 'confirm') then 3 else 1 end,
     case when d.replay_of is not null then 'replayed'
       when d.status = 'duplicate' then 'repeated'
       when d.event_type = 'release' then 'release'
+      when d.function = 'confirm' then 'confirm'
       when d.event_type in ('refetch', 'missing') then 'refetch'
       else 'received' end,
     sync.describe_arrival(d), d.id, null::uuid, d.body

@@ -185,9 +185,13 @@ begin
   decided := array(select h from sync.decide_holds(
     release_held_changes.held_change_ids, release_held_changes.by, release_held_changes.dismiss) h);
   if release_held_changes.dismiss then
-    perform sync.note_dismissals(decided);
+    perform sync.note_dismissals(array(select d from unnest(decided) d where d.class = 'status'));
+    perform public.dismiss_absence(d.booking_id, d.class, release_held_changes.by)
+    from unnest(decided) d where d.class not in ('status', 'deleted');
   else
-    perform sync.queue_releases(decided);
+    perform sync.queue_releases(array(select d from unnest(decided) d where d.class <> 'deleted'));
+    perform public.accept_absence(d.booking_id, d.class, release_held_changes.by)
+    from unnest(decided) d where d.class not in ('status', 'deleted');
   end if;
 
   return query

@@ -75,16 +75,30 @@ test("incident: a moment without products: an empty product list wipes neither p
   await tenant.applyOne(decodeAnswer(tenant, foundAnswer(eventflowBooking())));
   const empty = foundAnswer(eventflowBooking({ products: [], attachments: [] }));
   const verdict = await tenant.applyOne(decodeAnswer(tenant, empty));
-  assert.deepEqual(verdict.changes, {});
+  // Doubted for a person to see, and in force.
+  assert.deepEqual(verdict.changes.booking_products, { created: 0, updated: 2, marked_missing: 0 });
   const rows = await db.query(
-    `select p.external_id, p.source_missing_since, i.active, i.quantity_to_pack
+    `select p.external_id, p.source_doubted_since is not null as doubted, p.source_missing_since,
+       i.active, i.quantity_to_pack
      from public.booking_products p join public.packing_items i on i.booking_product_id = p.id
      where p.organization_id = $1 order by 1`,
     [tenant.id],
   );
   assert.deepEqual(rows, [
-    { external_id: "chair", source_missing_since: null, active: true, quantity_to_pack: 40 },
-    { external_id: "tent", source_missing_since: null, active: true, quantity_to_pack: 2 },
+    {
+      external_id: "chair",
+      doubted: true,
+      source_missing_since: null,
+      active: true,
+      quantity_to_pack: 40,
+    },
+    {
+      external_id: "tent",
+      doubted: true,
+      source_missing_since: null,
+      active: true,
+      quantity_to_pack: 2,
+    },
   ]);
 });
 

@@ -41,7 +41,7 @@ test("rule: one writer per table: every unique rule is a constraint of the datab
     "sync.deliveries dedupe_key where (status <> 'duplicate'::text)",
     "sync.deliveries connection_id, external_id where (status = 'processing'::text)",
     "sync.source_states organization_id, source, external_id",
-    "sync.held_changes booking_id where ((released_at IS NULL) AND (dismissed_at IS NULL))",
+    "sync.held_changes booking_id, class where ((released_at IS NULL) AND (dismissed_at IS NULL))",
   ];
   for (const rule of expected) assert.ok(rules.has(rule), `${rule} is missing: ${[...rules]}`);
 });

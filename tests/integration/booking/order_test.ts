@@ -151,3 +151,17 @@ test("incident: a second event within the second: a page read before a Headout e
   assert.equal((await tenant.applyOne(page, { source })).verdict, "stale");
   assert.deepEqual(await tenant.select("bookings", "status::text"), [{ status: "CONFIRMED" }]);
 });
+
+test("rule: older never overwrites newer: of two snapshots in a page the higher revision wins, also if one has no version", async (db) => {
+  const tenant = await db.tenant();
+  const verdicts = await tenant.apply([
+    buildSnapshot({
+      source_version: 3,
+      source_updated_at: "2026-05-01T10:00:00Z",
+      booking: { title: "old" },
+    }),
+    buildSnapshot({ source_updated_at: "2026-05-02T10:00:00Z", booking: { title: "new" } }),
+  ]);
+  assert.deepEqual(verdicts.map(({ verdict }) => verdict), ["stale", "created"]);
+  assert.deepEqual(await tenant.select("bookings", "title"), [{ title: "new" }]);
+});

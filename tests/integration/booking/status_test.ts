@@ -1,4 +1,8 @@
 import {
+  HEADOUT_STATUSES,
+  mapHeadoutStatus,
+} from "../../../supabase/functions/_shared/headout/status.ts";
+import {
   buildPartialSnapshot,
   buildSnapshot,
   days,
@@ -104,4 +108,15 @@ test("incident: a reschedule seen as a cancellation: a reschedule goes through C
   assert.deepEqual(await read(), before);
   const refund = await tenant.event("7", "CANCELLED", "2026-06-01T10:30:00");
   assert.equal(refund.outcome, "stale", "an older CANCELLED after a reschedule was believed");
+});
+
+test("an event and a read of Headout give a status word the same status", async (db) => {
+  const rows = await db.query<{ word: string; status: string }>(
+    "select w.word, sync.headout_status(w.word) as status from unnest($1::text[]) w (word)",
+    [`{${HEADOUT_STATUSES.join(",")}}`],
+  );
+  assert.deepEqual(
+    rows.map(({ word, status }) => [word, status]),
+    HEADOUT_STATUSES.map((word) => [word, mapHeadoutStatus(word)]),
+  );
 });

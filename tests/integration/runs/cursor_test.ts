@@ -184,10 +184,11 @@ test("incident: one booking froze the cursor: a booking without dates lands and 
   const page = decodePage(tenant, [
     eventflowBooking({ id: "dated" }),
     { id: "dateless", title: "Utan datum", status: "CONFIRMED" },
-    eventflowBooking({ id: "broken", event_dates: ["2027-13-45"] }),
+    eventflowBooking({ id: "misdated", event_dates: ["2027-13-45"] }),
+    eventflowBooking({ id: "broken", organization_id: crypto.randomUUID() }),
   ]);
   assert.deepEqual(page.invalid.map(({ external_id, field }) => [external_id, field]), [
-    ["broken", "event_dates[0]"],
+    ["broken", "organization_id"],
   ]);
   const run = only(
     await db.rpc("begin_run", {
@@ -203,7 +204,7 @@ test("incident: one booking froze the cursor: a booking without dates lands and 
     counters: {},
     snapshots: page.snapshots,
   });
-  assert.deepEqual(verdicts.map(({ verdict }) => verdict), ["created", "created"]);
+  assert.deepEqual(verdicts.map(({ verdict }) => verdict), ["created", "created", "created"]);
   await db.rpc("finish_run", { ...lease, status: "completed" });
   const [connection] = await tenant.select(
     "sync.connections",

@@ -10,8 +10,10 @@ export type Database = {
           "file_name": string | null;
           "file_type": string | null;
           "id": number;
+          "listed_under": string | null;
           "organization_id": string;
           "origin": string;
+          "source_doubted_since": string | null;
           "source_missing_since": string | null;
           "updated_at": string;
           "url": string;
@@ -24,8 +26,10 @@ export type Database = {
           "file_name"?: string | null;
           "file_type"?: string | null;
           "id"?: never;
+          "listed_under"?: string | null;
           "organization_id": string;
           "origin"?: string;
+          "source_doubted_since"?: string | null;
           "source_missing_since"?: string | null;
           "updated_at"?: string;
           "url": string;
@@ -37,8 +41,10 @@ export type Database = {
           "file_name"?: string | null;
           "file_type"?: string | null;
           "id"?: never;
+          "listed_under"?: string | null;
           "organization_id"?: string;
           "origin"?: string;
+          "source_doubted_since"?: string | null;
           "source_missing_since"?: string | null;
           "updated_at"?: string;
           "url"?: string;
@@ -63,6 +69,7 @@ export type Database = {
           "id": number;
           "organization_id": string;
           "phase": Database["public"]["Enums"]["booking_phase"];
+          "source_doubted_since": string | null;
           "source_missing_since": string | null;
           "start_time": string | null;
           "updated_at": string;
@@ -76,6 +83,7 @@ export type Database = {
           "id"?: never;
           "organization_id": string;
           "phase": Database["public"]["Enums"]["booking_phase"];
+          "source_doubted_since"?: string | null;
           "source_missing_since"?: string | null;
           "start_time"?: string | null;
           "updated_at"?: string;
@@ -88,6 +96,7 @@ export type Database = {
           "id"?: never;
           "organization_id"?: string;
           "phase"?: Database["public"]["Enums"]["booking_phase"];
+          "source_doubted_since"?: string | null;
           "source_missing_since"?: string | null;
           "start_time"?: string | null;
           "updated_at"?: string;
@@ -175,6 +184,7 @@ export type Database = {
           "quantity": number;
           "sku": string | null;
           "sort_index": number | null;
+          "source_doubted_since": string | null;
           "source_missing_since": string | null;
           "tags": (string)[];
           "total_price": number | null;
@@ -201,6 +211,7 @@ export type Database = {
           "quantity"?: number;
           "sku"?: string | null;
           "sort_index"?: number | null;
+          "source_doubted_since"?: string | null;
           "source_missing_since"?: string | null;
           "tags"?: (string)[];
           "total_price"?: number | null;
@@ -226,6 +237,7 @@ export type Database = {
           "quantity"?: number;
           "sku"?: string | null;
           "sort_index"?: number | null;
+          "source_doubted_since"?: string | null;
           "source_missing_since"?: string | null;
           "tags"?: (string)[];
           "total_price"?: number | null;
@@ -841,6 +853,10 @@ export type Database = {
       [_ in never]: never;
     };
     Functions: {
+      "accept_absence": {
+        Args: { "booking_id": number; "by": string; "collection": string };
+        Returns: number;
+      };
       "apply_headout_event": {
         Args: {
           "body"?: Json;
@@ -941,6 +957,10 @@ export type Database = {
           "fields": number;
           "repaired": number;
         }[];
+      };
+      "dismiss_absence": {
+        Args: { "booking_id": number; "by": string; "collection": string };
+        Returns: number;
       };
       "explain_booking": {
         Args: { "booking_id": number };
