@@ -70,8 +70,9 @@ function stackArguments(files: readonly string[]): readonly string[] {
 function environmentFor(server: TestServer): Readonly<Record<string, string>> {
   return {
     // Files wait for their functions more than they compute.
-    DENO_JOBS: String(2 * navigator.hardwareConcurrency),
+    DENO_JOBS: String(navigator.hardwareConcurrency + 1),
     ...(server.url === undefined ? {} : { DATABASE_URL: server.url }),
+    ...(server.programs === undefined ? {} : { KEEP_TEST_DATABASES: "true" }),
     ...(server.programs === undefined ? {} : { POSTGRES_PROGRAMS: server.programs }),
   };
 }

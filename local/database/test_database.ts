@@ -33,12 +33,16 @@ export async function makeTemplate(url: string, paths: ProjectPaths): Promise<st
   }
 }
 
-/** A new database on a Postgres server, copied from the template in 0.15 s. `close()` drops it. */
+/**
+ * A new database on a Postgres server, copied from the template in 0.15 s. `close()` drops it,
+ * unless the server goes with its databases (`KEEP_TEST_DATABASES` is `true`): dropping one has the
+ * server write all of them first.
+ */
 export async function openTestDatabase(url: string, paths: ProjectPaths): Promise<Database> {
   return await openCopy(url, await makeTemplate(url, paths));
 }
 
-/** A new database on a Postgres server without anything in it. `close()` drops it. */
+/** A new database on a Postgres server without anything in it. `close()` is as above. */
 export async function openEmptyDatabase(url: string): Promise<Database> {
   return await openCopy(url, "template0");
 }
@@ -51,6 +55,7 @@ async function openCopy(url: string, template: string): Promise<Database> {
     ...database,
     async close(): Promise<void> {
       await database.close();
+      if (Deno.env.get("KEEP_TEST_DATABASES") === "true") return;
       await onServer(url, `drop database if exists ${name} with (force)`);
     },
   };

@@ -27,6 +27,8 @@ const settings = {
   wal_level: "minimal",
   max_wal_senders: "0",
   shared_buffers: "64MB",
+  checkpoint_timeout: "1h",
+  max_wal_size: "8GB",
   max_connections: "300",
 };
 

@@ -9,7 +9,7 @@ const stackTest = useStack();
 stackTest(
   "receive-booking takes a burst, and each booking is read once for its state",
   async (stack) => {
-    const bookings = Number(Deno.env.get("BURST_BOOKINGS") ?? (fullScale ? 500 : 100));
+    const bookings = Number(Deno.env.get("BURST_BOOKINGS") ?? (fullScale ? 500 : 50));
     const webhooks = 4 * bookings;
     const seconds = webhooks / 200;
     const organizationId = await stack.organization();
