@@ -233,15 +233,21 @@ as $$
   where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
 
   insert into public.calendar_events (organization_id, booking_id, event_type, day, starts_at, ends_at,
-    derived_starts_at, derived_ends_at, title, delivery_address)
+    derived_starts_at, derived_ends_at, title, delivery_address, resource_id)
   select (c.wanted).organization_id, (c.wanted).booking_id, (c.wanted).kind, (c.wanted).day,
     (c.wanted).starts_at, (c.wanted).ends_at, (c.wanted).starts_at, (c.wanted).ends_at,
-    (c.wanted).title, (c.wanted).delivery_address
+    (c.wanted).title, (c.wanted).delivery_address, (
+      -- The team that all other days of the phase share.
+      select case when count(*) = count(e.resource_id) and count(distinct e.resource_id) = 1
+        then (array_agg(e.resource_id))[1] end
+      from public.calendar_events e
+      where e.booking_id = (c.wanted).booking_id and e.event_type = (c.wanted).kind and e.active)
   from unnest(changes) c
   where c.old is null
 $$;
 
-comment on function sync.write_calendar_events(sync.event_change[], bigint[]) is 'Writes planned changes to calendar_events.';
+comment on function sync.write_calendar_events(sync.event_change[], bigint[]) is
+  'Writes planned changes to calendar_events. A new day takes the team that all other days of its phase share.';
 
 create function sync.write_warehouse_events(changes sync.event_change[], booking_ids bigint[]) returns void
 language sql

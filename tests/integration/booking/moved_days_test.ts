@@ -222,3 +222,23 @@ test("project_bookings() moves the warehouse with its basis day", async (db) => 
     ]),
   );
 });
+
+test("a new day takes the team that all other days of its phase share, and none if they differ", async (db) => {
+  for (
+    const [teams, expected] of [[["a", "a"], "a"], [["a", "b"], null], [["a", null], null]] as const
+  ) {
+    const tenant = await db.tenant();
+    await tenant.applyOne(eventOn(1, 2));
+    for (const [index, team] of teams.entries()) {
+      await tenant.asPlanner((sql) =>
+        sql.query(
+          "update public.calendar_events set resource_id = $1 where day = $2 and event_type = 'event'",
+          [team, `2027-06-0${index + 1}`],
+        )
+      );
+    }
+    await tenant.applyOne(eventOn(1, 2, 3));
+    const [third] = (await read(tenant)).filter(({ june }) => june === 3);
+    assert.equal(third?.resource_id, expected, JSON.stringify(teams));
+  }
+});
