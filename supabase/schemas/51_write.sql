@@ -141,12 +141,12 @@ as $$
         || '{"source_missing_since": null, "source_doubted_since": null}') as new
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).phase = l.phase and (s.old).day = l.day
+  ), stated as materialized (
+    select p.booking_id, sync.stated_parts(p.snapshot -> 'dates', '["rig", "event", "rigdown"]') as phases
+    from unnest(plan) p where p.snapshot ? 'dates'
   ), absent as materialized (
     select s.old
-    from (
-      select p.booking_id, sync.stated_parts(p.snapshot -> 'dates', '["rig", "event", "rigdown"]') as phases
-      from unnest(plan) p where p.snapshot ? 'dates'
-    ) p
+    from stated p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
     where p.phases ? (s.old).phase::text
       and not exists (select from items i where (i.old).id = (s.old).id)
@@ -205,12 +205,15 @@ as $$
     from items i
     left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
       and q.external_id <> i.external_id
+  ), stated as materialized (
+    select p.booking_id from unnest(plan) p
+    where case when p.snapshot #> '{products,complete}' = 'false' then false
+      else coalesce(p.snapshot #> '{products,stated}', p.snapshot #> '{products,complete}') = 'true' end
   ), absent as materialized (
     select s.old
-    from unnest(plan) p
+    from stated p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
-    where sync.stated_parts(p.snapshot -> 'products', 'true') = 'true'
-      and not exists (select from items i where i.id = (s.old).id)
+    where not exists (select from items i where i.id = (s.old).id)
   ), inserted as (
     insert into public.booking_products (
       id, organization_id, booking_id, external_id, parent_external_id, parent_id, name, quantity,
@@ -279,18 +282,24 @@ as $$
     from listed l
     left join stored s on (s.old).booking_id = l.booking_id and (s.old).url_key = l.url_key
     where (s.old).origin is distinct from 'user'
-  ), absent as materialized (
-    -- Only if every list that a stored file was last in is readable.
-    select s.old
-    from (
-      select p.booking_id, sync.stated_parts(p.snapshot -> 'attachments', null) as lists, p.snapshot #> '{attachments,complete}' = 'true' as whole
-      from unnest(plan) p where p.snapshot ? 'attachments'
-    ) p
+  ), stated as materialized (
+    select p.booking_id, sync.stated_parts(p.snapshot -> 'attachments', '[]') as lists,
+      p.snapshot #> '{attachments,complete}' = 'true' and not p.snapshot -> 'attachments' ? 'stated' as whole
+    from unnest(plan) p where p.snapshot ? 'attachments'
+  ), unreadable as materialized (
+    -- Nothing follows unless every list that a stored file was last in could be read.
+    select distinct p.booking_id
+    from stated p
     join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
       and (s.old).origin = 'import'
-    where (p.lists is null and p.whole or not exists (
-        select from stored o where (o.old).booking_id = p.booking_id and (o.old).origin = 'import'
-          and (o.old).source_missing_since is null and not coalesce(p.lists ? (o.old).listed_under, false)))
+    where not p.whole and not coalesce(p.lists ? (s.old).listed_under, false)
+  ), absent as materialized (
+    select s.old
+    from stated p
+    join stored s on (s.old).booking_id = p.booking_id and (s.old).source_missing_since is null
+      and (s.old).origin = 'import'
+    where p.lists is not null
+      and not exists (select from unreadable u where u.booking_id = p.booking_id)
       and not exists (select from items i where (i.old).id = (s.old).id)
   ), inserted as (
     insert into public.booking_attachments (organization_id, booking_id, url, url_key, listed_under, file_name, file_type)
