@@ -22,7 +22,7 @@ export function createPace(
   }
   return (event) => {
     if (event % 50 === 0 && !draining) void drainNow();
-    // Leases end under the hands of whoever is at work.
+    // Leases end while somebody is at work.
     if (event % 50 === 25 && random.chance(0.5)) void letTimePass(stack.database).catch(() => {});
     if (event % killEvery === 0) {
       const victim = random.pick(["receive-booking", "headout-webhook", "import-bookings"]);

@@ -50,7 +50,7 @@ export function useDatabase(): (
   };
 }
 
-/** Opens a database for tests; whoever opens it closes `database`. */
+/** Opens a database for tests; the caller closes `database`. */
 export async function openBookingDatabase(): Promise<BookingDatabase> {
   const paths = projectPaths();
   const url = Deno.env.get("DATABASE_URL")?.trim() ?? "";
@@ -78,7 +78,7 @@ export function createBookingDatabase(database: Database): BookingDatabase {
   return db;
 }
 
-/** Calls a function of the API in a transaction that is already open, as whoever that runs as. */
+/** Calls a function of the API in a transaction that is already open, under its role. */
 export async function callFunction<Row = Record<string, unknown>>(
   sql: Sql,
   name: string,

@@ -6,7 +6,7 @@ export interface Forbidden {
   readonly name: string;
 }
 
-/** Shapes of credentials and of personal data, whoever they belong to. */
+/** Shapes of credentials and of personal data, no matter whose. */
 const shapes: readonly (readonly [string, RegExp])[] = [
   ["a JWT", /eyJ[\w-]{5,}\.[\w-]+/],
   ["a bearer token", /bearer +(?!\[REDACTED\])[\w.-]{6,}/i],

@@ -66,7 +66,7 @@ const tables: Readonly<Record<string, string>> = {
   attach: "booking_attachments",
 };
 
-/** Does the edits as whoever `sql` runs as, a statement per kind, and notes what was written. */
+/** Does the edits under the role of `sql`, a statement per kind, and notes what was written. */
 export async function editAsPlanner(sql: Sql, edits: Edits, written: Written): Promise<void> {
   for (const [edit, columns] of Object.entries(owned)) {
     const list = JSON.stringify(edits.filter((each) => each.edit === edit));

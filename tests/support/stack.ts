@@ -68,7 +68,7 @@ export function useStack(
 }
 
 /**
- * Starts a stack for tests; whoever starts it stops it. Stopping it throws if any line of its
+ * Starts a stack for tests; the caller stops it. Stopping it throws if any line of its
  * output has a secret or personal data in it (rule: every function checks its caller).
  */
 export async function startTestStack(options: StackOptions = {}): Promise<TestStack> {

@@ -21,7 +21,7 @@ export interface Tap {
   reset(): void;
   /** Answers requests in the target's place until it is called without an argument. */
   intercept(by?: Intercept): void;
-  /** Closes the port: whoever connects is refused. */
+  /** Closes the port: connections are refused. */
   refuse(): Promise<void>;
   /** Listens again on the same port. */
   accept(): void;
