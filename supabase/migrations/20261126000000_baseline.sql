@@ -386,7 +386,7 @@ comment on column public.booking_history.actor is 'webhook: a delivery caused it
 comment on column public.booking_history.actor_id is 'Which person, if a person did it: a user id, or the name that an operator gave.';
 comment on column public.booking_history.delivery_id is 'The delivery that caused it, if any.';
 comment on column public.booking_history.run_id is 'The run that caused it, if any.';
-comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing.';
+comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing, disagrees, absence_accepted, absence_dismissed.';
 comment on column public.booking_history.changes is
   '{ "table.field": [old, new] }; for children "table[external_id].field". A new child is one entry "table[external_id].*": [null, {its fields}].';
 comment on column public.booking_history.created_at is 'When the row was made.';
@@ -682,6 +682,11 @@ create table sync.connections (
   absence_budget integer not null default 500 constraint connections_absence_budget_check check (absence_budget >= 0),
   absence_confirm_after interval not null default '2 minutes',
   absence_confirm_slow interval not null default '15 minutes',
+  agreement_waits interval[] not null default '{10 seconds,1 minute,5 minutes}'
+    constraint connections_agreement_waits_check check (cardinality(agreement_waits) > 0),
+  agreement_pause interval not null default '1 minute',
+  event_stands_for interval not null default '1 minute',
+  contradictions_apart interval not null default '10 seconds',
   not_before date,
   last_delivery_at timestamptz,
   last_success_at timestamptz,
@@ -699,6 +704,10 @@ comment on column sync.connections.cancel_budget is 'Owner: operator. Departures
 comment on column sync.connections.absence_budget is 'Owner: operator. Days, products and files that may go missing in a rolling hour; the brake holds the rest.';
 comment on column sync.connections.absence_confirm_after is 'Owner: operator. How long after the first sighting of an absence a read may confirm it.';
 comment on column sync.connections.absence_confirm_slow is 'Owner: operator. The same for the last of three reads of days whose revision did not rise.';
+comment on column sync.connections.agreement_waits is 'Owner: operator. How long to wait before each further read while a sender''s word and the read differ.';
+comment on column sync.connections.agreement_pause is 'Owner: operator. A booking starts at most one such series of reads in this time.';
+comment on column sync.connections.event_stands_for is 'Owner: operator. How long an event of Headout stands against any read.';
+comment on column sync.connections.contradictions_apart is 'Owner: operator. How far apart two single reads must begin to outweigh an event of Headout after that.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
@@ -844,6 +853,8 @@ create table sync.source_states (
   fetched_at timestamptz,
   last_event_timestamp text,
   last_event_status text,
+  last_event_at timestamptz,
+  contradicted_at timestamptz,
   requested_seq bigint not null default 0,
   processed_seq bigint not null default 0,
   missing_sightings integer not null default 0,
@@ -861,10 +872,12 @@ comment on column sync.source_states.content_hash is 'Hash of the last applied c
 comment on column sync.source_states.fetched_at is 'When the read of the last applied statement began (rule: a fetch is dated when it was read); for an event when it arrived.';
 comment on column sync.source_states.last_event_timestamp is 'Headout''s local time of the newest event.';
 comment on column sync.source_states.last_event_status is 'Headout''s status of the newest event; decides within one second.';
+comment on column sync.source_states.last_event_at is 'When the newest event of Headout arrived, by our clock; null if another of the same second disagrees.';
+comment on column sync.source_states.contradicted_at is 'When the first read began that contradicts the newest event and counts against it.';
 comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (rule: a webhook during a sync causes a second pass).';
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
-comment on column sync.source_states.unsettled is 'While something of the booking is doubted or held: equal content then ends no single read of it.';
+comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted or held: equal content then ends no single read of it.';
 comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
 
 -- Few at any time: a page is compared with all of them.
@@ -1150,11 +1163,15 @@ create type sync.planned_snapshot as (
   is_new boolean,
   old_status public.booking_status,
   new_status public.booking_status,
-  unsettled boolean
+  unsettled boolean,
+  newer boolean,
+  contradicts boolean,
+  withstood boolean,
+  contradicted_at timestamptz
 );
 
 comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid.';
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count.';
 
 create function sync.with_verdict(planned sync.planned_snapshot, verdict text, error jsonb default null)
 returns sync.planned_snapshot
@@ -1231,6 +1248,45 @@ create index believed_absences_connection_idx on sync.believed_absences (connect
 
 comment on table sync.believed_absences is 'How many rows went missing, for the budget of the rolling hour. Pruned after a day.';
 comment on column sync.believed_absences.rows is 'Days, products and files that one page took out of force.';
+
+-- schemas/28_disagreements.sql
+
+-- Disagreements: a sender said one thing about a booking and the read that followed shows another.
+-- Sources lag behind their own webhooks, so such a read is not the last word (54_agreement).
+-- Rules: a sender's word and the read must agree in the end.
+
+create table sync.disagreements (
+  booking_id bigint primary key,
+  organization_id uuid not null,
+  word text not null,
+  word_at timestamptz not null,
+  delivery_id uuid references sync.deliveries (id) on delete set null,
+  started_at timestamptz not null default now(),
+  reads integer not null default 0,
+  due_at timestamptz not null,
+  ended_at timestamptz,
+  outcome text
+    constraint disagreements_outcome_check check (outcome in ('agreed', 'silent', 'overruled', 'disagrees')),
+  constraint disagreements_end_check check ((ended_at is null) = (outcome is null)),
+  constraint disagreements_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+create index disagreements_delivery_idx on sync.disagreements (delivery_id) where delivery_id is not null;
+
+create index disagreements_open_idx on sync.disagreements (organization_id)
+  where ended_at is null or outcome = 'disagrees';
+
+comment on table sync.disagreements is 'A sender''s word that the read did not bear out, and the series of reads that looks for it: one for each booking.';
+comment on column sync.disagreements.word is 'What the sender said: an event type of EventFlow, or a status of Headout.';
+comment on column sync.disagreements.word_at is 'When it was received.';
+comment on column sync.disagreements.delivery_id is 'The delivery that said it.';
+comment on column sync.disagreements.started_at is 'When the series of reads began; a booking starts at most one in agreement_pause.';
+comment on column sync.disagreements.reads is 'Reads of the series so far that did not bear the word out.';
+comment on column sync.disagreements.due_at is 'When the next read of the series is due; only a read that began at or after it counts.';
+comment on column sync.disagreements.ended_at is 'When the series ended.';
+comment on column sync.disagreements.outcome is
+  'agreed; silent (an "updated" that never showed a difference); overruled (a Headout event that the reads outlived); disagrees: a person has to look.';
 
 -- schemas/30_status.sql
 
@@ -1484,7 +1540,7 @@ begin
     from unnest(plan) p
     where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id and h.class = 'status'
       and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
-      and p.verdict in ('apply', 'unchanged', 'revision')
+      and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
       and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
       -- A list that lags says nothing about what was stated after it.
       and sync.revision_order(p.source_version, p.source_updated_at,
@@ -1499,7 +1555,7 @@ begin
     from unnest(plan) p
     where h.organization_id = end_holds.organization_id and h.booking_id = p.booking_id
       and h.dismissed_at is not null and h.settled_at is null and h.by <> 'system'
-      and p.verdict in ('apply', 'revision') and h.dismissed_at < coalesce(p.fetched_at, now())
+      and p.verdict in ('apply', 'revision') and p.withstood is not true and h.dismissed_at < coalesce(p.fetched_at, now())
       and p.snapshot #>> '{booking,status}' <> h.kind
       and sync.revision_order(p.source_version, p.source_updated_at,
         (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
@@ -2357,6 +2413,8 @@ begin
   update sync.source_states s set
     last_event_timestamp = event.event_timestamp,
     last_event_status = event.event_type,
+    last_event_at = now(),
+    contradicted_at = null,
     content_hash = null,
     fetched_at = case when note_event.outcome in ('applied', 'stub_created') then greatest(now(), s.fetched_at)
       else s.fetched_at end,
@@ -2367,6 +2425,21 @@ end;
 $$;
 
 comment on function sync.note_event(sync.deliveries, text, uuid) is 'Makes an event the newest of its booking.';
+
+create function sync.dispute_event(event sync.deliveries, organization_id uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update sync.source_states s set last_event_at = null, contradicted_at = null
+  where s.organization_id = dispute_event.organization_id and s.source = 'headout'
+    and s.external_id = event.external_id;
+end;
+$$;
+
+comment on function sync.dispute_event(sync.deliveries, uuid) is
+  'Two events of one second disagree: neither stands against a read, and the next one decides.';
 
 create type sync.applied_event as (
   delivery_id uuid, outcome text, organization_id uuid, booking_id bigint, old_status text,
@@ -2425,9 +2498,11 @@ begin
   applied.booking_id := booking.id;
   applied.old_status := booking.status;
   applied.new_status := case when applied.outcome in ('stub_created', 'applied') then stated else booking.status end;
-  -- An older event needs no second opinion, unless it is of the very same second.
+  -- An older event needs no second opinion, unless it is of the very same second or states another
+  -- status: clocks repeat an hour each autumn.
   refetch := applied.outcome in ('stub_created', 'applied', 'conflict')
-    or applied.outcome = 'stale' and event.event_timestamp = state.last_event_timestamp;
+    or applied.outcome = 'stale'
+      and (event.event_timestamp = state.last_event_timestamp or booking.status <> stated);
 
   if not refetch then
     event.status := applied.outcome;
@@ -2455,6 +2530,9 @@ begin
   end if;
   if applied.outcome <> 'stale' then
     perform sync.note_event(event, applied.outcome, connection.organization_id);
+  end if;
+  if event.event_timestamp = state.last_event_timestamp and event.event_type <> state.last_event_status then
+    perform sync.dispute_event(event, connection.organization_id);
   end if;
   if refetch then
     applied.lease_token := (sync.enter_lane(event.id, connection, true)).lease_token;
@@ -2587,7 +2665,8 @@ begin
         c.source_updated_at as source_updated_at, c.source_version as source_version,
         c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
         null::public.booking_status as old_status, null::public.booking_status as new_status,
-        c.unsettled as unsettled
+        c.unsettled as unsettled, null::boolean as newer, null::boolean as contradicts,
+        null::boolean as withstood, null::timestamptz as contradicted_at
       from (
         select r.*, b.id as booking_id, s.unsettled,
           case
@@ -2652,7 +2731,8 @@ comment on function sync.drop_repeated(sync.planned_snapshot[]) is
 
 
 create function sync.decide(
-  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, page sync.page, first_day date
+  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, page sync.page,
+  connection sync.connections
 ) returns sync.planned_snapshot
 language plpgsql
 set search_path = ''
@@ -2668,6 +2748,7 @@ declare
   stated constant jsonb := planned.snapshot -> 'booking';
 begin
   planned.unsettled := state.unsettled;
+  planned.newer := newer;
   planned.booking_id := booking.id;
   planned.is_new := booking.id is null;
   planned.old_status := booking.status;
@@ -2683,7 +2764,7 @@ begin
       or stated ->> 'status' = 'CANCELLED' and stated - array['status', 'source_status'] = '{}'
         and not planned.snapshot ?| array['dates', 'products', 'attachments']) then 'revision'
     -- Over before the connection's first day, and never stored: left to history.
-    when booking.id is null and first_day > (
+    when booking.id is null and connection.not_before > (
       select max((i.item ->> 'day')::date)
       from jsonb_array_elements(planned.snapshot #> '{dates,items}') i (item)) then 'skipped'
     else 'apply' end;
@@ -2691,11 +2772,14 @@ begin
   if planned.is_new and planned.verdict = 'apply' then
     planned.booking_id := nextval('public.bookings_id_seq');
   end if;
+  if state.last_event_at is not null then
+    planned := sync.weigh_event(planned, state, page, connection);
+  end if;
   return planned;
 end;
 $$;
 
-comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, date) is
+comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, sync.connections) is
   'The verdict on one snapshot, against the locked state of its booking.';
 
 create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
@@ -2734,11 +2818,11 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  first_day constant date := (select c.not_before from sync.connections c
+  connection constant sync.connections := (select c from sync.connections c
     where c.organization_id = page.organization_id and c.source = page.source);
 begin
   return array(
-    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, first_day) else p end
+    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, connection) else p end
     from unnest(plan) p
     left join lateral (
       select t as state from sync.source_states t
@@ -3203,7 +3287,8 @@ comment on function sync.write_page(sync.page, sync.planned_snapshot[]) is
 -- The heart: any number of snapshots in, a constant number of statements, one verdict each. One call is
 -- one transaction: bookings, collections, projections, history, source states, holds and the delivery
 -- that asked for it land together or not at all.
--- The steps: plan (50), brake (31), write (51), project (62), end holds (31), note what was stated.
+-- The steps: plan (50), brake (31), write (51), project (62), end holds (31), note what was stated, hold it
+-- against the senders' words (54).
 -- Arguments and result of apply_snapshots are the API of the database: add only with defaults.
 
 create function sync.note_statements(page sync.page, plan sync.planned_snapshot[]) returns void
@@ -3331,6 +3416,9 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
+  if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
+    perform sync.note_agreement(page, plan, row_changes);
+  end if;
   return sync.page_verdicts(plan, row_changes, page.detailed);
 end;
 $$;
@@ -4054,11 +4142,13 @@ begin
     and s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
     and s.unsettled <> (exists (select from sync.doubts d where d.booking_id = b.id)
       or exists (select from sync.held_changes h
-        where h.booking_id = b.id and h.released_at is null and h.dismissed_at is null));
+        where h.booking_id = b.id and h.released_at is null and h.dismissed_at is null)
+      or exists (select from sync.disagreements g
+        where g.booking_id = b.id and (g.ended_at is null or g.outcome = 'disagrees')));
 end;
 $$;
 
-comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted or held.';
+comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted, contradicted or held.';
 
 create function sync.schedule_confirms(booking_ids bigint[], own_ids uuid[]) returns void
 language plpgsql
@@ -4068,19 +4158,21 @@ declare
   due sync.deliveries[];
 begin
   due := array(
-    select sync.new_confirm(c.id, b.external_id, s.requested_seq, min(sync.confirm_at(d, c)))
+    select sync.new_confirm(c.id, b.external_id, s.requested_seq, q.due_at, q.event_type)
     from public.bookings b
-    join public.organizations o on o.id = b.organization_id
     join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
     join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
-    join sync.doubts d on d.booking_id = b.id
-    where b.id = any (booking_ids) and not sync.is_held(b.id, d.collection) and sync.confirm_at(d, c) is not null
+    cross join lateral (
+      select q.* from (
+        select sync.next_read(g, c), 'agreement' from sync.disagreements g where g.booking_id = b.id
+        union all
+        select sync.next_confirm(b, c), 'absence'
+      ) q (due_at, event_type)
+      where q.due_at is not null order by q.due_at limit 1
+    ) q
+    where b.id = any (booking_ids)
       and not exists (select from sync.deliveries w where w.connection_id = c.id and w.external_id = b.external_id
-        and w.status = 'processing' and w.function = 'confirm' and w.id <> all (own_ids))
-      -- What is over needs no confirmation.
-      and (select max(k.day) from public.booking_dates k where k.booking_id = b.id and k.source_missing_since is null)
-        >= (now() at time zone o.time_zone)::date
-    group by c.id, b.external_id, s.requested_seq);
+        and w.status = 'processing' and w.function = 'confirm' and w.id <> all (own_ids)));
 
   update sync.deliveries d set status = 'succeeded', result = '{"outcome": "settled"}', next_attempt_at = null, finished_at = now()
   from public.bookings b
@@ -4090,7 +4182,7 @@ begin
     and not exists (select from unnest(due) n where n.connection_id = d.connection_id and n.external_id = d.external_id);
   insert into sync.deliveries as d select n.* from unnest(due) n
   on conflict (connection_id, external_id) where function = 'confirm' and status = 'pending'
-  do update set next_attempt_at = excluded.next_attempt_at
+  do update set next_attempt_at = excluded.next_attempt_at, event_type = excluded.event_type
   where excluded.next_attempt_at < d.next_attempt_at
     or d.next_attempt_at <= now() and d.next_attempt_at <> excluded.next_attempt_at;
 end;
@@ -4099,12 +4191,44 @@ $$;
 comment on function sync.schedule_confirms(bigint[], uuid[]) is
   'Keeps one pending confirming read for each booking with something undecided, due when the first of it can be decided, and ends the others. One that is being processed will ask again itself, unless it is the caller''s own.';
 
-create function sync.new_confirm(connection_id bigint, external_id text, seq bigint, due_at timestamptz) returns sync.deliveries
+create function sync.next_confirm(booking public.bookings, connection sync.connections) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select min(sync.confirm_at(d, connection))
+  from sync.doubts d
+  join public.organizations o on o.id = booking.organization_id
+  where d.booking_id = booking.id and not sync.is_held(booking.id, d.collection)
+    -- What is over needs no confirmation.
+    and (select max(k.day) from public.booking_dates k where k.booking_id = booking.id and k.source_missing_since is null)
+      >= (now() at time zone o.time_zone)::date
+$$;
+
+comment on function sync.next_confirm(public.bookings, sync.connections) is
+  'When the first doubt about a booking can be decided; null if none can.';
+
+create function sync.next_read(disagreement sync.disagreements, connection sync.connections) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select case when disagreement.due_at > now() then disagreement.due_at
+    -- The last read had nothing to say about it.
+    else now() + connection.agreement_waits[cardinality(connection.agreement_waits)] end
+  where disagreement.ended_at is null
+$$;
+
+comment on function sync.next_read(sync.disagreements, sync.connections) is
+  'When a sender''s word is next held against a read; null if the series has ended.';
+
+create function sync.new_confirm(
+  connection_id bigint, external_id text, seq bigint, due_at timestamptz, event_type text
+) returns sync.deliveries
 language plpgsql
 set search_path = ''
 as $$
 declare
-  delivery sync.deliveries := sync.new_delivery(new_confirm.connection_id, 'confirm', null, new_confirm.external_id, 'absence');
+  delivery sync.deliveries := sync.new_delivery(new_confirm.connection_id, 'confirm', null, new_confirm.external_id,
+    new_confirm.event_type);
 begin
   delivery.seq := new_confirm.seq;
   delivery.next_attempt_at := new_confirm.due_at;
@@ -4112,7 +4236,8 @@ begin
 end;
 $$;
 
-comment on function sync.new_confirm(bigint, text, bigint, timestamptz) is 'A confirming read that is not stored yet.';
+comment on function sync.new_confirm(bigint, text, bigint, timestamptz, text) is
+  'A confirming read that is not stored yet, for an absence or for an agreement.';
 
 create function sync.weigh_absences(page sync.page, plan sync.planned_snapshot[], changes sync.row_change[]) returns sync.row_change[]
 language plpgsql
@@ -4129,7 +4254,11 @@ begin
   changes := changes || array(select m from sync.mark_absences(absences) m);
   booking_ids := sync.settle_doubts(plan, absences);
   perform sync.note_unsettled(booking_ids);
-  perform sync.schedule_confirms(booking_ids, array(select d.id from unnest(page.deliveries) d));
+  -- Where a sender's word is open as well, the next read is settled with it (54_agreement).
+  perform sync.schedule_confirms(array(
+    select i.id from unnest(booking_ids) i (id)
+    where not exists (select from sync.disagreements g where g.booking_id = i.id and g.ended_at is null)
+  ), array(select d.id from unnest(page.deliveries) d));
   return changes;
 end;
 $$;
@@ -4301,6 +4430,274 @@ end;
 $$;
 
 comment on function sync.clear_doubts(bigint, text) is 'Takes the mark of a doubt off the rows of a collection; returns the rows written.';
+
+-- schemas/54_agreement.sql
+
+-- A sender's word and the read must agree in the end. Sources lag behind their own webhooks: a delivery
+-- says cancelled, confirmed or offer and the read says otherwise, an updated finds nothing new, a read of
+-- Headout contradicts the event just received. Then what was read is not the last word. The booking is
+-- read again after agreement_waits (10 s, 1 min, 5 min), until they agree:
+--
+--   a later word of the sender takes the place of the earlier one; an updated leaves a status word alone
+--   only a read that began when it was due counts; any read that agrees ends the series
+--   an updated that never shows a difference ends silently; the others end as disagrees, for a person
+--
+-- An event of Headout has changed its booking already. It stands against any read that begins within
+-- event_stands_for; later until two single reads, contradictions_apart, contradict it. A page counts at
+-- most as the first of the two. What stands is the status; the rest of such a read applies.
+
+create function sync.word_status(source public.booking_source, word text) returns public.booking_status
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case word_status.source
+    when 'headout' then sync.headout_status(word_status.word)
+    else case word_status.word when 'cancelled' then 'CANCELLED' when 'confirmed' then 'CONFIRMED'
+      when 'offer' then 'OFFER' end::public.booking_status end
+$$;
+
+comment on function sync.word_status(public.booking_source, text) is
+  'The status that a sender''s word is about; null if it is about none (updated, created).';
+
+create function sync.weigh_event(
+  planned sync.planned_snapshot, state sync.source_states, page sync.page, connection sync.connections
+) returns sync.planned_snapshot
+language plpgsql
+set search_path = ''
+as $$
+declare
+  stated constant text := planned.snapshot #>> '{booking,status}';
+  counts constant boolean := planned.fetched_at >= state.last_event_at + connection.event_stands_for;
+begin
+  if stated is null or planned.is_new or planned.verdict not in ('apply', 'unchanged', 'revision') then
+    return planned;
+  end if;
+  planned.contradicts := stated <> sync.headout_status(state.last_event_status)::text;
+  planned.contradicted_at := case when planned.contradicts and counts
+    then coalesce(state.contradicted_at, planned.fetched_at) end;
+  planned.withstood := planned.contradicts and not coalesce(counts and page.run_id is null
+    and planned.fetched_at >= state.contradicted_at + connection.contradictions_apart, false);
+  -- An event that the brake holds, or that a read has outweighed, has no status in force to keep.
+  if planned.withstood and planned.old_status = sync.headout_status(state.last_event_status) then
+    planned := sync.keep_status(planned);
+  end if;
+  return planned;
+end;
+$$;
+
+comment on function sync.weigh_event(sync.planned_snapshot, sync.source_states, sync.page, sync.connections) is
+  'The same snapshot, without its status where the newest event of the booking stands against it.';
+
+create type sync.heard_word as (
+  booking_id bigint,
+  word text,
+  word_at timestamptz,
+  delivery_id uuid,
+  agrees boolean,
+  decides boolean,
+  read_at timestamptz
+);
+
+comment on type sync.heard_word is
+  'A sender''s word beside what a read shows. agrees: the read bears it out; decides: nothing stands against the read any more.';
+
+-- The newest word about a status that the read covers counts before an updated: that says nothing new
+-- about a status. Without a new word the read is held against the one of the open series.
+create function sync.hear_deliveries(page sync.page, plan sync.planned_snapshot[], changed_ids bigint[])
+returns sync.heard_word[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return array(
+    select row(h.booking_id, h.word, h.word_at, h.delivery_id,
+      case when h.word = 'updated' then h.differs
+        else h.stated = h.status or h.word = 'cancelled' and (h.stated = 'REJECTED' or h.gone)
+          -- The statement has been heard: it waits for a person, or a person dropped it.
+          or exists (select from sync.held_changes c where c.booking_id = h.booking_id and c.settled_at is null
+            and (c.kind = h.status::text or h.word = 'cancelled' and c.kind = 'deleted')
+            and c.by is distinct from 'system') end, true, h.fetched_at)::sync.heard_word
+    from (
+      select distinct on (p.booking_id) p.booking_id, p.fetched_at, n.word, n.word_at, n.delivery_id,
+        sync.word_status(page.source, n.word) as status,
+        coalesce((p.snapshot #>> '{booking,status}')::public.booking_status, b.status) as stated,
+        coalesce(p.snapshot ? 'deleted', false) as gone,
+        p.is_new is true or p.verdict = 'held' or p.verdict in ('apply', 'revision')
+          and (p.newer is true or p.booking_id = any (changed_ids)) as differs
+      from unnest(plan) p
+      join public.bookings b on b.id = p.booking_id
+      left join unnest(page.deliveries) d on d.external_id = p.external_id
+      left join sync.disagreements g on g.booking_id = p.booking_id
+        and (g.ended_at is null or g.outcome = 'disagrees')
+      left join lateral (
+        select e.id, e.event_type, e.received_at from sync.deliveries e
+        where e.connection_id = d.connection_id and e.external_id = d.external_id
+          and e.function = 'receive-booking' and e.event_type in ('cancelled', 'confirmed', 'offer', 'updated')
+          and (e.id = d.id or e.status = 'pending' and e.seq <= coalesce(d.claimed_seq, d.seq))
+        order by e.event_type = 'updated', e.seq desc limit 1
+      ) w on true
+      cross join lateral (select w.id is null or w.event_type = 'updated' and g.ended_at is null and g.word <> 'updated' as kept) k
+      cross join lateral (select
+        case when k.kept then g.word else w.event_type end,
+        case when k.kept then g.word_at else w.received_at end,
+        case when k.kept then g.delivery_id else w.id end) n (word, word_at, delivery_id)
+      where p.verdict <> 'invalid' and n.word is not null
+      order by p.booking_id, p.verdict = 'stale', p.ord desc
+    ) h);
+end;
+$$;
+
+comment on function sync.hear_deliveries(sync.page, sync.planned_snapshot[], bigint[]) is
+  'What EventFlow has said about the bookings of a page, each beside what the page shows.';
+
+create function sync.hear_events(page sync.page, plan sync.planned_snapshot[]) returns sync.heard_word[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update sync.source_states s set contradicted_at = p.contradicted_at
+  from unnest(plan) p
+  where s.organization_id = page.organization_id and s.source = page.source and s.external_id = p.external_id
+    and p.contradicts is not null and s.contradicted_at is distinct from p.contradicted_at;
+  return array(
+    select row(p.booking_id, s.last_event_status, s.last_event_at, e.id, not p.contradicts, not p.withstood,
+      p.fetched_at)::sync.heard_word
+    from unnest(plan) p
+    join sync.source_states s on s.organization_id = page.organization_id and s.source = page.source
+      and s.external_id = p.external_id
+    join sync.connections c on c.organization_id = s.organization_id and c.source = s.source
+    left join lateral (
+      select d.id from sync.deliveries d
+      where p.contradicts and d.connection_id = c.id and d.external_id = s.external_id
+        and d.function = 'headout-webhook' and d.event_type = s.last_event_status
+        and d.event_timestamp = s.last_event_timestamp and d.status <> 'duplicate'
+      limit 1
+    ) e on true
+    where p.contradicts is not null and p.booking_id is not null);
+end;
+$$;
+
+comment on function sync.hear_events(sync.page, sync.planned_snapshot[]) is
+  'The newest event of Headout for each booking of a page, beside what the page shows; notes since when reads contradict it.';
+
+-- A read that has outweighed an event of Headout starts nothing: it has been applied.
+create function sync.start_series(page sync.page, words sync.heard_word[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  connection constant sync.connections := (select c from sync.connections c
+    where c.organization_id = page.organization_id and c.source = page.source);
+begin
+  insert into sync.disagreements as g (booking_id, organization_id, word, word_at, delivery_id, due_at)
+  select w.booking_id, page.organization_id, w.word, w.word_at, w.delivery_id, now() + connection.agreement_waits[1]
+  from unnest(words) w
+  where not w.agrees and not (w.decides and page.source = 'headout')
+  on conflict (booking_id) do update set
+    word = excluded.word, word_at = excluded.word_at, delivery_id = excluded.delivery_id,
+    ended_at = null, outcome = null,
+    started_at = case when g.ended_at is null and g.started_at > now() - connection.agreement_pause
+      then g.started_at else now() end,
+    reads = case when g.ended_at is null and g.started_at > now() - connection.agreement_pause then g.reads else 0 end,
+    due_at = case when g.started_at <= now() - connection.agreement_pause then excluded.due_at
+      when g.ended_at is null then g.due_at
+      else greatest(excluded.due_at, g.started_at + connection.agreement_pause) end
+  where g.word_at < excluded.word_at or g.ended_at is not null and page.source = 'headout';
+end;
+$$;
+
+comment on function sync.start_series(sync.page, sync.heard_word[]) is
+  'Begins a series of reads for each word that the read did not bear out; a later word takes the place of an earlier one. At most one series starts in agreement_pause.';
+
+create function sync.count_reads(page sync.page, words sync.heard_word[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  connection constant sync.connections := (select c from sync.connections c
+    where c.organization_id = page.organization_id and c.source = page.source);
+  waits constant interval[] := connection.agreement_waits;
+begin
+  update sync.disagreements g set
+    reads = g.reads + 1,
+    -- As long as an event stands, another read is needed: after the last wait once more.
+    due_at = now() + waits[least(g.reads + 2, cardinality(waits))],
+    ended_at = case when e.outcome is not null then now() end,
+    outcome = e.outcome
+  from unnest(words) w
+  join sync.disagreements k on k.booking_id = w.booking_id
+  cross join lateral (select case
+    when page.source = 'headout' then case when w.decides
+      -- An event that nothing contradicted at first has only been overtaken.
+      then case when k.started_at < k.word_at + connection.event_stands_for then 'disagrees' else 'overruled' end end
+    when k.reads + 1 >= cardinality(waits) then case when k.word = 'updated' then 'silent' else 'disagrees' end
+  end) e (outcome)
+  where g.booking_id = k.booking_id and not w.agrees and g.ended_at is null
+    and (w.read_at >= g.due_at or page.source = 'headout' and w.decides);
+end;
+$$;
+
+comment on function sync.count_reads(sync.page, sync.heard_word[]) is
+  'Counts the single reads of a series that did not bear the word out. The last one ends it: for EventFlow after the last wait, for Headout once the reads outweigh the event.';
+
+create function sync.report_disagreements(page sync.page, booking_ids bigint[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  with reported as (
+    select g.*, b.status, jsonb_build_object('word', g.word, 'read', b.status, 'reads', g.reads + 1, 'since', g.word_at) as words
+    from sync.disagreements g
+    join public.bookings b on b.id = g.booking_id
+    where g.booking_id = any (booking_ids) and g.outcome = 'disagrees' and g.ended_at = now()
+  ), noted as (
+    update sync.deliveries d set result = coalesce(d.result, '{}') || jsonb_build_object('disagrees', r.words)
+    from reported r where d.id = r.delivery_id
+  )
+  insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
+  select page.organization_id, r.booking_id, 'import', r.delivery_id, 'disagrees',
+    jsonb_build_object('bookings.status', jsonb_build_array(r.word, r.status))
+  from reported r;
+end;
+$$;
+
+comment on function sync.report_disagreements(sync.page, bigint[]) is
+  'Tells people of the series that have just ended without agreement: in history, and in the result of the delivery that said it.';
+
+create function sync.note_agreement(page sync.page, plan sync.planned_snapshot[], changes sync.row_change[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  words constant sync.heard_word[] := case
+    when page.source = 'headout' then sync.hear_events(page, plan)
+    else sync.hear_deliveries(page, plan, array(select c.booking_id from unnest(changes) c)) end;
+  booking_ids bigint[] := array(select p.booking_id from unnest(plan) p where p.unsettled
+    union select w.booking_id from unnest(words) w where not w.agrees);
+begin
+  if cardinality(booking_ids) = 0 then
+    return;
+  end if;
+  update sync.disagreements g set ended_at = now(), outcome = 'agreed'
+  from unnest(words) w
+  where w.agrees and g.booking_id = w.booking_id and (g.ended_at is null or g.outcome = 'disagrees');
+  perform sync.start_series(page, words);
+  if page.run_id is null then
+    perform sync.count_reads(page, words);
+  end if;
+  perform sync.report_disagreements(page, booking_ids);
+
+  booking_ids := array(select g.booking_id from sync.disagreements g
+    where g.booking_id = any (booking_ids) and (g.ended_at is null or g.ended_at = now()));
+  perform sync.note_unsettled(booking_ids);
+  perform sync.schedule_confirms(booking_ids, array(select d.id from unnest(page.deliveries) d));
+end;
+$$;
+
+comment on function sync.note_agreement(sync.page, sync.planned_snapshot[], sync.row_change[]) is
+  'Holds what a page shows against what the senders have said, and starts, counts or ends the reads that look again (rule: a sender''s word and the read must agree in the end).';
 
 -- schemas/60_project_events.sql
 
@@ -5489,7 +5886,7 @@ create table sync.drift (
 );
 
 comment on table sync.drift is 'Differences between source and database that a reconcile run found.';
-comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped the change), planner_owned, stale, projection (a derived row is wrong), missing_at_source.';
+comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped the change), doubted, emptied, disagrees (a sender''s word and its source differ), planner_owned, stale, projection (a derived row is wrong), missing_at_source.';
 
 create type sync.drift_finding as (
   external_id text,
@@ -5651,6 +6048,31 @@ $$;
 comment on function sync.find_held_drift(jsonb, sync.page_comparison) is
   'Statuses that differ because the brake holds the change, or because a person dropped it.';
 
+create function sync.find_disagreement_drift(run sync.runs, snapshots jsonb, comparison sync.page_comparison)
+returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, 'bookings.status', v.booking_id, to_jsonb(g.word), to_jsonb(b.status), 'disagrees'
+  from unnest(comparison.verdicts) v
+  join sync.disagreements g on g.booking_id = v.booking_id and g.outcome = 'disagrees'
+    and g.booking_id = any (comparison.booking_ids)
+  join public.bookings b on b.id = g.booking_id
+  -- What the reads have outweighed since is settled: the booking has the source's status.
+  where run.source <> 'headout'
+  union all
+  select v.external_id, 'bookings.status', v.booking_id, e.snapshot #> '{booking,status}', to_jsonb(b.status), 'disagrees'
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  join public.bookings b on b.id = v.booking_id and b.id = any (comparison.booking_ids)
+  join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source and s.external_id = v.external_id
+  where run.source = 'headout' and e.snapshot #>> '{booking,status}' <> b.status::text
+    and b.status = sync.headout_status(s.last_event_status)
+$$;
+
+comment on function sync.find_disagreement_drift(sync.runs, jsonb, sync.page_comparison) is
+  'Statuses on which a sender and its own source disagree: EventFlow''s word that no read bore out, and an event of Headout that stands against the list.';
+
 create function sync.find_projection_drift(comparison sync.page_comparison) returns setof sync.drift_finding
 language sql stable
 set search_path = ''
@@ -5734,6 +6156,8 @@ begin
     select * from sync.find_source_drift(run, snapshots, comparison)
     union all
     select * from sync.find_held_drift(snapshots, comparison)
+    union all
+    select * from sync.find_disagreement_drift(run, snapshots, comparison)
     union all
     select * from sync.find_doubt_drift(comparison)
     union all
@@ -6131,6 +6555,7 @@ alter table sync.runs enable row level security;
 alter table sync.sightings enable row level security;
 alter table sync.held_changes enable row level security;
 alter table sync.doubts enable row level security;
+alter table sync.disagreements enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;
@@ -6364,6 +6789,8 @@ as $$
         select format('An operator replayed a delivery of %s: %s.',
           sync.describe_instant(o.received_at), sync.describe_delivery(o))
         from sync.deliveries o where o.id = delivery.replay_of), 'An operator replayed a delivery.')
+    when delivery.function = 'confirm' and delivery.event_type = 'agreement'
+      then 'The booking will be read again: what was read does not show what the sender said.'
     when delivery.function = 'confirm' then 'The booking will be read again to confirm that the source no longer lists something.'
     when delivery.event_type = 'release' then 'The booking is read again after a release.'
     when delivery.event_type = 'missing' then 'The booking is read on its own: it was missing from two lists in a row.'
@@ -6421,6 +6848,16 @@ $$;
 comment on function sync.describe_hold(bigint, text, timestamptz, text) is
   'A row of history about a hold in words: opened (held), released or dismissed; null for another verdict.';
 
+create function sync.describe_disagreement(changes jsonb) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select format('The sender said "%s", and every read since then shows %s: a person has to look',
+    changes #>> '{bookings.status,0}', changes #>> '{bookings.status,1}')
+$$;
+
+comment on function sync.describe_disagreement(jsonb) is 'A row of history about a sender''s word that no read bore out, in words.';
+
 create function sync.describe_history(entry public.booking_history) returns text
 language sql stable
 set search_path = ''
@@ -6429,16 +6866,17 @@ as $$
       when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
       when 'stub_created' then 'The booking became known from an event'
       when 'conflict' then 'The event contradicts a final status; a read decides'
+      when 'disagrees' then sync.describe_disagreement(entry.changes)
       when 'absence_accepted' then 'Accepted as gone by ' || coalesce(entry.actor_id, 'an operator')
       when 'absence_dismissed' then 'Kept by ' || coalesce(entry.actor_id, 'an operator')
       when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
       else entry.verdict end)
     || case
       when entry.actor = 'planner' then ' by planner ' || coalesce(entry.actor_id, '')
-      when entry.actor = 'import' and entry.verdict <> 'marked_missing' then coalesce((
+      when entry.actor = 'import' and entry.verdict not in ('marked_missing', 'disagrees') then coalesce((
         select ' (' || r.mode || ' run)' from sync.runs r where r.id = entry.run_id), ' (import)')
       else '' end
-    || coalesce(': ' || sync.describe_changes(case when entry.verdict <> 'marked_missing' then entry.changes else '{}' end), '')
+    || coalesce(': ' || sync.describe_changes(case when entry.verdict not in ('marked_missing', 'disagrees') then entry.changes else '{}' end), '')
     || '.'
 $$;
 
@@ -6801,7 +7239,7 @@ returns table (
   paused_at timestamptz, pause_reason text, cursor timestamptz, cursor_lag interval,
   oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
   last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
-  usual_deliveries_in_this_hour numeric, runs jsonb
+  usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint
 )
 language sql stable
 set search_path = ''
@@ -6813,7 +7251,7 @@ as $$
        and h.released_at is null and h.dismissed_at is null),
     -- The column is to within seconds, and events that change nothing do not touch it.
     greatest(c.last_delivery_at, (select d.received_at from sync.deliveries d
-       where d.connection_id = c.id and d.replay_of is null and d.function <> 'import-bookings'
+       where d.connection_id = c.id and d.replay_of is null and d.function not in ('import-bookings', 'confirm')
        order by d.received_at desc limit 1)),
     -- What changed nothing is a success too.
     greatest(c.last_success_at,
@@ -6823,21 +7261,26 @@ as $$
        where r.organization_id = c.organization_id and r.source = c.source and r.status = 'completed')),
     (select count(*) from sync.deliveries d
      where d.connection_id = c.id and d.received_at > now() - interval '1 hour'
-       and d.replay_of is null and d.function <> 'import-bookings'),
+       and d.replay_of is null and d.function not in ('import-bookings', 'confirm')),
     -- The same hour of the last four weeks: silence shows.
     (select round(count(*) / 4.0, 1) from generate_series(1, 4) w (weeks_ago)
      join sync.deliveries d on d.connection_id = c.id
        and d.received_at > now() - interval '1 hour' - w.weeks_ago * interval '7 days'
        and d.received_at <= now() - w.weeks_ago * interval '7 days'
-       and d.replay_of is null and d.function <> 'import-bookings'),
+       and d.replay_of is null and d.function not in ('import-bookings', 'confirm')),
     (select jsonb_agg(jsonb_build_object('run_id', r.id, 'mode', r.mode, 'status', r.status,
         'started_at', r.started_at, 'heartbeat_at', r.heartbeat_at, 'counters', r.counters) order by r.started_at)
      from sync.runs r
-     where r.organization_id = c.organization_id and r.source = c.source and r.status in ('running', 'stopped'))
+     where r.organization_id = c.organization_id and r.source = c.source and r.status in ('running', 'stopped')),
+    (select count(*) from sync.doubts d join public.bookings b on b.id = d.booking_id
+     where d.organization_id = c.organization_id and b.source = c.source and d.dismissed_at is null),
+    (select count(*) from sync.disagreements g join public.bookings b on b.id = g.booking_id
+     where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees')
   from sync.connections c
   join public.organizations o on o.id = c.organization_id
   cross join lateral (
-    select min(d.received_at) filter (where d.status in ('pending', 'processing')) as oldest,
+    -- A confirming read waits for its time: it is not behind.
+    select min(d.received_at) filter (where d.status in ('pending', 'processing') and d.function <> 'confirm') as oldest,
       count(*) filter (where d.status = 'pending' and d.next_attempt_at <= now()) as due,
       count(*) filter (where d.status = 'processing') as processing,
       count(*) filter (where d.status = 'dead' and d.replay_of is null and sync.is_given_up(d.id)) as dead
@@ -6848,7 +7291,7 @@ as $$
 $$;
 
 comment on function public.sync_status() is
-  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs.';
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing).';
 
 create function public.prune_deliveries(max_rows integer default 10000)
 returns table (bodies bigint, deliveries bigint, runs bigint)

@@ -251,7 +251,7 @@ comment on column public.booking_history.actor is 'webhook: a delivery caused it
 comment on column public.booking_history.actor_id is 'Which person, if a person did it: a user id, or the name that an operator gave.';
 comment on column public.booking_history.delivery_id is 'The delivery that caused it, if any.';
 comment on column public.booking_history.run_id is 'The run that caused it, if any.';
-comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing.';
+comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing, disagrees, absence_accepted, absence_dismissed.';
 comment on column public.booking_history.changes is
   '{ "table.field": [old, new] }; for children "table[external_id].field". A new child is one entry "table[external_id].*": [null, {its fields}].';
 comment on column public.booking_history.created_at is 'When the row was made.';

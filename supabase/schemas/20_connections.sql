@@ -13,6 +13,11 @@ create table sync.connections (
   absence_budget integer not null default 500 constraint connections_absence_budget_check check (absence_budget >= 0),
   absence_confirm_after interval not null default '2 minutes',
   absence_confirm_slow interval not null default '15 minutes',
+  agreement_waits interval[] not null default '{10 seconds,1 minute,5 minutes}'
+    constraint connections_agreement_waits_check check (cardinality(agreement_waits) > 0),
+  agreement_pause interval not null default '1 minute',
+  event_stands_for interval not null default '1 minute',
+  contradictions_apart interval not null default '10 seconds',
   not_before date,
   last_delivery_at timestamptz,
   last_success_at timestamptz,
@@ -30,6 +35,10 @@ comment on column sync.connections.cancel_budget is 'Owner: operator. Departures
 comment on column sync.connections.absence_budget is 'Owner: operator. Days, products and files that may go missing in a rolling hour; the brake holds the rest.';
 comment on column sync.connections.absence_confirm_after is 'Owner: operator. How long after the first sighting of an absence a read may confirm it.';
 comment on column sync.connections.absence_confirm_slow is 'Owner: operator. The same for the last of three reads of days whose revision did not rise.';
+comment on column sync.connections.agreement_waits is 'Owner: operator. How long to wait before each further read while a sender''s word and the read differ.';
+comment on column sync.connections.agreement_pause is 'Owner: operator. A booking starts at most one such series of reads in this time.';
+comment on column sync.connections.event_stands_for is 'Owner: operator. How long an event of Headout stands against any read.';
+comment on column sync.connections.contradictions_apart is 'Owner: operator. How far apart two single reads must begin to outweigh an event of Headout after that.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';

@@ -12,6 +12,8 @@ create table sync.source_states (
   fetched_at timestamptz,
   last_event_timestamp text,
   last_event_status text,
+  last_event_at timestamptz,
+  contradicted_at timestamptz,
   requested_seq bigint not null default 0,
   processed_seq bigint not null default 0,
   missing_sightings integer not null default 0,
@@ -29,10 +31,12 @@ comment on column sync.source_states.content_hash is 'Hash of the last applied c
 comment on column sync.source_states.fetched_at is 'When the read of the last applied statement began (rule: a fetch is dated when it was read); for an event when it arrived.';
 comment on column sync.source_states.last_event_timestamp is 'Headout''s local time of the newest event.';
 comment on column sync.source_states.last_event_status is 'Headout''s status of the newest event; decides within one second.';
+comment on column sync.source_states.last_event_at is 'When the newest event of Headout arrived, by our clock; null if another of the same second disagrees.';
+comment on column sync.source_states.contradicted_at is 'When the first read began that contradicts the newest event and counts against it.';
 comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (rule: a webhook during a sync causes a second pass).';
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
-comment on column sync.source_states.unsettled is 'While something of the booking is doubted or held: equal content then ends no single read of it.';
+comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted or held: equal content then ends no single read of it.';
 comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
 
 -- Few at any time: a page is compared with all of them.

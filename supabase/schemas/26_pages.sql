@@ -27,11 +27,15 @@ create type sync.planned_snapshot as (
   is_new boolean,
   old_status public.booking_status,
   new_status public.booking_status,
-  unsettled boolean
+  unsettled boolean,
+  newer boolean,
+  contradicts boolean,
+  withstood boolean,
+  contradicted_at timestamptz
 );
 
 comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid.';
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count.';
 
 create function sync.with_verdict(planned sync.planned_snapshot, verdict text, error jsonb default null)
 returns sync.planned_snapshot

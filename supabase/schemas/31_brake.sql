@@ -176,7 +176,7 @@ begin
     from unnest(plan) p
     where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id and h.class = 'status'
       and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
-      and p.verdict in ('apply', 'unchanged', 'revision')
+      and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
       and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
       -- A list that lags says nothing about what was stated after it.
       and sync.revision_order(p.source_version, p.source_updated_at,
@@ -191,7 +191,7 @@ begin
     from unnest(plan) p
     where h.organization_id = end_holds.organization_id and h.booking_id = p.booking_id
       and h.dismissed_at is not null and h.settled_at is null and h.by <> 'system'
-      and p.verdict in ('apply', 'revision') and h.dismissed_at < coalesce(p.fetched_at, now())
+      and p.verdict in ('apply', 'revision') and p.withstood is not true and h.dismissed_at < coalesce(p.fetched_at, now())
       and p.snapshot #>> '{booking,status}' <> h.kind
       and sync.revision_order(p.source_version, p.source_updated_at,
         (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;

@@ -123,6 +123,8 @@ begin
   update sync.source_states s set
     last_event_timestamp = event.event_timestamp,
     last_event_status = event.event_type,
+    last_event_at = now(),
+    contradicted_at = null,
     content_hash = null,
     fetched_at = case when note_event.outcome in ('applied', 'stub_created') then greatest(now(), s.fetched_at)
       else s.fetched_at end,
@@ -133,6 +135,21 @@ end;
 $$;
 
 comment on function sync.note_event(sync.deliveries, text, uuid) is 'Makes an event the newest of its booking.';
+
+create function sync.dispute_event(event sync.deliveries, organization_id uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  update sync.source_states s set last_event_at = null, contradicted_at = null
+  where s.organization_id = dispute_event.organization_id and s.source = 'headout'
+    and s.external_id = event.external_id;
+end;
+$$;
+
+comment on function sync.dispute_event(sync.deliveries, uuid) is
+  'Two events of one second disagree: neither stands against a read, and the next one decides.';
 
 create type sync.applied_event as (
   delivery_id uuid, outcome text, organization_id uuid, booking_id bigint, old_status text,
@@ -191,9 +208,11 @@ begin
   applied.booking_id := booking.id;
   applied.old_status := booking.status;
   applied.new_status := case when applied.outcome in ('stub_created', 'applied') then stated else booking.status end;
-  -- An older event needs no second opinion, unless it is of the very same second.
+  -- An older event needs no second opinion, unless it is of the very same second or states another
+  -- status: clocks repeat an hour each autumn.
   refetch := applied.outcome in ('stub_created', 'applied', 'conflict')
-    or applied.outcome = 'stale' and event.event_timestamp = state.last_event_timestamp;
+    or applied.outcome = 'stale'
+      and (event.event_timestamp = state.last_event_timestamp or booking.status <> stated);
 
   if not refetch then
     event.status := applied.outcome;
@@ -221,6 +240,9 @@ begin
   end if;
   if applied.outcome <> 'stale' then
     perform sync.note_event(event, applied.outcome, connection.organization_id);
+  end if;
+  if event.event_timestamp = state.last_event_timestamp and event.event_type <> state.last_event_status then
+    perform sync.dispute_event(event, connection.organization_id);
   end if;
   if refetch then
     applied.lease_token := (sync.enter_lane(event.id, connection, true)).lease_token;

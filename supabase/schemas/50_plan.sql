@@ -66,7 +66,8 @@ begin
         c.source_updated_at as source_updated_at, c.source_version as source_version,
         c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
         null::public.booking_status as old_status, null::public.booking_status as new_status,
-        c.unsettled as unsettled
+        c.unsettled as unsettled, null::boolean as newer, null::boolean as contradicts,
+        null::boolean as withstood, null::timestamptz as contradicted_at
       from (
         select r.*, b.id as booking_id, s.unsettled,
           case
@@ -131,7 +132,8 @@ comment on function sync.drop_repeated(sync.planned_snapshot[]) is
 
 
 create function sync.decide(
-  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, page sync.page, first_day date
+  planned sync.planned_snapshot, state sync.source_states, booking public.bookings, page sync.page,
+  connection sync.connections
 ) returns sync.planned_snapshot
 language plpgsql
 set search_path = ''
@@ -147,6 +149,7 @@ declare
   stated constant jsonb := planned.snapshot -> 'booking';
 begin
   planned.unsettled := state.unsettled;
+  planned.newer := newer;
   planned.booking_id := booking.id;
   planned.is_new := booking.id is null;
   planned.old_status := booking.status;
@@ -162,7 +165,7 @@ begin
       or stated ->> 'status' = 'CANCELLED' and stated - array['status', 'source_status'] = '{}'
         and not planned.snapshot ?| array['dates', 'products', 'attachments']) then 'revision'
     -- Over before the connection's first day, and never stored: left to history.
-    when booking.id is null and first_day > (
+    when booking.id is null and connection.not_before > (
       select max((i.item ->> 'day')::date)
       from jsonb_array_elements(planned.snapshot #> '{dates,items}') i (item)) then 'skipped'
     else 'apply' end;
@@ -170,11 +173,14 @@ begin
   if planned.is_new and planned.verdict = 'apply' then
     planned.booking_id := nextval('public.bookings_id_seq');
   end if;
+  if state.last_event_at is not null then
+    planned := sync.weigh_event(planned, state, page, connection);
+  end if;
   return planned;
 end;
 $$;
 
-comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, date) is
+comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, sync.connections) is
   'The verdict on one snapshot, against the locked state of its booking.';
 
 create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
@@ -213,11 +219,11 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-  first_day constant date := (select c.not_before from sync.connections c
+  connection constant sync.connections := (select c from sync.connections c
     where c.organization_id = page.organization_id and c.source = page.source);
 begin
   return array(
-    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, first_day) else p end
+    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, connection) else p end
     from unnest(plan) p
     left join lateral (
       select t as state from sync.source_states t

@@ -1,7 +1,8 @@
 -- The heart: any number of snapshots in, a constant number of statements, one verdict each. One call is
 -- one transaction: bookings, collections, projections, history, source states, holds and the delivery
 -- that asked for it land together or not at all.
--- The steps: plan (50), brake (31), write (51), project (62), end holds (31), note what was stated.
+-- The steps: plan (50), brake (31), write (51), project (62), end holds (31), note what was stated, hold it
+-- against the senders' words (54).
 -- Arguments and result of apply_snapshots are the API of the database: add only with defaults.
 
 create function sync.note_statements(page sync.page, plan sync.planned_snapshot[]) returns void
@@ -129,6 +130,9 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
+  if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
+    perform sync.note_agreement(page, plan, row_changes);
+  end if;
   return sync.page_verdicts(plan, row_changes, page.detailed);
 end;
 $$;

@@ -452,11 +452,13 @@ begin
     and s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
     and s.unsettled <> (exists (select from sync.doubts d where d.booking_id = b.id)
       or exists (select from sync.held_changes h
-        where h.booking_id = b.id and h.released_at is null and h.dismissed_at is null));
+        where h.booking_id = b.id and h.released_at is null and h.dismissed_at is null)
+      or exists (select from sync.disagreements g
+        where g.booking_id = b.id and (g.ended_at is null or g.outcome = 'disagrees')));
 end;
 $$;
 
-comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted or held.';
+comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted, contradicted or held.';
 
 create function sync.schedule_confirms(booking_ids bigint[], own_ids uuid[]) returns void
 language plpgsql
@@ -466,19 +468,21 @@ declare
   due sync.deliveries[];
 begin
   due := array(
-    select sync.new_confirm(c.id, b.external_id, s.requested_seq, min(sync.confirm_at(d, c)))
+    select sync.new_confirm(c.id, b.external_id, s.requested_seq, q.due_at, q.event_type)
     from public.bookings b
-    join public.organizations o on o.id = b.organization_id
     join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
     join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
-    join sync.doubts d on d.booking_id = b.id
-    where b.id = any (booking_ids) and not sync.is_held(b.id, d.collection) and sync.confirm_at(d, c) is not null
+    cross join lateral (
+      select q.* from (
+        select sync.next_read(g, c), 'agreement' from sync.disagreements g where g.booking_id = b.id
+        union all
+        select sync.next_confirm(b, c), 'absence'
+      ) q (due_at, event_type)
+      where q.due_at is not null order by q.due_at limit 1
+    ) q
+    where b.id = any (booking_ids)
       and not exists (select from sync.deliveries w where w.connection_id = c.id and w.external_id = b.external_id
-        and w.status = 'processing' and w.function = 'confirm' and w.id <> all (own_ids))
-      -- What is over needs no confirmation.
-      and (select max(k.day) from public.booking_dates k where k.booking_id = b.id and k.source_missing_since is null)
-        >= (now() at time zone o.time_zone)::date
-    group by c.id, b.external_id, s.requested_seq);
+        and w.status = 'processing' and w.function = 'confirm' and w.id <> all (own_ids)));
 
   update sync.deliveries d set status = 'succeeded', result = '{"outcome": "settled"}', next_attempt_at = null, finished_at = now()
   from public.bookings b
@@ -488,7 +492,7 @@ begin
     and not exists (select from unnest(due) n where n.connection_id = d.connection_id and n.external_id = d.external_id);
   insert into sync.deliveries as d select n.* from unnest(due) n
   on conflict (connection_id, external_id) where function = 'confirm' and status = 'pending'
-  do update set next_attempt_at = excluded.next_attempt_at
+  do update set next_attempt_at = excluded.next_attempt_at, event_type = excluded.event_type
   where excluded.next_attempt_at < d.next_attempt_at
     or d.next_attempt_at <= now() and d.next_attempt_at <> excluded.next_attempt_at;
 end;
@@ -497,12 +501,44 @@ $$;
 comment on function sync.schedule_confirms(bigint[], uuid[]) is
   'Keeps one pending confirming read for each booking with something undecided, due when the first of it can be decided, and ends the others. One that is being processed will ask again itself, unless it is the caller''s own.';
 
-create function sync.new_confirm(connection_id bigint, external_id text, seq bigint, due_at timestamptz) returns sync.deliveries
+create function sync.next_confirm(booking public.bookings, connection sync.connections) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select min(sync.confirm_at(d, connection))
+  from sync.doubts d
+  join public.organizations o on o.id = booking.organization_id
+  where d.booking_id = booking.id and not sync.is_held(booking.id, d.collection)
+    -- What is over needs no confirmation.
+    and (select max(k.day) from public.booking_dates k where k.booking_id = booking.id and k.source_missing_since is null)
+      >= (now() at time zone o.time_zone)::date
+$$;
+
+comment on function sync.next_confirm(public.bookings, sync.connections) is
+  'When the first doubt about a booking can be decided; null if none can.';
+
+create function sync.next_read(disagreement sync.disagreements, connection sync.connections) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+  select case when disagreement.due_at > now() then disagreement.due_at
+    -- The last read had nothing to say about it.
+    else now() + connection.agreement_waits[cardinality(connection.agreement_waits)] end
+  where disagreement.ended_at is null
+$$;
+
+comment on function sync.next_read(sync.disagreements, sync.connections) is
+  'When a sender''s word is next held against a read; null if the series has ended.';
+
+create function sync.new_confirm(
+  connection_id bigint, external_id text, seq bigint, due_at timestamptz, event_type text
+) returns sync.deliveries
 language plpgsql
 set search_path = ''
 as $$
 declare
-  delivery sync.deliveries := sync.new_delivery(new_confirm.connection_id, 'confirm', null, new_confirm.external_id, 'absence');
+  delivery sync.deliveries := sync.new_delivery(new_confirm.connection_id, 'confirm', null, new_confirm.external_id,
+    new_confirm.event_type);
 begin
   delivery.seq := new_confirm.seq;
   delivery.next_attempt_at := new_confirm.due_at;
@@ -510,7 +546,8 @@ begin
 end;
 $$;
 
-comment on function sync.new_confirm(bigint, text, bigint, timestamptz) is 'A confirming read that is not stored yet.';
+comment on function sync.new_confirm(bigint, text, bigint, timestamptz, text) is
+  'A confirming read that is not stored yet, for an absence or for an agreement.';
 
 create function sync.weigh_absences(page sync.page, plan sync.planned_snapshot[], changes sync.row_change[]) returns sync.row_change[]
 language plpgsql
@@ -527,7 +564,11 @@ begin
   changes := changes || array(select m from sync.mark_absences(absences) m);
   booking_ids := sync.settle_doubts(plan, absences);
   perform sync.note_unsettled(booking_ids);
-  perform sync.schedule_confirms(booking_ids, array(select d.id from unnest(page.deliveries) d));
+  -- Where a sender's word is open as well, the next read is settled with it (54_agreement).
+  perform sync.schedule_confirms(array(
+    select i.id from unnest(booking_ids) i (id)
+    where not exists (select from sync.disagreements g where g.booking_id = i.id and g.ended_at is null)
+  ), array(select d.id from unnest(page.deliveries) d));
   return changes;
 end;
 $$;

@@ -16,7 +16,7 @@ create table sync.drift (
 );
 
 comment on table sync.drift is 'Differences between source and database that a reconcile run found.';
-comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped the change), planner_owned, stale, projection (a derived row is wrong), missing_at_source.';
+comment on column sync.drift.cause is 'The likely cause: missed_webhook, held, dismissed (a person dropped the change), doubted, emptied, disagrees (a sender''s word and its source differ), planner_owned, stale, projection (a derived row is wrong), missing_at_source.';
 
 create type sync.drift_finding as (
   external_id text,
@@ -178,6 +178,31 @@ $$;
 comment on function sync.find_held_drift(jsonb, sync.page_comparison) is
   'Statuses that differ because the brake holds the change, or because a person dropped it.';
 
+create function sync.find_disagreement_drift(run sync.runs, snapshots jsonb, comparison sync.page_comparison)
+returns setof sync.drift_finding
+language sql stable
+set search_path = ''
+as $$
+  select v.external_id, 'bookings.status', v.booking_id, to_jsonb(g.word), to_jsonb(b.status), 'disagrees'
+  from unnest(comparison.verdicts) v
+  join sync.disagreements g on g.booking_id = v.booking_id and g.outcome = 'disagrees'
+    and g.booking_id = any (comparison.booking_ids)
+  join public.bookings b on b.id = g.booking_id
+  -- What the reads have outweighed since is settled: the booking has the source's status.
+  where run.source <> 'headout'
+  union all
+  select v.external_id, 'bookings.status', v.booking_id, e.snapshot #> '{booking,status}', to_jsonb(b.status), 'disagrees'
+  from unnest(comparison.verdicts) v
+  join jsonb_array_elements(snapshots) e (snapshot) on e.snapshot ->> 'external_id' = v.external_id
+  join public.bookings b on b.id = v.booking_id and b.id = any (comparison.booking_ids)
+  join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source and s.external_id = v.external_id
+  where run.source = 'headout' and e.snapshot #>> '{booking,status}' <> b.status::text
+    and b.status = sync.headout_status(s.last_event_status)
+$$;
+
+comment on function sync.find_disagreement_drift(sync.runs, jsonb, sync.page_comparison) is
+  'Statuses on which a sender and its own source disagree: EventFlow''s word that no read bore out, and an event of Headout that stands against the list.';
+
 create function sync.find_projection_drift(comparison sync.page_comparison) returns setof sync.drift_finding
 language sql stable
 set search_path = ''
@@ -261,6 +286,8 @@ begin
     select * from sync.find_source_drift(run, snapshots, comparison)
     union all
     select * from sync.find_held_drift(snapshots, comparison)
+    union all
+    select * from sync.find_disagreement_drift(run, snapshots, comparison)
     union all
     select * from sync.find_doubt_drift(comparison)
     union all

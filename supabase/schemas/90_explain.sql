@@ -114,6 +114,8 @@ as $$
         select format('An operator replayed a delivery of %s: %s.',
           sync.describe_instant(o.received_at), sync.describe_delivery(o))
         from sync.deliveries o where o.id = delivery.replay_of), 'An operator replayed a delivery.')
+    when delivery.function = 'confirm' and delivery.event_type = 'agreement'
+      then 'The booking will be read again: what was read does not show what the sender said.'
     when delivery.function = 'confirm' then 'The booking will be read again to confirm that the source no longer lists something.'
     when delivery.event_type = 'release' then 'The booking is read again after a release.'
     when delivery.event_type = 'missing' then 'The booking is read on its own: it was missing from two lists in a row.'
@@ -171,6 +173,16 @@ $$;
 comment on function sync.describe_hold(bigint, text, timestamptz, text) is
   'A row of history about a hold in words: opened (held), released or dismissed; null for another verdict.';
 
+create function sync.describe_disagreement(changes jsonb) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select format('The sender said "%s", and every read since then shows %s: a person has to look',
+    changes #>> '{bookings.status,0}', changes #>> '{bookings.status,1}')
+$$;
+
+comment on function sync.describe_disagreement(jsonb) is 'A row of history about a sender''s word that no read bore out, in words.';
+
 create function sync.describe_history(entry public.booking_history) returns text
 language sql stable
 set search_path = ''
@@ -179,16 +191,17 @@ as $$
       when 'created' then 'The booking appeared' when 'updated' then 'Changed' when 'applied' then 'The event was applied'
       when 'stub_created' then 'The booking became known from an event'
       when 'conflict' then 'The event contradicts a final status; a read decides'
+      when 'disagrees' then sync.describe_disagreement(entry.changes)
       when 'absence_accepted' then 'Accepted as gone by ' || coalesce(entry.actor_id, 'an operator')
       when 'absence_dismissed' then 'Kept by ' || coalesce(entry.actor_id, 'an operator')
       when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
       else entry.verdict end)
     || case
       when entry.actor = 'planner' then ' by planner ' || coalesce(entry.actor_id, '')
-      when entry.actor = 'import' and entry.verdict <> 'marked_missing' then coalesce((
+      when entry.actor = 'import' and entry.verdict not in ('marked_missing', 'disagrees') then coalesce((
         select ' (' || r.mode || ' run)' from sync.runs r where r.id = entry.run_id), ' (import)')
       else '' end
-    || coalesce(': ' || sync.describe_changes(case when entry.verdict <> 'marked_missing' then entry.changes else '{}' end), '')
+    || coalesce(': ' || sync.describe_changes(case when entry.verdict not in ('marked_missing', 'disagrees') then entry.changes else '{}' end), '')
     || '.'
 $$;
 

@@ -251,7 +251,7 @@ returns table (
   paused_at timestamptz, pause_reason text, cursor timestamptz, cursor_lag interval,
   oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
   last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
-  usual_deliveries_in_this_hour numeric, runs jsonb
+  usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint
 )
 language sql stable
 set search_path = ''
@@ -263,7 +263,7 @@ as $$
        and h.released_at is null and h.dismissed_at is null),
     -- The column is to within seconds, and events that change nothing do not touch it.
     greatest(c.last_delivery_at, (select d.received_at from sync.deliveries d
-       where d.connection_id = c.id and d.replay_of is null and d.function <> 'import-bookings'
+       where d.connection_id = c.id and d.replay_of is null and d.function not in ('import-bookings', 'confirm')
        order by d.received_at desc limit 1)),
     -- What changed nothing is a success too.
     greatest(c.last_success_at,
@@ -273,21 +273,26 @@ as $$
        where r.organization_id = c.organization_id and r.source = c.source and r.status = 'completed')),
     (select count(*) from sync.deliveries d
      where d.connection_id = c.id and d.received_at > now() - interval '1 hour'
-       and d.replay_of is null and d.function <> 'import-bookings'),
+       and d.replay_of is null and d.function not in ('import-bookings', 'confirm')),
     -- The same hour of the last four weeks: silence shows.
     (select round(count(*) / 4.0, 1) from generate_series(1, 4) w (weeks_ago)
      join sync.deliveries d on d.connection_id = c.id
        and d.received_at > now() - interval '1 hour' - w.weeks_ago * interval '7 days'
        and d.received_at <= now() - w.weeks_ago * interval '7 days'
-       and d.replay_of is null and d.function <> 'import-bookings'),
+       and d.replay_of is null and d.function not in ('import-bookings', 'confirm')),
     (select jsonb_agg(jsonb_build_object('run_id', r.id, 'mode', r.mode, 'status', r.status,
         'started_at', r.started_at, 'heartbeat_at', r.heartbeat_at, 'counters', r.counters) order by r.started_at)
      from sync.runs r
-     where r.organization_id = c.organization_id and r.source = c.source and r.status in ('running', 'stopped'))
+     where r.organization_id = c.organization_id and r.source = c.source and r.status in ('running', 'stopped')),
+    (select count(*) from sync.doubts d join public.bookings b on b.id = d.booking_id
+     where d.organization_id = c.organization_id and b.source = c.source and d.dismissed_at is null),
+    (select count(*) from sync.disagreements g join public.bookings b on b.id = g.booking_id
+     where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees')
   from sync.connections c
   join public.organizations o on o.id = c.organization_id
   cross join lateral (
-    select min(d.received_at) filter (where d.status in ('pending', 'processing')) as oldest,
+    -- A confirming read waits for its time: it is not behind.
+    select min(d.received_at) filter (where d.status in ('pending', 'processing') and d.function <> 'confirm') as oldest,
       count(*) filter (where d.status = 'pending' and d.next_attempt_at <= now()) as due,
       count(*) filter (where d.status = 'processing') as processing,
       count(*) filter (where d.status = 'dead' and d.replay_of is null and sync.is_given_up(d.id)) as dead
@@ -298,7 +303,7 @@ as $$
 $$;
 
 comment on function public.sync_status() is
-  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs.';
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing).';
 
 create function public.prune_deliveries(max_rows integer default 10000)
 returns table (bodies bigint, deliveries bigint, runs bigint)

@@ -75,14 +75,30 @@ export async function queueDeliveries(
   );
 }
 
-/** Lets time pass for whatever waits: leases have ended, and every backoff is over. */
+/**
+ * Lets time pass for whatever waits: leases have ended, and every backoff is over. Confirming reads
+ * keep their time.
+ */
 export async function letTimePass(sql: Sql): Promise<void> {
   await sql.exec(
     `update sync.deliveries set leased_until = now() - interval '1 second'
      where status = 'processing' and leased_until > now();
      update sync.deliveries set next_attempt_at = now()
-     where status = 'pending' and next_attempt_at > now()`,
+     where status = 'pending' and next_attempt_at > now() and function <> 'confirm'`,
   );
+}
+
+/**
+ * An organization for tests that count every read: an `updated` that finds nothing new is read again
+ * in an hour, not in ten seconds.
+ */
+export async function patientOrganization(stack: TestStack): Promise<string> {
+  const id = await stack.organization();
+  await stack.database.query(
+    "update sync.connections set agreement_waits = '{1 hour}' where organization_id = $1",
+    [id],
+  );
+  return id;
 }
 
 /** Waits until so many reads have met a `hold`: their answers say what was true until then. */
@@ -93,7 +109,7 @@ export async function untilHeld(
   await eventually(`${count} reads are held`, async () => await eventflow.held() === count);
 }
 
-/** How many deliveries of an organization are in each state. */
+/** How many deliveries of an organization are in each state, beside the confirming reads. */
 export async function countByStatus(
   sql: Sql,
   organizationId: string,
@@ -101,7 +117,7 @@ export async function countByStatus(
   const rows = await sql.query<{ status: string; count: number }>(
     `select d.status, count(*)::integer as count from sync.deliveries d
      join sync.connections c on c.id = d.connection_id
-     where c.organization_id = $1 group by d.status`,
+     where c.organization_id = $1 and d.function <> 'confirm' group by d.status`,
     [organizationId],
   );
   return Object.fromEntries(rows.map(({ status, count }) => [status, count]));

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { countByStatus, createBookings, drain } from "../../support/deliveries.ts";
+import {
+  countByStatus,
+  createBookings,
+  drain,
+  patientOrganization,
+} from "../../support/deliveries.ts";
 import { eventually } from "../../support/answers.ts";
 import { fullScale } from "../../support/scale.ts";
 import { useStack } from "../../support/stack.ts";
@@ -12,7 +17,7 @@ stackTest(
     const bookings = Number(Deno.env.get("BURST_BOOKINGS") ?? (fullScale ? 500 : 50));
     const webhooks = 4 * bookings;
     const seconds = webhooks / 200;
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const ids = await createBookings(stack, organizationId, bookings, { title: "Före" });
     for (const id of ids) await stack.eventflow.patch(id, { title: `Efter ${id}` });
     await stack.eventflow.request("DELETE", "/requests");

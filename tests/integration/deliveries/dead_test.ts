@@ -4,6 +4,7 @@ import {
   createBookings,
   drain,
   letTimePass,
+  patientOrganization,
   queueDeliveries,
 } from "../../support/deliveries.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
@@ -13,7 +14,7 @@ const stackTest = useStack();
 stackTest(
   "finish_delivery() gives up a booking that always fails, which stops nothing else",
   async (stack) => {
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const ids = await createBookings(stack, organizationId, 10);
     const [bad = "", ...good] = ids;
     await stack.eventflow.setFault({ mode: "status", status: 500, booking_id: bad, count: null });
@@ -51,7 +52,7 @@ stackTest(
 stackTest(
   "drain waits as long as a source asks, and costs the rest of the batch no attempt",
   async (stack) => {
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const ids = await createBookings(stack, organizationId, 40);
     await queueDeliveries(stack.database, organizationId, ids);
     await stack.eventflow.setFault({ mode: "rate_limit", retry_after: 90, count: null });
@@ -79,7 +80,7 @@ stackTest(
 stackTest(
   "claim_deliveries() takes over what a worker died with, and the dead worker can finish nothing",
   async (stack) => {
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const [id = ""] = await createBookings(stack, organizationId, 1);
     await queueDeliveries(stack.database, organizationId, [id]);
     const claim = async () =>

@@ -4,6 +4,7 @@ import {
   createBookings,
   drain,
   letTimePass,
+  patientOrganization,
   queueDeliveries,
   untilHeld,
 } from "../../support/deliveries.ts";
@@ -15,7 +16,7 @@ const stackTest = useStack();
 stackTest(
   "claim_deliveries() takes organizations in turns, however long the one's queue is",
   async (stack) => {
-    const [large, small] = [await stack.organization(), await stack.organization()];
+    const [large, small] = [await patientOrganization(stack), await patientOrganization(stack)];
     await queueDeliveries(stack.database, large, await createBookings(stack, large, 200));
     await queueDeliveries(stack.database, small, await createBookings(stack, small, 5));
     const { claimed } = await drain(stack, 10);
@@ -29,7 +30,7 @@ stackTest(
 stackTest(
   "claim_deliveries() has one read stand for all webhooks of a booking that came before it",
   async (stack) => {
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const ids = await createBookings(stack, organizationId, 3);
     for (let round = 0; round < 5; round++) {
       await queueDeliveries(stack.database, organizationId, ids);
@@ -51,7 +52,7 @@ stackTest(
 stackTest(
   "a webhook that arrives while its booking is read causes a second read",
   async (stack) => {
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const [id = ""] = await createBookings(stack, organizationId, 1, { title: "Före" });
     await queueDeliveries(stack.database, organizationId, [id]);
     await stack.eventflow.setFault({ mode: "hold", booking_id: id });
@@ -79,7 +80,7 @@ stackTest(
 stackTest(
   "receive-booking has a booking that was busy read again within seconds",
   async (stack) => {
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const [id = ""] = await createBookings(stack, organizationId, 1, { title: "Före" });
     await stack.eventflow.setFault({ mode: "hold", booking_id: id });
     const first = stack.eventflow.sendWebhook(id, { organization_id: organizationId });
@@ -103,7 +104,7 @@ stackTest(
 stackTest(
   "replay_deliveries() counts first, and then has it done again by id, booking, status and window",
   async (stack) => {
-    const organizationId = await stack.organization();
+    const organizationId = await patientOrganization(stack);
     const ids = await createBookings(stack, organizationId, 4);
     await queueDeliveries(stack.database, organizationId, ids);
     await drain(stack);

@@ -1154,6 +1154,8 @@ export type Database = {
           "cursor_lag": string;
           "dead": number;
           "deliveries_last_hour": number;
+          "disagreeing": number;
+          "doubted": number;
           "due": number;
           "enabled": boolean;
           "held": number;
