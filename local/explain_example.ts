@@ -1,15 +1,26 @@
 /**
- * Takes a simulated booking through hold, release, reschedule and replay, and writes the result of
- * `explain_booking` between the two markers of docs/operations.md:
+ * Takes simulated bookings through what can happen to one, and writes the result of
+ * `explain_booking` between the markers of docs/operations.md:
  * `deno run -A --config local/deno.json local/explain_example.ts`.
  */
 import { projectPaths } from "./paths.ts";
-import { seedDemo } from "./seed_demo.ts";
+import { demoOrganizationId, seedDemo } from "./seed_demo.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const BOOKING = "480015";
-const BEGIN = "<!-- written by local/explain_example.ts -->";
 const END = "<!-- until here -->";
+
+/** What happens to a booking, and which part of the page its timeline is written to. */
+interface Story {
+  readonly name: string;
+  /** Lets it happen; returns the booking's id at its source. */
+  live(stack: Stack): Promise<string>;
+}
+
+const stories: readonly Story[] = [
+  { name: "hold and replay", live: holdAndReplay },
+  { name: "moved event", live: moveEvent },
+];
 
 /** One line of a timeline. */
 interface Line {
@@ -21,20 +32,21 @@ interface Line {
 async function main(): Promise<void> {
   const stack = await startStack({ seed: seedDemo, headout: { count: 0 } });
   try {
-    await live(stack);
-    const lines = await stack.database.query<Line>(
-      `select to_char(at, 'HH24:MI:SS.MS') as at, what, summary
-       from explain_booking((select id from public.bookings where external_id = $1))`,
-      [BOOKING],
-    );
-    await writeInto(`${projectPaths().root}/docs/operations.md`, format(lines));
+    for (const { name, live } of stories) {
+      const lines = await stack.database.query<Line>(
+        `select to_char(at, 'HH24:MI:SS.MS') as at, what, summary
+         from explain_booking((select id from public.bookings where external_id = $1))`,
+        [await live(stack)],
+      );
+      await writeInto(`${projectPaths().root}/docs/operations.md`, name, format(lines));
+    }
   } finally {
     await stack.stop();
   }
 }
 
 /** Confirmed, cancelled against the brake, released, rescheduled, and replayed by hand. */
-async function live(stack: Stack): Promise<void> {
+async function holdAndReplay(stack: Stack): Promise<string> {
   const { database, headout } = stack;
   await headout.create({
     bookingId: BOOKING,
@@ -70,6 +82,33 @@ async function live(stack: Stack): Promise<void> {
     [BOOKING],
   );
   await untilDone(stack);
+  return BOOKING;
+}
+
+/** Moved from three days in December to one, and a product taken back, with no flag and one webhook. */
+async function moveEvent(stack: Stack): Promise<string> {
+  const { database, eventflow } = stack;
+  await database.exec("update sync.connections set absence_confirm_after = '3 seconds'");
+  const { id } = await eventflow.create<{ readonly id: string }>({
+    organization_id: demoOrganizationId,
+    title: "Julmarknad",
+    status: "Bekräftad",
+    event_dates: ["2027-12-02", "2027-12-03", "2027-12-04"],
+    products: [
+      { id: "tent", name: "Tält 6x9", quantity: 2 },
+      { id: "chair", name: "Stol", quantity: 40 },
+    ],
+  });
+  const webhook = { organization_id: demoOrganizationId, event_type: "updated" };
+  await eventflow.sendWebhook(id, webhook);
+  await untilDone(stack);
+  await eventflow.patch(id, {
+    event_dates: ["2027-12-10"],
+    products: [{ id: "tent", name: "Tält 6x9", quantity: 2 }],
+  });
+  await eventflow.sendWebhook(id, webhook);
+  await untilDone(stack);
+  return id;
 }
 
 /** Drains until no delivery is open. */
@@ -98,12 +137,14 @@ function format(lines: readonly Line[]): string {
   );
 }
 
-async function writeInto(file: string, text: string): Promise<void> {
+async function writeInto(file: string, story: string, text: string): Promise<void> {
+  const begin = `<!-- written by local/explain_example.ts: ${story} -->`;
   const before = await Deno.readTextFile(file);
-  const [head, rest = ""] = before.split(BEGIN);
-  const [, tail = ""] = rest.split(END);
-  if (rest === "") throw new Error(`Cannot write into ${file}: it has no ${BEGIN}`);
-  await Deno.writeTextFile(file, `${head}${BEGIN}\n\n\`\`\`text\n${text}\n\`\`\`\n\n${END}${tail}`);
+  const from = before.indexOf(begin);
+  const to = before.indexOf(END, from);
+  if (from < 0 || to < 0) throw new Error(`Cannot write into ${file}: it has no ${begin}`);
+  const block = `${begin}\n\n\`\`\`text\n${text}\n\`\`\`\n\n`;
+  await Deno.writeTextFile(file, before.slice(0, from) + block + before.slice(to));
 }
 
 await main();

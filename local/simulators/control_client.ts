@@ -32,7 +32,7 @@ export interface ControlClient {
   flush(): Promise<unknown>;
   setFault(fault: Record<string, unknown>): Promise<unknown>;
   /** Reads show bookings as of that many seconds ago; webhooks are sent at once. */
-  lag(seconds: number | null, scope?: Scope): Promise<unknown>;
+  lag(seconds: number | "frozen" | null, scope?: Scope): Promise<unknown>;
   /** EventFlow: the completeness flags that are sent; null: none. */
   flags(flags: boolean | null, scope?: Scope): Promise<unknown>;
   /** EventFlow: `{ phase, reads? }`, only the first day of a phase; `reads` 0 ends it. */

@@ -5,7 +5,10 @@ export const longestLag = 900;
 
 /** How far reads lag behind what has happened; webhooks never do. */
 export interface Lag {
-  /** `{ seconds, booking_id? or organization_id? }`; null takes the setting away. */
+  /**
+   * `{ seconds, booking_id? or organization_id? }`; null takes the setting away, and "frozen" shows
+   * everything as it is now until then.
+   */
   set(request: Record<string, unknown>): void;
   /** The moment as of which a read shows the booking, ms since 1970; undefined: now. */
   asOf(bookingId: string, organizationId?: string): number | undefined;
@@ -14,21 +17,27 @@ export interface Lag {
 
 /** No lag at first; `keys` are the scopes that can be told apart when it is read. */
 export function createLag(now: () => number, keys?: readonly ScopeKey[]): Lag {
-  const seconds = createScoped<number>(undefined, keys);
+  /** Milliseconds behind, or the moment at which time stands still. */
+  const lags = createScoped<{ readonly behind: number } | { readonly at: number }>(undefined, keys);
   return {
     set({ seconds: wanted, ...scope }): void {
       const valid = typeof wanted === "number" && wanted >= 0 && wanted <= longestLag;
-      if (wanted !== null && !valid) {
-        throw new TypeError(`Cannot set lag: seconds must be from 0 to ${longestLag}, or null`);
+      if (wanted !== null && wanted !== "frozen" && !valid) {
+        throw new TypeError(
+          `Cannot set lag: seconds must be from 0 to ${longestLag}, "frozen", or null`,
+        );
       }
-      seconds.set(scope, wanted as number | null);
+      if (wanted === null) lags.set(scope, null);
+      // What changes within the same millisecond comes after it.
+      else lags.set(scope, valid ? { behind: wanted * 1000 } : { at: now() - 0.5 });
     },
     asOf(bookingId, organizationId): number | undefined {
-      if (!seconds.isSet()) return undefined;
-      const lag = seconds.get(bookingId, organizationId) ?? 0;
-      return lag === 0 ? undefined : now() - lag * 1000;
+      const lag = lags.isSet() ? lags.get(bookingId, organizationId) : undefined;
+      if (lag === undefined) return undefined;
+      if ("at" in lag) return lag.at;
+      return lag.behind === 0 ? undefined : now() - lag.behind;
     },
-    reset: seconds.reset,
+    reset: lags.reset,
   };
 }
 

@@ -136,6 +136,9 @@ begin
       and d.seq <= coalesce(delivery.claimed_seq, delivery.seq)) then
     perform sync.mark_missing(delivery);
   end if;
+  if end_delivery.result ->> 'outcome' = 'not_found' then
+    perform sync.hear_not_found(delivery);
+  end if;
   perform sync.settle_delivery(delivery, end_delivery.status, end_delivery.result, end_delivery.last_error);
 end;
 $$;

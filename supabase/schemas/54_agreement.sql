@@ -66,8 +66,22 @@ create type sync.heard_word as (
 comment on type sync.heard_word is
   'A sender''s word beside what a read shows. agrees: the read bears it out; decides: nothing stands against the read any more.';
 
--- The newest word about a status that the read covers counts before an updated: that says nothing new
--- about a status. Without a new word the read is held against the one of the open series.
+-- An updated says nothing new about a status, so that any word about one counts before it.
+create function sync.newest_word(delivery sync.deliveries) returns sync.deliveries
+language sql stable
+set search_path = ''
+as $$
+  select e.* from sync.deliveries e
+  where e.connection_id = delivery.connection_id and e.external_id = delivery.external_id
+    and e.function = 'receive-booking' and e.event_type in ('cancelled', 'confirmed', 'offer', 'updated')
+    and (e.id = delivery.id or e.status = 'pending' and e.seq <= coalesce(delivery.claimed_seq, delivery.seq))
+  order by e.event_type = 'updated', e.seq desc limit 1
+$$;
+
+comment on function sync.newest_word(sync.deliveries) is
+  'The delivery of EventFlow that has the last word among those that a read for a delivery covers; a row of nulls if none says anything of the kind.';
+
+-- Without a new word the read is held against the one of the open series.
 create function sync.hear_deliveries(page sync.page, plan sync.planned_snapshot[], changed_ids bigint[])
 returns sync.heard_word[]
 language plpgsql
@@ -94,13 +108,7 @@ begin
       left join unnest(page.deliveries) d on d.external_id = p.external_id
       left join sync.disagreements g on g.booking_id = p.booking_id
         and (g.ended_at is null or g.outcome = 'disagrees')
-      left join lateral (
-        select e.id, e.event_type, e.received_at from sync.deliveries e
-        where e.connection_id = d.connection_id and e.external_id = d.external_id
-          and e.function = 'receive-booking' and e.event_type in ('cancelled', 'confirmed', 'offer', 'updated')
-          and (e.id = d.id or e.status = 'pending' and e.seq <= coalesce(d.claimed_seq, d.seq))
-        order by e.event_type = 'updated', e.seq desc limit 1
-      ) w on true
+      left join lateral sync.newest_word(d) w on d.id is not null
       cross join lateral (select w.id is null or w.event_type = 'updated' and g.ended_at is null and g.word <> 'updated' as kept) k
       cross join lateral (select
         case when k.kept then g.word else w.event_type end,
@@ -174,6 +182,37 @@ $$;
 
 comment on function sync.start_series(sync.page, sync.heard_word[]) is
   'Begins a series of reads for each word that the read did not bear out; a later word takes the place of an earlier one. At most one series starts in agreement_pause.';
+
+create function sync.hear_not_found(delivery sync.deliveries) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  word constant sync.deliveries := sync.newest_word(delivery);
+  page sync.page;
+  booking public.bookings;
+begin
+  if word.event_type is null or word.event_type = 'updated' then
+    return;
+  end if;
+  select b.* into booking
+  from sync.connections c
+  join public.bookings b on b.organization_id = c.organization_id and b.source = c.source
+  where c.id = delivery.connection_id and b.external_id = delivery.external_id;
+  if booking.id is null or booking.status = sync.word_status(booking.source, word.event_type) then
+    return;
+  end if;
+  page.organization_id := booking.organization_id;
+  page.source := booking.source;
+  perform sync.start_series(page, array[
+    row(booking.id, word.event_type, word.received_at, word.id, false, true, delivery.claimed_at)::sync.heard_word]);
+  perform sync.note_unsettled(array[booking.id]);
+  perform sync.schedule_confirms(array[booking.id], array[delivery.id]);
+end;
+$$;
+
+comment on function sync.hear_not_found(sync.deliveries) is
+  'A read that does not find the booking bears no word about its status out either.';
 
 create function sync.count_reads(page sync.page, words sync.heard_word[]) returns void
 language plpgsql

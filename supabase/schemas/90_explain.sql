@@ -218,7 +218,7 @@ create type sync.timeline_entry as (
 );
 
 comment on type sync.timeline_entry is
-  'A line of a booking''s timeline. place orders lines of one moment: received (1), decided by a person (2), read requested (3), changed (4), hold ended (5), result (6).';
+  'A line of a booking''s timeline. place orders lines of one moment: received (1), decided by a person (2), read requested (3), changed (4), hold ended or confirming read put up (5), result (6).';
 
 create function sync.booking_deliveries(booking_id bigint) returns setof sync.deliveries
 language sql stable
@@ -237,7 +237,7 @@ create function sync.explain_arrivals(booking_id bigint) returns setof sync.time
 language sql stable
 set search_path = ''
 as $$
-  select d.received_at, case when d.function in ('import-bookings', 'confirm') then 3 else 1 end,
+  select d.received_at, case d.function when 'import-bookings' then 3 when 'confirm' then 5 else 1 end,
     case when d.replay_of is not null then 'replayed'
       when d.status = 'duplicate' then 'repeated'
       when d.event_type = 'release' then 'release'

@@ -101,6 +101,16 @@ export async function patientOrganization(stack: TestStack): Promise<string> {
   return id;
 }
 
+/** Lets the waits of doubts and of senders' words pass, so that every confirming read is due. */
+export async function letWaitsPass(sql: Sql): Promise<void> {
+  await sql.exec(
+    `update sync.doubts set first_seen_at = first_seen_at - interval '15 minutes',
+       last_read_at = last_read_at - interval '15 minutes';
+     update sync.disagreements set due_at = now() where ended_at is null;
+     update sync.deliveries set next_attempt_at = now() where status = 'pending' and function = 'confirm'`,
+  );
+}
+
 /** Waits until so many reads have met a `hold`: their answers say what was true until then. */
 export async function untilHeld(
   { eventflow }: Pick<TestStack, "eventflow">,

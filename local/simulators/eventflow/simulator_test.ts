@@ -309,6 +309,20 @@ Deno.test("createEventflowSimulator() lags for one booking, one organization or 
   assert.deepEqual([await title(1), await title(2)], ["B", "A"]);
 });
 
+Deno.test("createEventflowSimulator() shows a frozen booking as it was, however late it is", async () => {
+  const { json, control } = setUp();
+  const title = async () => (await json(`&booking_id=${seedId(1)}`)).booking.title;
+  await control.patch(seedId(1), { status: "CONFIRMED", title: "A" });
+  clock.now += 1;
+  await control.lag("frozen", { booking_id: seedId(1) });
+  await control.patch(seedId(1), { title: "B" });
+  assert.equal(await title(), "A");
+  clock.now += 600_000;
+  assert.equal(await title(), "A");
+  await control.lag(null, { booking_id: seedId(1) });
+  assert.equal(await title(), "B");
+});
+
 Deno.test("createEventflowSimulator() forgets lags, flags, flickers and older states with a reset", async () => {
   const { json, control } = setUp();
   await control.request("POST", `/bookings/${seedId(0)}/move`, {

@@ -148,6 +148,24 @@ test(`rule: a sender's word and the read must agree in the end: a read that show
   assert.deepEqual(await series(tenant), []);
 });
 
+test(`rule: a sender's word and the read must agree in the end: a read that does not find the booking bears out nothing`, async (db) => {
+  const tenant = await db.tenant();
+  await tenant.applyOne(buildSnapshot(confirmed));
+  const { delivery_id, lease_token } = await tenant.receive("booking-1", {
+    event_type: "cancelled",
+  });
+  await db.rpc("finish_delivery", {
+    delivery_id,
+    lease_token,
+    status: "succeeded",
+    result: { outcome: "not_found" },
+  });
+  assert.deepEqual(await due(tenant), ["agreement in 10"]);
+  await confirm(db, tenant, cancelled);
+  assert.equal(await status(tenant), "CANCELLED");
+  assert.deepEqual(await due(tenant), []);
+});
+
 test(`rule: a sender's word and the read must agree in the end: what the brake holds has been heard`, async (db) => {
   const tenant = await db.tenant({ cancel_budget: 0 });
   await tenant.applyOne(buildSnapshot(confirmed));
