@@ -50,10 +50,9 @@ create function sync.changed_fields(old_row jsonb, new_row jsonb) returns jsonb
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(jsonb_object_agg(n.key, jsonb_build_array(o.value, n.value)), '{}')
+  select coalesce(jsonb_object_agg(n.key, jsonb_build_array(old_row -> n.key, n.value)), '{}')
   from jsonb_each(new_row) n
-  join jsonb_each(old_row) o on o.key = n.key
-  where n.value is distinct from o.value
+  where old_row ? n.key and n.value is distinct from old_row -> n.key
     and n.key not in ('id', 'organization_id', 'booking_id', 'created_at', 'updated_at', 'parent_id')
 $$;
 
@@ -3069,7 +3068,7 @@ as $$
     select i.*, case when (i.new).parent_external_id is not null then coalesce(
         q.id, (select k.id from public.booking_products k
           where k.booking_id = i.booking_id and k.external_id = (i.new).parent_external_id
-            and k.external_id <> i.external_id)) end as parent_id
+            and k.external_id <> i.external_id)) end as parent_id, i.old is distinct from i.new as differs
     from items i
     left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
       and q.external_id <> i.external_id
@@ -3107,7 +3106,7 @@ as $$
       source_missing_since = null, source_doubted_since = null, updated_at = now()
     from rows r
     where b.id = r.id and b.booking_id = any (booking_ids) and not (r.old is null)
-      and (r.old is distinct from r.new or r.parent_id is distinct from (r.old).parent_id)
+      and (r.differs or r.parent_id is distinct from (r.old).parent_id)
   ), adopted as (
     -- Children stored before their parent was known.
     update public.booking_products c set parent_id = r.id, updated_at = now()
@@ -3120,7 +3119,7 @@ as $$
     case when r.old is null then 'created' else 'updated' end,
     case when r.old is null then jsonb_build_object('*', jsonb_build_array(null, r.item - 'external_id'))
       else sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new)) end
-  from rows r where r.old is null or r.old is distinct from r.new
+  from rows r where r.old is null or r.differs
   union all
   select (a.old).booking_id, 'booking_products', (a.old).external_id, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
   from absent a
@@ -3623,8 +3622,10 @@ create function public.apply_snapshots(
 language plpgsql
 set search_path = ''
 -- On a database without statistics (a first import) the planner expects one row everywhere and
--- would join pages by nested loops; and it would compile plans for longer than they run.
+-- would join pages by nested loops, or sort them for merges where a hash is enough; and it would compile
+-- plans for longer than they run.
 set enable_nestloop = off
+set enable_mergejoin = off
 set jit = off
 as $$
 #variable_conflict use_column

@@ -45,10 +45,9 @@ create function sync.changed_fields(old_row jsonb, new_row jsonb) returns jsonb
 language sql immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(jsonb_object_agg(n.key, jsonb_build_array(o.value, n.value)), '{}')
+  select coalesce(jsonb_object_agg(n.key, jsonb_build_array(old_row -> n.key, n.value)), '{}')
   from jsonb_each(new_row) n
-  join jsonb_each(old_row) o on o.key = n.key
-  where n.value is distinct from o.value
+  where old_row ? n.key and n.value is distinct from old_row -> n.key
     and n.key not in ('id', 'organization_id', 'booking_id', 'created_at', 'updated_at', 'parent_id')
 $$;
 

@@ -201,7 +201,7 @@ as $$
     select i.*, case when (i.new).parent_external_id is not null then coalesce(
         q.id, (select k.id from public.booking_products k
           where k.booking_id = i.booking_id and k.external_id = (i.new).parent_external_id
-            and k.external_id <> i.external_id)) end as parent_id
+            and k.external_id <> i.external_id)) end as parent_id, i.old is distinct from i.new as differs
     from items i
     left join items q on q.booking_id = i.booking_id and q.external_id = (i.new).parent_external_id
       and q.external_id <> i.external_id
@@ -239,7 +239,7 @@ as $$
       source_missing_since = null, source_doubted_since = null, updated_at = now()
     from rows r
     where b.id = r.id and b.booking_id = any (booking_ids) and not (r.old is null)
-      and (r.old is distinct from r.new or r.parent_id is distinct from (r.old).parent_id)
+      and (r.differs or r.parent_id is distinct from (r.old).parent_id)
   ), adopted as (
     -- Children stored before their parent was known.
     update public.booking_products c set parent_id = r.id, updated_at = now()
@@ -252,7 +252,7 @@ as $$
     case when r.old is null then 'created' else 'updated' end,
     case when r.old is null then jsonb_build_object('*', jsonb_build_array(null, r.item - 'external_id'))
       else sync.changed_fields(to_jsonb(r.old), to_jsonb(r.new)) end
-  from rows r where r.old is null or r.old is distinct from r.new
+  from rows r where r.old is null or r.differs
   union all
   select (a.old).booking_id, 'booking_products', (a.old).external_id, 'absent', sync.absent_row((a.old).id, (a.old).source_doubted_since)
   from absent a

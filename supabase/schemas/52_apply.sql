@@ -334,8 +334,10 @@ create function public.apply_snapshots(
 language plpgsql
 set search_path = ''
 -- On a database without statistics (a first import) the planner expects one row everywhere and
--- would join pages by nested loops; and it would compile plans for longer than they run.
+-- would join pages by nested loops, or sort them for merges where a hash is enough; and it would compile
+-- plans for longer than they run.
 set enable_nestloop = off
+set enable_mergejoin = off
 set jit = off
 as $$
 #variable_conflict use_column
