@@ -1368,6 +1368,9 @@ comment on function sync.compare_snapshots(jsonb, jsonb) is 'sync.revision_order
 --   - dismissed, the change stays dropped until the source states something newer or something else;
 --   - a later statement that was applied ends the hold.
 -- What is held has been stated, and is ordered like any other statement.
+--
+-- That a confirmed booking is deleted at its source is held as well, however few there are: the mark
+-- stands at once, the booking stays confirmed until a person releases the deletion.
 
 create function sync.remaining_cancel_budget(organization_id uuid, source public.booking_source)
 returns integer
@@ -1410,6 +1413,18 @@ $$;
 comment on function sync.is_released(bigint, timestamptz) is
   'Whether a person has released this booking within a day, before this read began, and no read has used it yet.';
 
+create function sync.deletion_is_new(booking_id bigint) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select not exists (select from sync.held_changes h
+    where h.booking_id = deletion_is_new.booking_id and h.kind = 'deleted' and h.dismissed_at is not null
+      and h.settled_at is null and h.by <> 'system')
+$$;
+
+comment on function sync.deletion_is_new(bigint) is
+  'Whether no person has dismissed the deletion of this booking, or its source has listed it again since.';
+
 create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
 language sql stable
 set search_path = ''
@@ -1424,8 +1439,7 @@ comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
   'Whether a person has dismissed this very change of status, and the source has stated nothing newer and nothing else since.';
 
 create function sync.hold_change(
-  organization_id uuid, booking_id bigint, new_status public.booking_status, snapshot jsonb,
-  delivery_id uuid, run_id uuid
+  organization_id uuid, booking_id bigint, kind text, snapshot jsonb, delivery_id uuid, run_id uuid
 ) returns boolean
 language plpgsql
 set search_path = ''
@@ -1435,9 +1449,11 @@ declare
   written boolean;
 begin
   insert into sync.held_changes as h (organization_id, booking_id, kind, delivery_id, run_id, snapshot, reason)
-  values (hold_change.organization_id, hold_change.booking_id, hold_change.new_status::text,
+  values (hold_change.organization_id, hold_change.booking_id, hold_change.kind,
     hold_change.delivery_id, hold_change.run_id, hold_change.snapshot,
-    format('More bookings left CONFIRMED within an hour than the connection allows; %s waits for a person.', hold_change.new_status))
+    case hold_change.kind when 'deleted' then 'The source says that it has deleted the booking; that waits for a person.'
+      else format('More bookings left CONFIRMED within an hour than the connection allows; %s waits for a person.',
+        hold_change.kind) end)
   on conflict (booking_id, class) where released_at is null and dismissed_at is null
   do update set kind = excluded.kind, snapshot = excluded.snapshot, delivery_id = excluded.delivery_id,
     run_id = excluded.run_id, held_at = now()
@@ -1460,7 +1476,7 @@ begin
 end;
 $$;
 
-comment on function sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) is
+comment on function sync.hold_change(uuid, bigint, text, jsonb, uuid, uuid) is
   'Opens the hold of one booking, or replaces an older one; the same statement writes nothing. True if anything was written.';
 
 create function sync.keep_status(planned sync.planned_snapshot) returns sync.planned_snapshot
@@ -1477,6 +1493,25 @@ $$;
 comment on function sync.keep_status(sync.planned_snapshot) is
   'The same snapshot without its status: the rest of the statement is as good as any.';
 
+create function sync.hold_deletions(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform sync.hold_change(page.organization_id, p.booking_id, 'deleted',
+    p.snapshot || jsonb_build_object('fetched_at', p.fetched_at), d.id, page.run_id)
+  from unnest(plan) p
+  left join unnest(page.deliveries) d on d.external_id = p.external_id
+  where p.verdict = 'apply' and p.old_status = 'CONFIRMED' and p.snapshot ? 'deleted'
+    and sync.deletion_is_new(p.booking_id);
+  perform sync.note_unsettled(array(
+    select p.booking_id from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted'));
+end;
+$$;
+
+comment on function sync.hold_deletions(sync.page, sync.planned_snapshot[]) is
+  'Holds the deletions of confirmed bookings in a page, unless a person has dismissed them.';
+
 create function sync.apply_brake(page sync.page, plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
 language plpgsql
 set search_path = ''
@@ -1486,6 +1521,9 @@ declare
   counted integer[];
   allowed integer;
 begin
+  if exists (select from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted') then
+    perform sync.hold_deletions(page, plan);
+  end if;
   if not exists (select from unnest(plan) p
                  where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
     return plan;
@@ -1509,7 +1547,7 @@ begin
     select case when p.ord = any (counted[allowed + 1:]) then sync.with_verdict(p, 'held') else p end
     from unnest(plan) p order by p.ord);
 
-  perform sync.hold_change(page.organization_id, p.booking_id, p.new_status,
+  perform sync.hold_change(page.organization_id, p.booking_id, p.new_status::text,
     p.snapshot || jsonb_build_object('fetched_at', p.fetched_at), d.id, page.run_id)
   from unnest(plan) p
   left join unnest(page.deliveries) d on d.external_id = p.external_id
@@ -1530,14 +1568,15 @@ as $$
 begin
   -- An applied statement ends the hold of an older one, and uses up a release.
   if exists (select from sync.held_changes h
-             where h.organization_id = end_holds.organization_id and h.class = 'status' and h.dismissed_at is null
-               and (h.released_at is null or h.settled_at is null)) then
+             where h.organization_id = end_holds.organization_id and h.class in ('status', 'deleted')
+               and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)) then
     update sync.held_changes h set
       dismissed_at = case when h.released_at is null then now() end,
       settled_at = case when h.released_at is not null then now() end,
       by = coalesce(h.by, 'system')
     from unnest(plan) p
-    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id and h.class = 'status'
+    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+      and (h.class = 'status' or h.class = 'deleted' and not p.snapshot ? 'deleted')
       and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
       and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
       and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
@@ -1555,7 +1594,8 @@ begin
     where h.organization_id = end_holds.organization_id and h.booking_id = p.booking_id
       and h.dismissed_at is not null and h.settled_at is null and h.by <> 'system'
       and p.verdict in ('apply', 'revision') and p.withstood is not true and h.dismissed_at < coalesce(p.fetched_at, now())
-      and p.snapshot #>> '{booking,status}' <> h.kind
+      and case h.kind when 'deleted' then not p.snapshot ? 'deleted'
+        else p.snapshot #>> '{booking,status}' <> h.kind end
       and sync.revision_order(p.source_version, p.source_updated_at,
         (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
   end if;
@@ -2519,7 +2559,7 @@ begin
     when 'applied' then
       perform sync.apply_status(event, booking, stated);
     when 'held' then
-      perform sync.hold_change(connection.organization_id, booking.id, stated,
+      perform sync.hold_change(connection.organization_id, booking.id, stated::text,
         jsonb_build_object('external_id', event.external_id, 'event', event.body,
           'content_hash', event.dedupe_key, 'fetched_at', now()), event.id, null);
     when 'conflict' then
@@ -4732,9 +4772,9 @@ begin
   end if;
   perform sync.report_disagreements(page, booking_ids);
 
+  perform sync.note_unsettled(booking_ids);
   booking_ids := array(select g.booking_id from sync.disagreements g
     where g.booking_id = any (booking_ids) and (g.ended_at is null or g.ended_at = now()));
-  perform sync.note_unsettled(booking_ids);
   perform sync.schedule_confirms(booking_ids, array(select d.id from unnest(page.deliveries) d));
 end;
 $$;
@@ -6275,13 +6315,22 @@ as $$
   left join sync.source_states s
     on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
   where b.organization_id = run.organization_id and b.source = run.source
+    -- What the source has cancelled or deleted in words, and lists no longer, is in agreement.
+    and b.status not in ('CANCELLED', 'REJECTED')
     and b.source_missing_since is null and b.created_at < run.started_at
     and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
+  union all
+  select run.id, b.external_id, 'bookings.*', b.id, to_jsonb('deleted'::text), to_jsonb(b.status), h.held_at,
+    case when h.dismissed_at is null then 'held' else 'dismissed' end
+  from sync.held_changes h
+  join public.bookings b on b.id = h.booking_id and b.organization_id = run.organization_id and b.source = run.source
+  where h.organization_id = run.organization_id and h.kind = 'deleted' and h.released_at is null and h.settled_at is null
+    and coalesce(h.by, '') <> 'system' and b.status = 'CONFIRMED'
   on conflict (run_id, external_id, field) do nothing
 $$;
 
 comment on function sync.report_absences(sync.runs) is
-  'Records as drift the bookings that existed when a run began and that it did not see.';
+  'Records as drift the bookings that existed when a run began and that it did not see, and the deletions that wait for a person or that one has dismissed.';
 
 create function sync.count_absences(run sync.runs) returns void
 language sql
@@ -6873,7 +6922,8 @@ language sql stable
 set search_path = ''
 as $$
   select case describe_hold.verdict
-    when 'held' then coalesce(k.what, 'A change') || ' was stopped by the brake and waits for a person'
+    when 'held' then coalesce(k.what, 'A change') || case k.what when 'The deletion' then ' at the source'
+      else ' was stopped by the brake and' end || ' waits for a person'
     when 'released' then coalesce(k.what || ' was released', 'Released')
       || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
     when 'dismissed' then coalesce(k.what || ' was dismissed', 'Dismissed')
@@ -7198,6 +7248,40 @@ $$;
 
 comment on function sync.queue_releases(sync.held_changes[]) is 'Queues a read of each booking that a person has released.';
 
+-- A deletion is not read again: its tombstone may be gone by now. What a person releases is what was stated.
+create function sync.release_deletions(decided sync.held_changes[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  departed bigint[];
+begin
+  with cancelled as (
+    update public.bookings b set
+      status = (c.booking).status, status_changed_at = now(), cancelled_at = now(), updated_at = now()
+    from (
+      select jsonb_populate_record(k, sync.status_patch(k.status, 'CANCELLED', now())) as booking, d.by
+      from unnest(decided) d
+      join public.bookings k on k.id = d.booking_id and k.status = 'CONFIRMED'
+    ) c
+    where b.id = (c.booking).id
+    returning b.id, b.organization_id, c.by
+  ), noted as (
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict, changes)
+    select c.organization_id, c.id, 'operator', c.by, 'updated',
+      jsonb_build_object('bookings.status', jsonb_build_array('CONFIRMED', 'CANCELLED'))
+    from cancelled c
+  )
+  select array_agg(c.id) into departed from cancelled c;
+  update sync.held_changes h set settled_at = now() from unnest(decided) d where h.id = d.id;
+  perform from public.project_bookings(departed);
+  perform sync.note_unsettled(array(select d.booking_id from unnest(decided) d));
+end;
+$$;
+
+comment on function sync.release_deletions(sync.held_changes[]) is
+  'Cancels the bookings whose deletion a person has released; the mark that the source has deleted them stays.';
+
 create function public.release_held_changes(
   held_change_ids bigint[],
   by text,
@@ -7219,8 +7303,10 @@ begin
     perform sync.note_dismissals(array(select d from unnest(decided) d where d.class = 'status'));
     perform public.dismiss_absence(d.booking_id, d.class, release_held_changes.by)
     from unnest(decided) d where d.class not in ('status', 'deleted');
+    perform sync.note_unsettled(array(select d.booking_id from unnest(decided) d where d.class = 'deleted'));
   else
     perform sync.queue_releases(array(select d from unnest(decided) d where d.class <> 'deleted'));
+    perform sync.release_deletions(array(select d from unnest(decided) d where d.class = 'deleted'));
     perform public.accept_absence(d.booking_id, d.class, release_held_changes.by)
     from unnest(decided) d where d.class not in ('status', 'deleted');
   end if;
@@ -7237,7 +7323,7 @@ end;
 $$;
 
 comment on function public.release_held_changes(bigint[], text, boolean) is
-  'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake. With dismiss the held statement is dropped instead.';
+  'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake; a deletion cancels its booking at once. With dismiss the held statement is dropped instead.';
 
 create function public.pause_connection(organization_id uuid, source public.booking_source, reason text)
 returns void

@@ -5,6 +5,9 @@
 --   - dismissed, the change stays dropped until the source states something newer or something else;
 --   - a later statement that was applied ends the hold.
 -- What is held has been stated, and is ordered like any other statement.
+--
+-- That a confirmed booking is deleted at its source is held as well, however few there are: the mark
+-- stands at once, the booking stays confirmed until a person releases the deletion.
 
 create function sync.remaining_cancel_budget(organization_id uuid, source public.booking_source)
 returns integer
@@ -47,6 +50,18 @@ $$;
 comment on function sync.is_released(bigint, timestamptz) is
   'Whether a person has released this booking within a day, before this read began, and no read has used it yet.';
 
+create function sync.deletion_is_new(booking_id bigint) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select not exists (select from sync.held_changes h
+    where h.booking_id = deletion_is_new.booking_id and h.kind = 'deleted' and h.dismissed_at is not null
+      and h.settled_at is null and h.by <> 'system')
+$$;
+
+comment on function sync.deletion_is_new(bigint) is
+  'Whether no person has dismissed the deletion of this booking, or its source has listed it again since.';
+
 create function sync.is_dropped(booking_id bigint, new_status public.booking_status, snapshot jsonb) returns boolean
 language sql stable
 set search_path = ''
@@ -61,8 +76,7 @@ comment on function sync.is_dropped(bigint, public.booking_status, jsonb) is
   'Whether a person has dismissed this very change of status, and the source has stated nothing newer and nothing else since.';
 
 create function sync.hold_change(
-  organization_id uuid, booking_id bigint, new_status public.booking_status, snapshot jsonb,
-  delivery_id uuid, run_id uuid
+  organization_id uuid, booking_id bigint, kind text, snapshot jsonb, delivery_id uuid, run_id uuid
 ) returns boolean
 language plpgsql
 set search_path = ''
@@ -72,9 +86,11 @@ declare
   written boolean;
 begin
   insert into sync.held_changes as h (organization_id, booking_id, kind, delivery_id, run_id, snapshot, reason)
-  values (hold_change.organization_id, hold_change.booking_id, hold_change.new_status::text,
+  values (hold_change.organization_id, hold_change.booking_id, hold_change.kind,
     hold_change.delivery_id, hold_change.run_id, hold_change.snapshot,
-    format('More bookings left CONFIRMED within an hour than the connection allows; %s waits for a person.', hold_change.new_status))
+    case hold_change.kind when 'deleted' then 'The source says that it has deleted the booking; that waits for a person.'
+      else format('More bookings left CONFIRMED within an hour than the connection allows; %s waits for a person.',
+        hold_change.kind) end)
   on conflict (booking_id, class) where released_at is null and dismissed_at is null
   do update set kind = excluded.kind, snapshot = excluded.snapshot, delivery_id = excluded.delivery_id,
     run_id = excluded.run_id, held_at = now()
@@ -97,7 +113,7 @@ begin
 end;
 $$;
 
-comment on function sync.hold_change(uuid, bigint, public.booking_status, jsonb, uuid, uuid) is
+comment on function sync.hold_change(uuid, bigint, text, jsonb, uuid, uuid) is
   'Opens the hold of one booking, or replaces an older one; the same statement writes nothing. True if anything was written.';
 
 create function sync.keep_status(planned sync.planned_snapshot) returns sync.planned_snapshot
@@ -114,6 +130,25 @@ $$;
 comment on function sync.keep_status(sync.planned_snapshot) is
   'The same snapshot without its status: the rest of the statement is as good as any.';
 
+create function sync.hold_deletions(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform sync.hold_change(page.organization_id, p.booking_id, 'deleted',
+    p.snapshot || jsonb_build_object('fetched_at', p.fetched_at), d.id, page.run_id)
+  from unnest(plan) p
+  left join unnest(page.deliveries) d on d.external_id = p.external_id
+  where p.verdict = 'apply' and p.old_status = 'CONFIRMED' and p.snapshot ? 'deleted'
+    and sync.deletion_is_new(p.booking_id);
+  perform sync.note_unsettled(array(
+    select p.booking_id from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted'));
+end;
+$$;
+
+comment on function sync.hold_deletions(sync.page, sync.planned_snapshot[]) is
+  'Holds the deletions of confirmed bookings in a page, unless a person has dismissed them.';
+
 create function sync.apply_brake(page sync.page, plan sync.planned_snapshot[]) returns sync.planned_snapshot[]
 language plpgsql
 set search_path = ''
@@ -123,6 +158,9 @@ declare
   counted integer[];
   allowed integer;
 begin
+  if exists (select from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted') then
+    perform sync.hold_deletions(page, plan);
+  end if;
   if not exists (select from unnest(plan) p
                  where p.verdict = 'apply' and sync.is_departure(p.old_status, p.new_status)) then
     return plan;
@@ -146,7 +184,7 @@ begin
     select case when p.ord = any (counted[allowed + 1:]) then sync.with_verdict(p, 'held') else p end
     from unnest(plan) p order by p.ord);
 
-  perform sync.hold_change(page.organization_id, p.booking_id, p.new_status,
+  perform sync.hold_change(page.organization_id, p.booking_id, p.new_status::text,
     p.snapshot || jsonb_build_object('fetched_at', p.fetched_at), d.id, page.run_id)
   from unnest(plan) p
   left join unnest(page.deliveries) d on d.external_id = p.external_id
@@ -167,14 +205,15 @@ as $$
 begin
   -- An applied statement ends the hold of an older one, and uses up a release.
   if exists (select from sync.held_changes h
-             where h.organization_id = end_holds.organization_id and h.class = 'status' and h.dismissed_at is null
-               and (h.released_at is null or h.settled_at is null)) then
+             where h.organization_id = end_holds.organization_id and h.class in ('status', 'deleted')
+               and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)) then
     update sync.held_changes h set
       dismissed_at = case when h.released_at is null then now() end,
       settled_at = case when h.released_at is not null then now() end,
       by = coalesce(h.by, 'system')
     from unnest(plan) p
-    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id and h.class = 'status'
+    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+      and (h.class = 'status' or h.class = 'deleted' and not p.snapshot ? 'deleted')
       and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
       and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
       and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
@@ -192,7 +231,8 @@ begin
     where h.organization_id = end_holds.organization_id and h.booking_id = p.booking_id
       and h.dismissed_at is not null and h.settled_at is null and h.by <> 'system'
       and p.verdict in ('apply', 'revision') and p.withstood is not true and h.dismissed_at < coalesce(p.fetched_at, now())
-      and p.snapshot #>> '{booking,status}' <> h.kind
+      and case h.kind when 'deleted' then not p.snapshot ? 'deleted'
+        else p.snapshot #>> '{booking,status}' <> h.kind end
       and sync.revision_order(p.source_version, p.source_updated_at,
         (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
   end if;

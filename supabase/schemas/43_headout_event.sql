@@ -227,7 +227,7 @@ begin
     when 'applied' then
       perform sync.apply_status(event, booking, stated);
     when 'held' then
-      perform sync.hold_change(connection.organization_id, booking.id, stated,
+      perform sync.hold_change(connection.organization_id, booking.id, stated::text,
         jsonb_build_object('external_id', event.external_id, 'event', event.body,
           'content_hash', event.dedupe_key, 'fetched_at', now()), event.id, null);
     when 'conflict' then

@@ -293,9 +293,9 @@ begin
   end if;
   perform sync.report_disagreements(page, booking_ids);
 
+  perform sync.note_unsettled(booking_ids);
   booking_ids := array(select g.booking_id from sync.disagreements g
     where g.booking_id = any (booking_ids) and (g.ended_at is null or g.ended_at = now()));
-  perform sync.note_unsettled(booking_ids);
   perform sync.schedule_confirms(booking_ids, array(select d.id from unnest(page.deliveries) d));
 end;
 $$;

@@ -362,13 +362,22 @@ as $$
   left join sync.source_states s
     on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
   where b.organization_id = run.organization_id and b.source = run.source
+    -- What the source has cancelled or deleted in words, and lists no longer, is in agreement.
+    and b.status not in ('CANCELLED', 'REJECTED')
     and b.source_missing_since is null and b.created_at < run.started_at
     and not exists (select from sync.sightings g where g.run_id = run.id and g.external_id = b.external_id)
+  union all
+  select run.id, b.external_id, 'bookings.*', b.id, to_jsonb('deleted'::text), to_jsonb(b.status), h.held_at,
+    case when h.dismissed_at is null then 'held' else 'dismissed' end
+  from sync.held_changes h
+  join public.bookings b on b.id = h.booking_id and b.organization_id = run.organization_id and b.source = run.source
+  where h.organization_id = run.organization_id and h.kind = 'deleted' and h.released_at is null and h.settled_at is null
+    and coalesce(h.by, '') <> 'system' and b.status = 'CONFIRMED'
   on conflict (run_id, external_id, field) do nothing
 $$;
 
 comment on function sync.report_absences(sync.runs) is
-  'Records as drift the bookings that existed when a run began and that it did not see.';
+  'Records as drift the bookings that existed when a run began and that it did not see, and the deletions that wait for a person or that one has dismissed.';
 
 create function sync.count_absences(run sync.runs) returns void
 language sql

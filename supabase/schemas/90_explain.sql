@@ -155,7 +155,8 @@ language sql stable
 set search_path = ''
 as $$
   select case describe_hold.verdict
-    when 'held' then coalesce(k.what, 'A change') || ' was stopped by the brake and waits for a person'
+    when 'held' then coalesce(k.what, 'A change') || case k.what when 'The deletion' then ' at the source'
+      else ' was stopped by the brake and' end || ' waits for a person'
     when 'released' then coalesce(k.what || ' was released', 'Released')
       || ' by ' || coalesce(describe_hold.actor_id, 'an operator')
     when 'dismissed' then coalesce(k.what || ' was dismissed', 'Dismissed')

@@ -167,6 +167,40 @@ $$;
 
 comment on function sync.queue_releases(sync.held_changes[]) is 'Queues a read of each booking that a person has released.';
 
+-- A deletion is not read again: its tombstone may be gone by now. What a person releases is what was stated.
+create function sync.release_deletions(decided sync.held_changes[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  departed bigint[];
+begin
+  with cancelled as (
+    update public.bookings b set
+      status = (c.booking).status, status_changed_at = now(), cancelled_at = now(), updated_at = now()
+    from (
+      select jsonb_populate_record(k, sync.status_patch(k.status, 'CANCELLED', now())) as booking, d.by
+      from unnest(decided) d
+      join public.bookings k on k.id = d.booking_id and k.status = 'CONFIRMED'
+    ) c
+    where b.id = (c.booking).id
+    returning b.id, b.organization_id, c.by
+  ), noted as (
+    insert into public.booking_history (organization_id, booking_id, actor, actor_id, verdict, changes)
+    select c.organization_id, c.id, 'operator', c.by, 'updated',
+      jsonb_build_object('bookings.status', jsonb_build_array('CONFIRMED', 'CANCELLED'))
+    from cancelled c
+  )
+  select array_agg(c.id) into departed from cancelled c;
+  update sync.held_changes h set settled_at = now() from unnest(decided) d where h.id = d.id;
+  perform from public.project_bookings(departed);
+  perform sync.note_unsettled(array(select d.booking_id from unnest(decided) d));
+end;
+$$;
+
+comment on function sync.release_deletions(sync.held_changes[]) is
+  'Cancels the bookings whose deletion a person has released; the mark that the source has deleted them stays.';
+
 create function public.release_held_changes(
   held_change_ids bigint[],
   by text,
@@ -188,8 +222,10 @@ begin
     perform sync.note_dismissals(array(select d from unnest(decided) d where d.class = 'status'));
     perform public.dismiss_absence(d.booking_id, d.class, release_held_changes.by)
     from unnest(decided) d where d.class not in ('status', 'deleted');
+    perform sync.note_unsettled(array(select d.booking_id from unnest(decided) d where d.class = 'deleted'));
   else
     perform sync.queue_releases(array(select d from unnest(decided) d where d.class <> 'deleted'));
+    perform sync.release_deletions(array(select d from unnest(decided) d where d.class = 'deleted'));
     perform public.accept_absence(d.booking_id, d.class, release_held_changes.by)
     from unnest(decided) d where d.class not in ('status', 'deleted');
   end if;
@@ -206,7 +242,7 @@ end;
 $$;
 
 comment on function public.release_held_changes(bigint[], text, boolean) is
-  'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake. With dismiss the held statement is dropped instead.';
+  'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake; a deletion cancels its booking at once. With dismiss the held statement is dropped instead.';
 
 create function public.pause_connection(organization_id uuid, source public.booking_source, reason text)
 returns void
