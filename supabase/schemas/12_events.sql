@@ -1,6 +1,6 @@
 -- The calendar and the warehouse: rows that confirmed bookings drive. sync.project_events writes them,
 -- apart from the columns whose owner is planner. When a booking is no longer CONFIRMED its rows become
--- inactive; nothing is deleted.
+-- inactive; nothing is deleted. A row whose times a person decided stays when the source drops its day.
 -- Rules: one writer per table; a person's work is never overwritten.
 
 create table public.calendar_events (
@@ -21,6 +21,7 @@ create table public.calendar_events (
   times_locked boolean not null default false,
   adjusted_at timestamptz,
   has_source_changes boolean not null default false,
+  day_dropped boolean not null default false,
   active boolean not null default true,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -52,7 +53,8 @@ comment on column public.calendar_events.resource_id is 'Owner: planner. Team or
 comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay, even if nobody adjusted them.';
 comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
 comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
-comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
+comment on column public.calendar_events.day_dropped is 'Owner: derived. The source has dropped the day of this row, and a person had decided its times: it stays, and moves nowhere, until the day is listed again.';
+comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed, or the day is gone and nobody had decided the times of the row.';
 comment on column public.calendar_events.created_at is 'When the row was made.';
 comment on column public.calendar_events.updated_at is 'When the row last changed.';
 
@@ -72,6 +74,7 @@ create table public.warehouse_events (
   delivery_address text,
   adjusted_at timestamptz,
   has_source_changes boolean not null default false,
+  day_dropped boolean not null default false,
   active boolean not null default true,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -98,6 +101,7 @@ comment on column public.warehouse_events.title is 'Owner: derived.';
 comment on column public.warehouse_events.delivery_address is 'Owner: derived.';
 comment on column public.warehouse_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
 comment on column public.warehouse_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
-comment on column public.warehouse_events.active is 'Owner: derived. False while the booking is not confirmed or the day is gone.';
+comment on column public.warehouse_events.day_dropped is 'Owner: derived. The source has dropped the day of this row, and a person had decided its times: it stays, and moves nowhere, until the day is listed again.';
+comment on column public.warehouse_events.active is 'Owner: derived. False while the booking is not confirmed, or the day is gone and nobody had decided the times of the row.';
 comment on column public.warehouse_events.created_at is 'When the row was made.';
 comment on column public.warehouse_events.updated_at is 'When the row last changed.';

@@ -29,11 +29,13 @@ create type sync.stored_event as (
   delivery_address text,
   has_source_changes boolean,
   active boolean,
+  day_dropped boolean,
+  has_team boolean,
   adjusted boolean
 );
 
 comment on type sync.stored_event is
-  'A derived row of calendar_events or warehouse_events. adjusted: a person decided its times.';
+  'A derived row of calendar_events or warehouse_events. adjusted: a person decided its times; day_dropped: and the source has dropped its day since.';
 
 create type sync.event_change as (
   wanted sync.desired_event,
@@ -94,17 +96,26 @@ comment on function sync.desired_events(bigint[], text) is
 -- their day where they can, so that a list that flickers loses no team, and the n-th row that is left
 -- takes the n-th day that is left. Old days are the active ones, or all of them if the booking comes
 -- back and has no active ones. An inactive row on a day that another row takes moves to a freed day.
+-- A row whose day was dropped takes no part until that day is listed again; then the day is its own.
 create function sync.match_days(stored sync.stored_event[], desired sync.desired_event[])
 returns table (row_id bigint, booking_id bigint, kind text, day date, wanted boolean)
 language sql immutable
 set search_path = ''
 as $$
-  with groups as (
+  with returned as materialized (
+    select s.row_id, s.booking_id, s.kind, s.day
+    from unnest(match_days.stored) s
+    join unnest(match_days.desired) d on d.booking_id = s.booking_id and d.kind = s.kind and d.day = s.day
+    where s.day_dropped
+  ), new as materialized (
+    select d.booking_id, d.kind, d.day from unnest(match_days.desired) d
+    where (d.booking_id, d.kind, d.day) not in (select r.booking_id, r.kind, r.day from returned r)
+  ), groups as (
     select g.booking_id, g.kind, sum(g.wanted) as wanted, sum(g.active) as active
     from (
-      select d.booking_id, d.kind, 1 as wanted, 0 as active from unnest(match_days.desired) d
+      select n.booking_id, n.kind, 1 as wanted, 0 as active from new n
       union all
-      select s.booking_id, s.kind, 0, s.active::integer from unnest(match_days.stored) s
+      select s.booking_id, s.kind, 0, s.active::integer from unnest(match_days.stored) s where not s.day_dropped
     ) g
     group by g.booking_id, g.kind
   ), old as materialized (
@@ -112,9 +123,7 @@ as $$
       g.wanted = g.active as shift
     from unnest(match_days.stored) s
     join groups g on g.booking_id = s.booking_id and g.kind = s.kind
-    where g.wanted > 0
-  ), new as materialized (
-    select d.booking_id, d.kind, d.day from unnest(match_days.desired) d
+    where g.wanted > 0 and not s.day_dropped
   ), exact as materialized (
     select o.row_id, o.booking_id, o.kind, o.day
     from old o join new n on n.booking_id = o.booking_id and n.kind = o.kind and n.day = o.day
@@ -143,6 +152,8 @@ as $$
     where m.old_day is not null
       and not exists (select from moved k where k.booking_id = m.booking_id and k.kind = m.kind and k.day = m.old_day)
   )
+  select r.row_id, r.booking_id, r.kind, r.day, true from returned r
+  union all
   select e.row_id, e.booking_id, e.kind, e.day, true from exact e
   union all
   select m.row_id, m.booking_id, m.kind, m.day, true from moved m
@@ -159,14 +170,14 @@ language sql stable
 set search_path = ''
 as $$
   select c.id, c.booking_id, c.event_type, c.day, c.starts_at, c.ends_at, c.derived_starts_at, c.derived_ends_at,
-    c.title, c.delivery_address, c.has_source_changes, c.active,
+    c.title, c.delivery_address, c.has_source_changes, c.active, c.day_dropped, c.resource_id is not null,
     c.adjusted_at is not null or c.times_locked
       or (c.starts_at, c.ends_at) is distinct from (c.derived_starts_at, c.derived_ends_at)
   from public.calendar_events c
   where stored_events.projection = 'calendar' and c.booking_id = any (stored_events.booking_ids)
   union all
   select w.id, w.booking_id, w.event_type, w.basis_day, w.starts_at, w.ends_at, w.derived_starts_at, w.derived_ends_at,
-    w.title, w.delivery_address, w.has_source_changes, w.active,
+    w.title, w.delivery_address, w.has_source_changes, w.active, w.day_dropped, false,
     w.adjusted_at is not null
       or (w.starts_at, w.ends_at) is distinct from (w.derived_starts_at, w.derived_ends_at)
   from public.warehouse_events w
@@ -175,6 +186,21 @@ $$;
 
 comment on function sync.stored_events(bigint[], text) is
   'The calendar or warehouse rows of some bookings. A row counts as adjusted if a person set or locked its times, or if it simply differs from what was derived.';
+
+create function sync.is_day_dropped(booking_id bigint, phase text, day date) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (
+    select from public.bookings b
+    join public.booking_dates d on d.booking_id = b.id
+    where b.id = is_day_dropped.booking_id and b.status = 'CONFIRMED' and d.day = is_day_dropped.day
+      and (is_day_dropped.phase is null or d.phase::text = is_day_dropped.phase)
+    having bool_and(d.source_missing_since is not null))
+$$;
+
+comment on function sync.is_day_dropped(bigint, text, date) is
+  'Whether a confirmed booking once had this day, in the phase if one is named, and its source has dropped it.';
 
 -- A person's times stay. What the source says goes into derived_*, and a difference that the source
 -- made shows as has_source_changes.
@@ -194,9 +220,14 @@ as $$
     full join matched m on m.row_id = (s.old).row_id
     left join desired d on m.wanted and (d.wanted).booking_id = m.booking_id
       and (d.wanted).kind = m.kind and (d.wanted).day = m.day
+  ), judged as materialized (
+    select p.*, case when not p.active and (p.old).active and (p.old).adjusted
+      then sync.is_day_dropped((p.old).booking_id, case plan_events.projection when 'calendar' then (p.old).kind end, (p.old).day)
+      else false end as dropped
+    from paired p
   ), planned as materialized (
     select p.wanted, p.old, row(n.*)::sync.stored_event as new
-    from paired p
+    from judged p
     cross join lateral (
       select (p.old).row_id as row_id, (p.old).booking_id as booking_id, (p.old).kind as kind, p.day as day,
         case when p.active and not (p.old).adjusted then (p.wanted).starts_at else (p.old).starts_at end as starts_at,
@@ -207,10 +238,10 @@ as $$
         case when p.active then (p.wanted).delivery_address else (p.old).delivery_address end as delivery_address,
         case when p.active then (p.old).adjusted
             and ((p.old).starts_at, (p.old).ends_at) is distinct from ((p.wanted).starts_at, (p.wanted).ends_at)
-            and ((p.old).has_source_changes or ((p.old).derived_starts_at, (p.old).derived_ends_at)
+            and ((p.old).has_source_changes and not (p.old).day_dropped or ((p.old).derived_starts_at, (p.old).derived_ends_at)
               is distinct from ((p.wanted).starts_at, (p.wanted).ends_at))
-          else (p.old).has_source_changes end as has_source_changes,
-        p.active as active, (p.old).adjusted as adjusted
+          else (p.old).has_source_changes or p.dropped end as has_source_changes,
+        p.active or p.dropped as active, p.dropped as day_dropped, (p.old).has_team as has_team, (p.old).adjusted as adjusted
     ) n
   )
   select p.wanted, p.old, p.new from planned p
@@ -228,7 +259,8 @@ as $$
   update public.calendar_events e set day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
     derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
     title = (c.new).title, delivery_address = (c.new).delivery_address,
-    has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
+    has_source_changes = (c.new).has_source_changes, day_dropped = (c.new).day_dropped,
+    active = (c.new).active, updated_at = now()
   from unnest(changes) c
   where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
 
@@ -256,7 +288,8 @@ as $$
   update public.warehouse_events e set basis_day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
     derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
     title = (c.new).title, delivery_address = (c.new).delivery_address,
-    has_source_changes = (c.new).has_source_changes, active = (c.new).active, updated_at = now()
+    has_source_changes = (c.new).has_source_changes, day_dropped = (c.new).day_dropped,
+    active = (c.new).active, updated_at = now()
   from unnest(changes) c
   where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
 

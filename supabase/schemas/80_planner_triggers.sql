@@ -39,13 +39,20 @@ begin
     -- A person who sets the times has seen what the source said.
     new.has_source_changes := false;
   end if;
+  -- Nobody holds on to the row any more, and its day is gone.
+  if new.day_dropped and new.adjusted_at is null and not coalesce((to_jsonb(new) ->> 'times_locked')::boolean, false)
+    and (new.starts_at, new.ends_at) is not distinct from (new.derived_starts_at, new.derived_ends_at) then
+    new.active := false;
+    new.day_dropped := false;
+    new.has_source_changes := false;
+  end if;
   return new;
 end;
 $$;
 
-comment on function sync.note_adjustment() is 'Trigger: times that a person sets stay, until they are set back to the derived ones.';
+comment on function sync.note_adjustment() is 'Trigger: times that a person sets stay, until they are set back to the derived ones. A row that only this kept alive goes with it.';
 
-create trigger calendar_events_note_adjustment before update of starts_at, ends_at on public.calendar_events
+create trigger calendar_events_note_adjustment before update of starts_at, ends_at, times_locked on public.calendar_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
 
 create trigger warehouse_events_note_adjustment before update of starts_at, ends_at on public.warehouse_events

@@ -404,6 +404,7 @@ export type Database = {
           "booking_id": number | null;
           "created_at": string;
           "day": string;
+          "day_dropped": boolean;
           "delivery_address": string | null;
           "derived_ends_at": string | null;
           "derived_starts_at": string | null;
@@ -425,6 +426,7 @@ export type Database = {
           "booking_id"?: number | null;
           "created_at"?: string;
           "day": string;
+          "day_dropped"?: boolean;
           "delivery_address"?: string | null;
           "derived_ends_at"?: string | null;
           "derived_starts_at"?: string | null;
@@ -445,6 +447,7 @@ export type Database = {
           "booking_id"?: number | null;
           "created_at"?: string;
           "day"?: string;
+          "day_dropped"?: boolean;
           "delivery_address"?: string | null;
           "derived_ends_at"?: string | null;
           "derived_starts_at"?: string | null;
@@ -789,6 +792,7 @@ export type Database = {
           "basis_day": string;
           "booking_id": number;
           "created_at": string;
+          "day_dropped": boolean;
           "delivery_address": string | null;
           "derived_ends_at": string | null;
           "derived_starts_at": string | null;
@@ -808,6 +812,7 @@ export type Database = {
           "basis_day": string;
           "booking_id": number;
           "created_at"?: string;
+          "day_dropped"?: boolean;
           "delivery_address"?: string | null;
           "derived_ends_at"?: string | null;
           "derived_starts_at"?: string | null;
@@ -826,6 +831,7 @@ export type Database = {
           "basis_day"?: string;
           "booking_id"?: number;
           "created_at"?: string;
+          "day_dropped"?: boolean;
           "delivery_address"?: string | null;
           "derived_ends_at"?: string | null;
           "derived_starts_at"?: string | null;
