@@ -177,6 +177,8 @@ create table public.bookings (
   partner_reference text,
   map_drawing_url text,
   is_stub boolean not null default false,
+  review_reasons text[] not null default '{}',
+  needs_review boolean not null generated always as (cardinality(review_reasons) > 0) stored,
   extra jsonb not null default '{}',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -223,6 +225,8 @@ comment on column public.bookings.price_currency is 'Owner: source. ISO 4217.';
 comment on column public.bookings.partner_reference is 'Owner: source. Our reference at Headout.';
 comment on column public.bookings.map_drawing_url is 'Owner: source.';
 comment on column public.bookings.is_stub is 'Owner: source. True while the booking is known only from an event; the first read completes it.';
+comment on column public.bookings.review_reasons is 'Owner: derived; a planner takes reasons away. held, disagreeing, emptied, cancelled, moved_under_team, locked_row_dropped.';
+comment on column public.bookings.needs_review is 'Owner: derived. A person should look at the booking: review_reasons says why.';
 comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (rule: unknown fields are kept).';
 comment on column public.bookings.created_at is 'When the row was made.';
 comment on column public.bookings.updated_at is 'When the row last changed.';
@@ -385,7 +389,7 @@ comment on column public.booking_history.actor is 'webhook: a delivery caused it
 comment on column public.booking_history.actor_id is 'Which person, if a person did it: a user id, or the name that an operator gave.';
 comment on column public.booking_history.delivery_id is 'The delivery that caused it, if any.';
 comment on column public.booking_history.run_id is 'The run that caused it, if any.';
-comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing, disagrees, absence_accepted, absence_dismissed.';
+comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing, disagrees, absence_accepted, absence_dismissed, review.';
 comment on column public.booking_history.changes is
   '{ "table.field": [old, new] }; for children "table[external_id].field". A new child is one entry "table[external_id].*": [null, {its fields}].';
 comment on column public.booking_history.created_at is 'When the row was made.';
@@ -1291,6 +1295,31 @@ comment on column sync.disagreements.ended_at is 'When the series ended.';
 comment on column sync.disagreements.outcome is
   'agreed; silent (an "updated" that never showed a difference); overruled (a Headout event that the reads outlived); disagrees: a person has to look.';
 
+-- schemas/29_review.sql
+
+-- What a person should look at, booking by booking, and why. sync.review (63) derives it.
+-- Rules: people are told.
+
+create table sync.review_causes (
+  booking_id bigint not null,
+  organization_id uuid not null,
+  reason text not null constraint review_causes_reason_check
+    check (reason in ('moved_under_team', 'held', 'disagreeing', 'emptied', 'cancelled', 'locked_row_dropped')),
+  cause text not null,
+  since timestamptz not null default now(),
+  acknowledged_at timestamptz,
+  acknowledged_by text,
+  primary key (booking_id, reason, cause),
+  constraint review_causes_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+comment on table sync.review_causes is 'Why a booking is to be reviewed: one row for each thing that happened to it.';
+comment on column sync.review_causes.reason is 'As in bookings.review_reasons.';
+comment on column sync.review_causes.cause is 'What happened: a hold, a delivery, a collection, a moved or dropped row, a change of status. The same cause never asks twice.';
+comment on column sync.review_causes.acknowledged_at is 'When a person took the reason away; it comes back only with another cause.';
+comment on column sync.review_causes.acknowledged_by is 'Who did.';
+
 -- schemas/30_status.sql
 
 -- The status of a booking, for both sources and every path, and the order of two statements about it.
@@ -1510,6 +1539,8 @@ begin
     and sync.deletion_is_new(p.booking_id);
   perform sync.note_unsettled(array(
     select p.booking_id from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted'));
+  perform from sync.review(array(
+    select p.booking_id from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted'));
 end;
 $$;
 
@@ -1556,6 +1587,7 @@ begin
   from unnest(plan) p
   left join unnest(page.deliveries) d on d.external_id = p.external_id
   where p.verdict = 'held';
+  perform from sync.review(array(select p.booking_id from unnest(plan) p where p.verdict = 'held'));
   return plan;
 end;
 $$;
@@ -1569,24 +1601,31 @@ language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+  ended bigint[];
 begin
   -- An applied statement ends the hold of an older one, and uses up a release.
   if exists (select from sync.held_changes h
              where h.organization_id = end_holds.organization_id and h.class in ('status', 'deleted')
                and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)) then
-    update sync.held_changes h set
-      dismissed_at = case when h.released_at is null then now() end,
-      settled_at = case when h.released_at is not null then now() end,
-      by = coalesce(h.by, 'system')
-    from unnest(plan) p
-    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
-      and (h.class = 'status' or h.class = 'deleted' and not p.snapshot ? 'deleted')
-      and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
-      and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
-      and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
-      -- A list that lags says nothing about what was stated after it.
-      and sync.revision_order(p.source_version, p.source_updated_at,
-        (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
+    with over as (
+      update sync.held_changes h set
+        dismissed_at = case when h.released_at is null then now() end,
+        settled_at = case when h.released_at is not null then now() end,
+        by = coalesce(h.by, 'system')
+      from unnest(plan) p
+      where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+        and (h.class = 'status' or h.class = 'deleted' and not p.snapshot ? 'deleted')
+        and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
+        and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
+        and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
+        -- A list that lags says nothing about what was stated after it.
+        and sync.revision_order(p.source_version, p.source_updated_at,
+          (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0
+      returning h.booking_id
+    )
+    select array_agg(distinct o.booking_id) into ended from over o;
+    perform from sync.review(coalesce(ended, '{}'));
   end if;
 
   -- A dismissed change is over once the source states something else.
@@ -2566,6 +2605,7 @@ begin
       perform sync.hold_change(connection.organization_id, booking.id, stated::text,
         jsonb_build_object('external_id', event.external_id, 'event', event.body,
           'content_hash', event.dedupe_key, 'fetched_at', now()), event.id, null);
+      perform from sync.review(array[booking.id]);
     when 'conflict' then
       insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict)
       values (connection.organization_id, booking.id, 'webhook', event.id, 'conflict');
@@ -2954,7 +2994,7 @@ as $$
       (p.snapshot -> 'booking')
         - array['id', 'organization_id', 'source', 'external_id', 'planner_notes', 'status',
           'status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at',
-          'created_at', 'updated_at', 'is_stub', 'source_missing_since']
+          'created_at', 'updated_at', 'is_stub', 'source_missing_since', 'review_reasons', 'needs_review']
         || sync.status_patch(p.old_status, p.new_status, now(),
           p.snapshot #>> '{booking,source_status}' = 'COMPLETED')
         || jsonb_build_object('is_stub', coalesce((k.old).is_stub and p.snapshot ? 'deleted', false),
@@ -4302,6 +4342,7 @@ begin
   changes := changes || array(select m from sync.mark_absences(absences) m);
   booking_ids := sync.settle_doubts(plan, absences);
   perform sync.note_unsettled(booking_ids);
+  perform from sync.review(booking_ids);
   -- Where a sender's word is open as well, the next read is settled with it (54_agreement).
   perform sync.schedule_confirms(array(
     select i.id from unnest(booking_ids) i (id)
@@ -4745,7 +4786,7 @@ begin
   )
   insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
   select page.organization_id, r.booking_id, 'import', r.delivery_id, 'disagrees',
-    jsonb_build_object('bookings.status', jsonb_build_array(r.word, r.status))
+    jsonb_build_object('disagreements[' || r.word_at || '].word', jsonb_build_array(null, r.words))
   from reported r;
 end;
 $$;
@@ -4775,7 +4816,7 @@ begin
     perform sync.count_reads(page, words);
   end if;
   perform sync.report_disagreements(page, booking_ids);
-
+  perform from sync.review(booking_ids);
   perform sync.note_unsettled(booking_ids);
   booking_ids := array(select g.booking_id from sync.disagreements g
     where g.booking_id = any (booking_ids) and (g.ended_at is null or g.ended_at = now()));
@@ -5123,6 +5164,7 @@ begin
   else
     perform sync.write_warehouse_events(changes, booking_ids);
   end if;
+  perform sync.review_events(changes);
   return query
     select coalesce((c.wanted).booking_id, (c.old).booking_id),
       projection || '_events',
@@ -5599,11 +5641,153 @@ begin
   perform from public.bookings b where b.id = any (project_bookings.booking_ids) order by b.id for no key update;
   return query select * from sync.project(coalesce(project_bookings.booking_ids, '{}'),
     coalesce(project_bookings.booking_ids, '{}'), project_bookings.detailed);
+  return query select * from sync.review(coalesce(project_bookings.booking_ids, '{}'));
 end;
 $$;
 
 comment on function public.project_bookings(bigint[], boolean) is
-  'Derives the calendar, warehouse and packing rows of stored bookings by sync.projection_rules. Writes only what differs. Only CONFIRMED bookings have active rows. Returns one row_change per row written, with its fields if detailed.';
+  'Derives the calendar, warehouse and packing rows of stored bookings by sync.projection_rules, and what a person should review. Writes only what differs. Only CONFIRMED bookings have active rows. Returns one row_change per row written, with its fields if detailed.';
+
+-- schemas/63_review.sql
+
+-- People are told: bookings.review_reasons says what a person should look at.
+--
+--   held                a change, a deletion or an absence waits for a person
+--   disagreeing         the sender said something that no read bears out
+--   emptied             a list of a confirmed booking came back empty
+--   locked_row_dropped  a row whose times a person decided lost its day
+--   cancelled           it left CONFIRMED with something packed, or within two weeks of its first day
+--   moved_under_team    a calendar row with a team has moved to another day
+--
+-- All but the last follow from what is stored and go with it. A person takes reasons away (80); one
+-- comes back only with a new cause. Nothing here runs for a page in which nothing of the kind happened.
+
+create function sync.current_causes(booking_ids bigint[])
+returns table (booking_id bigint, reason text, cause text)
+language sql stable
+set search_path = ''
+as $$
+  select h.booking_id, 'held', 'hold ' || h.id
+  from sync.held_changes h
+  where h.booking_id = any (current_causes.booking_ids) and h.released_at is null and h.dismissed_at is null
+  union all
+  select g.booking_id, 'disagreeing', g.word || ' ' || g.word_at
+  from sync.disagreements g
+  where g.booking_id = any (current_causes.booking_ids) and g.outcome = 'disagrees'
+  union all
+  select d.booking_id, 'emptied', d.collection || ' ' || min(d.first_seen_at)
+  from sync.doubts d
+  join public.bookings b on b.id = d.booking_id and b.status = 'CONFIRMED'
+  where d.booking_id = any (current_causes.booking_ids) and d.emptied and d.dismissed_at is null
+  group by d.booking_id, d.collection
+  union all
+  select c.booking_id, 'locked_row_dropped', 'calendar ' || c.id || ' ' || c.day
+  from public.calendar_events c
+  where c.booking_id = any (current_causes.booking_ids) and c.day_dropped
+  union all
+  select w.booking_id, 'locked_row_dropped', 'warehouse ' || w.id || ' ' || w.basis_day
+  from public.warehouse_events w
+  where w.booking_id = any (current_causes.booking_ids) and w.day_dropped
+  union all
+  select b.id, 'cancelled', b.status || ' ' || b.status_changed_at
+  from public.bookings b
+  join public.organizations o on o.id = b.organization_id
+  where b.id = any (current_causes.booking_ids) and b.status in ('CANCELLED', 'REJECTED')
+    and (exists (
+        select from public.packing_projects p
+        join public.packing_items i on i.packing_project_id = p.id
+        where p.booking_id = b.id and i.quantity_packed > coalesce(i.quantity_returned, 0))
+      -- Only a booking that was confirmed has rows in the calendar.
+      or exists (
+        select from public.calendar_events c where c.booking_id = b.id
+        having min(c.day) between (b.status_changed_at at time zone o.time_zone)::date
+          and (b.status_changed_at at time zone o.time_zone)::date + 14))
+$$;
+
+comment on function sync.current_causes(bigint[]) is
+  'Why some bookings are to be reviewed, as far as it follows from what is stored.';
+
+create function sync.review(booking_ids bigint[]) returns setof sync.row_change
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  if cardinality(review.booking_ids) = 0 then
+    return;
+  end if;
+  with current as materialized (
+    select c.* from sync.current_causes(review.booking_ids) c
+  ), over as (
+    delete from sync.review_causes r
+    where r.booking_id = any (review.booking_ids) and r.reason <> 'moved_under_team'
+      and not exists (select from current c
+        where c.booking_id = r.booking_id and c.reason = r.reason and c.cause = r.cause)
+  )
+  insert into sync.review_causes (booking_id, organization_id, reason, cause)
+  select c.booking_id, b.organization_id, c.reason, c.cause
+  from current c
+  join public.bookings b on b.id = c.booking_id
+  on conflict on constraint review_causes_pkey do nothing;
+
+  return query
+  with due as materialized (
+    select b.id, b.organization_id, b.external_id, b.review_reasons as old, coalesce((
+      select array_agg(distinct r.reason order by r.reason) from sync.review_causes r
+      where r.booking_id = b.id and r.acknowledged_at is null), '{}') as new
+    from public.bookings b
+    where b.id = any (review.booking_ids)
+  ), updated as (
+    update public.bookings b set review_reasons = d.new, updated_at = now()
+    from due d where b.id = d.id and d.old <> d.new
+  ), noted as (
+    insert into public.booking_history (organization_id, booking_id, actor, verdict, changes)
+    select d.organization_id, d.id, 'import', 'review', jsonb_build_object('bookings.review_reasons', jsonb_build_array(d.old, d.new))
+    from due d where d.old <> d.new
+  )
+  select d.id, 'bookings', d.external_id, 'updated', jsonb_build_object('review_reasons', jsonb_build_array(d.old, d.new))
+  from due d where d.old <> d.new;
+end;
+$$;
+
+comment on function sync.review(bigint[]) is
+  'Brings review_reasons of some bookings up to date, with their history; returns the bookings that changed.';
+
+create function sync.note_moved_teams(changes sync.event_change[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into sync.review_causes (booking_id, organization_id, reason, cause)
+  select (c.old).booking_id, (c.wanted).organization_id, 'moved_under_team',
+    (c.old).row_id || ' ' || (c.old).day || ' to ' || (c.new).day
+  from unnest(changes) c
+  where (c.old).has_team and (c.old).active and (c.new).active and (c.old).day <> (c.new).day
+  on conflict on constraint review_causes_pkey do nothing;
+end;
+$$;
+
+comment on function sync.note_moved_teams(sync.event_change[]) is 'Notes the calendar rows that move to another day under the team that a planner gave them.';
+
+create function sync.review_events(changes sync.event_change[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  booking_ids constant bigint[] := array(
+    select distinct (c.old).booking_id from unnest(changes) c
+    where not (c.old is null) and ((c.old).active <> (c.new).active or (c.old).day_dropped <> (c.new).day_dropped
+      or (c.old).has_team and (c.old).active and (c.old).day <> (c.new).day));
+begin
+  if cardinality(booking_ids) > 0 then
+    perform sync.note_moved_teams(changes);
+    perform from sync.review(booking_ids);
+  end if;
+end;
+$$;
+
+comment on function sync.review_events(sync.event_change[]) is
+  'Reviews the bookings whose calendar or warehouse rows came, went, lost their day, or moved under a team.';
 
 -- schemas/70_runs.sql
 
@@ -6517,6 +6701,30 @@ create trigger calendar_events_note_adjustment before update of starts_at, ends_
 create trigger warehouse_events_note_adjustment before update of starts_at, ends_at on public.warehouse_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
 
+create function sync.note_review() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if not new.review_reasons <@ old.review_reasons then
+    raise exception 'Cannot add a review reason to booking %: a person can only take reasons away', new.id using errcode = '23514';
+  end if;
+  update sync.review_causes c set acknowledged_at = now(), acknowledged_by = (select auth.uid())::text
+  where c.booking_id = new.id and c.acknowledged_at is null
+    and c.reason = any (old.review_reasons) and c.reason <> all (new.review_reasons);
+  new.review_reasons := array(select distinct r from unnest(new.review_reasons) r order by r);
+  return new;
+end;
+$$;
+
+comment on function sync.note_review() is
+  'Trigger: a review reason that a person takes away is acknowledged with all that caused it; nobody adds one.';
+
+create trigger bookings_note_review before update of review_reasons on public.bookings
+  for each row when (current_user = 'authenticated' and old.review_reasons is distinct from new.review_reasons)
+  execute function sync.note_review();
+
 create function sync.note_due_date() returns trigger
 language plpgsql
 set search_path = ''
@@ -6692,6 +6900,7 @@ alter table sync.sightings enable row level security;
 alter table sync.held_changes enable row level security;
 alter table sync.doubts enable row level security;
 alter table sync.disagreements enable row level security;
+alter table sync.review_causes enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;
@@ -6990,10 +7199,24 @@ language sql immutable parallel safe
 set search_path = ''
 as $$
   select format('The sender said "%s", and every read since then shows %s: a person has to look',
-    changes #>> '{bookings.status,0}', changes #>> '{bookings.status,1}')
+    c.value #>> '{1,word}', c.value #>> '{1,read}')
+  from jsonb_each(changes) c
+  limit 1
 $$;
 
 comment on function sync.describe_disagreement(jsonb) is 'A row of history about a sender''s word that no read bore out, in words.';
+
+create function sync.describe_review(changes jsonb) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case when changes #> '{bookings.review_reasons,1}' = '[]' then 'Nothing is left to review'
+    else 'For a person to review: ' || (
+      select string_agg(replace(r.reason, '_', ' '), ', ')
+      from jsonb_array_elements_text(changes #> '{bookings.review_reasons,1}') r (reason)) end
+$$;
+
+comment on function sync.describe_review(jsonb) is 'A row of history about review_reasons, in words.';
 
 create function sync.describe_history(entry public.booking_history) returns text
 language sql stable
@@ -7004,16 +7227,17 @@ as $$
       when 'stub_created' then 'The booking became known from an event'
       when 'conflict' then 'The event contradicts a final status; a read decides'
       when 'disagrees' then sync.describe_disagreement(entry.changes)
+      when 'review' then sync.describe_review(entry.changes)
       when 'absence_accepted' then 'Accepted as gone by ' || coalesce(entry.actor_id, 'an operator')
       when 'absence_dismissed' then 'Kept by ' || coalesce(entry.actor_id, 'an operator')
       when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
       else entry.verdict end)
     || case
       when entry.actor = 'planner' then ' by planner ' || coalesce(entry.actor_id, '')
-      when entry.actor = 'import' and entry.verdict not in ('marked_missing', 'disagrees') then coalesce((
+      when entry.actor = 'import' and entry.verdict not in ('marked_missing', 'disagrees', 'review') then coalesce((
         select ' (' || r.mode || ' run)' from sync.runs r where r.id = entry.run_id), ' (import)')
       else '' end
-    || coalesce(': ' || sync.describe_changes(case when entry.verdict not in ('marked_missing', 'disagrees') then entry.changes else '{}' end), '')
+    || coalesce(': ' || sync.describe_changes(case when entry.verdict not in ('marked_missing', 'disagrees', 'review') then entry.changes else '{}' end), '')
     || '.'
 $$;
 
@@ -7355,6 +7579,7 @@ begin
     from unnest(decided) d where d.class not in ('status', 'deleted');
   end if;
 
+  perform from sync.review(array(select d.booking_id from unnest(decided) d));
   return query
   select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
   from unnest(decided) d
@@ -7663,7 +7888,7 @@ grant select, insert, update, delete on public.organizations, public.organizatio
 grant usage, select on all sequences in schema public to service_role;
 
 -- What planners and packers write (rule: a person's work is never overwritten).
-grant update (planner_notes) on public.bookings to authenticated;
+grant update (planner_notes, review_reasons) on public.bookings to authenticated;
 grant update (starts_at, ends_at, resource_id, times_locked, adjusted_at) on public.calendar_events to authenticated;
 grant update (starts_at, ends_at, adjusted_at) on public.warehouse_events to authenticated;
 grant update (status) on public.packing_projects to authenticated;

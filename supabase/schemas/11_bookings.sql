@@ -43,6 +43,8 @@ create table public.bookings (
   partner_reference text,
   map_drawing_url text,
   is_stub boolean not null default false,
+  review_reasons text[] not null default '{}',
+  needs_review boolean not null generated always as (cardinality(review_reasons) > 0) stored,
   extra jsonb not null default '{}',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -89,6 +91,8 @@ comment on column public.bookings.price_currency is 'Owner: source. ISO 4217.';
 comment on column public.bookings.partner_reference is 'Owner: source. Our reference at Headout.';
 comment on column public.bookings.map_drawing_url is 'Owner: source.';
 comment on column public.bookings.is_stub is 'Owner: source. True while the booking is known only from an event; the first read completes it.';
+comment on column public.bookings.review_reasons is 'Owner: derived; a planner takes reasons away. held, disagreeing, emptied, cancelled, moved_under_team, locked_row_dropped.';
+comment on column public.bookings.needs_review is 'Owner: derived. A person should look at the booking: review_reasons says why.';
 comment on column public.bookings.extra is 'Owner: source. Fields that the source sends and we do not map, verbatim (rule: unknown fields are kept).';
 comment on column public.bookings.created_at is 'When the row was made.';
 comment on column public.bookings.updated_at is 'When the row last changed.';
@@ -251,7 +255,7 @@ comment on column public.booking_history.actor is 'webhook: a delivery caused it
 comment on column public.booking_history.actor_id is 'Which person, if a person did it: a user id, or the name that an operator gave.';
 comment on column public.booking_history.delivery_id is 'The delivery that caused it, if any.';
 comment on column public.booking_history.run_id is 'The run that caused it, if any.';
-comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing, disagrees, absence_accepted, absence_dismissed.';
+comment on column public.booking_history.verdict is 'What happened: created, updated, applied, stub_created, conflict, held, released, dismissed, marked_missing, disagrees, absence_accepted, absence_dismissed, review.';
 comment on column public.booking_history.changes is
   '{ "table.field": [old, new] }; for children "table[external_id].field". A new child is one entry "table[external_id].*": [null, {its fields}].';
 comment on column public.booking_history.created_at is 'When the row was made.';

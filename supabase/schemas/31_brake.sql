@@ -143,6 +143,8 @@ begin
     and sync.deletion_is_new(p.booking_id);
   perform sync.note_unsettled(array(
     select p.booking_id from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted'));
+  perform from sync.review(array(
+    select p.booking_id from unnest(plan) p where p.verdict = 'apply' and p.snapshot ? 'deleted'));
 end;
 $$;
 
@@ -189,6 +191,7 @@ begin
   from unnest(plan) p
   left join unnest(page.deliveries) d on d.external_id = p.external_id
   where p.verdict = 'held';
+  perform from sync.review(array(select p.booking_id from unnest(plan) p where p.verdict = 'held'));
   return plan;
 end;
 $$;
@@ -202,24 +205,31 @@ language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+  ended bigint[];
 begin
   -- An applied statement ends the hold of an older one, and uses up a release.
   if exists (select from sync.held_changes h
              where h.organization_id = end_holds.organization_id and h.class in ('status', 'deleted')
                and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)) then
-    update sync.held_changes h set
-      dismissed_at = case when h.released_at is null then now() end,
-      settled_at = case when h.released_at is not null then now() end,
-      by = coalesce(h.by, 'system')
-    from unnest(plan) p
-    where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
-      and (h.class = 'status' or h.class = 'deleted' and not p.snapshot ? 'deleted')
-      and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
-      and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
-      and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
-      -- A list that lags says nothing about what was stated after it.
-      and sync.revision_order(p.source_version, p.source_updated_at,
-        (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0;
+    with over as (
+      update sync.held_changes h set
+        dismissed_at = case when h.released_at is null then now() end,
+        settled_at = case when h.released_at is not null then now() end,
+        by = coalesce(h.by, 'system')
+      from unnest(plan) p
+      where h.booking_id = p.booking_id and h.organization_id = end_holds.organization_id
+        and (h.class = 'status' or h.class = 'deleted' and not p.snapshot ? 'deleted')
+        and h.dismissed_at is null and (h.released_at is null or h.settled_at is null)
+        and p.verdict in ('apply', 'unchanged', 'revision') and p.withstood is not true
+        and coalesce(h.released_at, h.held_at) < coalesce(p.fetched_at, now())
+        -- A list that lags says nothing about what was stated after it.
+        and sync.revision_order(p.source_version, p.source_updated_at,
+          (h.snapshot ->> 'source_version')::bigint, (h.snapshot ->> 'source_updated_at')::timestamptz) >= 0
+      returning h.booking_id
+    )
+    select array_agg(distinct o.booking_id) into ended from over o;
+    perform from sync.review(coalesce(ended, '{}'));
   end if;
 
   -- A dismissed change is over once the source states something else.

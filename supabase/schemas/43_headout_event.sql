@@ -230,6 +230,7 @@ begin
       perform sync.hold_change(connection.organization_id, booking.id, stated::text,
         jsonb_build_object('external_id', event.external_id, 'event', event.body,
           'content_hash', event.dedupe_key, 'fetched_at', now()), event.id, null);
+      perform from sync.review(array[booking.id]);
     when 'conflict' then
       insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict)
       values (connection.organization_id, booking.id, 'webhook', event.id, 'conflict');

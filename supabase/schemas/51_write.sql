@@ -43,7 +43,7 @@ as $$
       (p.snapshot -> 'booking')
         - array['id', 'organization_id', 'source', 'external_id', 'planner_notes', 'status',
           'status_changed_at', 'confirmed_at', 'completed_at', 'cancelled_at', 'rejected_at',
-          'created_at', 'updated_at', 'is_stub', 'source_missing_since']
+          'created_at', 'updated_at', 'is_stub', 'source_missing_since', 'review_reasons', 'needs_review']
         || sync.status_patch(p.old_status, p.new_status, now(),
           p.snapshot #>> '{booking,source_status}' = 'COMPLETED')
         || jsonb_build_object('is_stub', coalesce((k.old).is_stub and p.snapshot ? 'deleted', false),

@@ -564,6 +564,7 @@ begin
   changes := changes || array(select m from sync.mark_absences(absences) m);
   booking_ids := sync.settle_doubts(plan, absences);
   perform sync.note_unsettled(booking_ids);
+  perform from sync.review(booking_ids);
   -- Where a sender's word is open as well, the next read is settled with it (54_agreement).
   perform sync.schedule_confirms(array(
     select i.id from unnest(booking_ids) i (id)

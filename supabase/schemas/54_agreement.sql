@@ -262,7 +262,7 @@ begin
   )
   insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
   select page.organization_id, r.booking_id, 'import', r.delivery_id, 'disagrees',
-    jsonb_build_object('bookings.status', jsonb_build_array(r.word, r.status))
+    jsonb_build_object('disagreements[' || r.word_at || '].word', jsonb_build_array(null, r.words))
   from reported r;
 end;
 $$;
@@ -292,7 +292,7 @@ begin
     perform sync.count_reads(page, words);
   end if;
   perform sync.report_disagreements(page, booking_ids);
-
+  perform from sync.review(booking_ids);
   perform sync.note_unsettled(booking_ids);
   booking_ids := array(select g.booking_id from sync.disagreements g
     where g.booking_id = any (booking_ids) and (g.ended_at is null or g.ended_at = now()));

@@ -333,6 +333,7 @@ begin
   else
     perform sync.write_warehouse_events(changes, booking_ids);
   end if;
+  perform sync.review_events(changes);
   return query
     select coalesce((c.wanted).booking_id, (c.old).booking_id),
       projection || '_events',

@@ -35,8 +35,9 @@ begin
   perform from public.bookings b where b.id = any (project_bookings.booking_ids) order by b.id for no key update;
   return query select * from sync.project(coalesce(project_bookings.booking_ids, '{}'),
     coalesce(project_bookings.booking_ids, '{}'), project_bookings.detailed);
+  return query select * from sync.review(coalesce(project_bookings.booking_ids, '{}'));
 end;
 $$;
 
 comment on function public.project_bookings(bigint[], boolean) is
-  'Derives the calendar, warehouse and packing rows of stored bookings by sync.projection_rules. Writes only what differs. Only CONFIRMED bookings have active rows. Returns one row_change per row written, with its fields if detailed.';
+  'Derives the calendar, warehouse and packing rows of stored bookings by sync.projection_rules, and what a person should review. Writes only what differs. Only CONFIRMED bookings have active rows. Returns one row_change per row written, with its fields if detailed.';

@@ -58,6 +58,30 @@ create trigger calendar_events_note_adjustment before update of starts_at, ends_
 create trigger warehouse_events_note_adjustment before update of starts_at, ends_at on public.warehouse_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
 
+create function sync.note_review() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  if not new.review_reasons <@ old.review_reasons then
+    raise exception 'Cannot add a review reason to booking %: a person can only take reasons away', new.id using errcode = '23514';
+  end if;
+  update sync.review_causes c set acknowledged_at = now(), acknowledged_by = (select auth.uid())::text
+  where c.booking_id = new.id and c.acknowledged_at is null
+    and c.reason = any (old.review_reasons) and c.reason <> all (new.review_reasons);
+  new.review_reasons := array(select distinct r from unnest(new.review_reasons) r order by r);
+  return new;
+end;
+$$;
+
+comment on function sync.note_review() is
+  'Trigger: a review reason that a person takes away is acknowledged with all that caused it; nobody adds one.';
+
+create trigger bookings_note_review before update of review_reasons on public.bookings
+  for each row when (current_user = 'authenticated' and old.review_reasons is distinct from new.review_reasons)
+  execute function sync.note_review();
+
 create function sync.note_due_date() returns trigger
 language plpgsql
 set search_path = ''

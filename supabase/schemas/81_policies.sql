@@ -27,6 +27,7 @@ alter table sync.sightings enable row level security;
 alter table sync.held_changes enable row level security;
 alter table sync.doubts enable row level security;
 alter table sync.disagreements enable row level security;
+alter table sync.review_causes enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;

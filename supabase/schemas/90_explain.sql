@@ -179,10 +179,24 @@ language sql immutable parallel safe
 set search_path = ''
 as $$
   select format('The sender said "%s", and every read since then shows %s: a person has to look',
-    changes #>> '{bookings.status,0}', changes #>> '{bookings.status,1}')
+    c.value #>> '{1,word}', c.value #>> '{1,read}')
+  from jsonb_each(changes) c
+  limit 1
 $$;
 
 comment on function sync.describe_disagreement(jsonb) is 'A row of history about a sender''s word that no read bore out, in words.';
+
+create function sync.describe_review(changes jsonb) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select case when changes #> '{bookings.review_reasons,1}' = '[]' then 'Nothing is left to review'
+    else 'For a person to review: ' || (
+      select string_agg(replace(r.reason, '_', ' '), ', ')
+      from jsonb_array_elements_text(changes #> '{bookings.review_reasons,1}') r (reason)) end
+$$;
+
+comment on function sync.describe_review(jsonb) is 'A row of history about review_reasons, in words.';
 
 create function sync.describe_history(entry public.booking_history) returns text
 language sql stable
@@ -193,16 +207,17 @@ as $$
       when 'stub_created' then 'The booking became known from an event'
       when 'conflict' then 'The event contradicts a final status; a read decides'
       when 'disagrees' then sync.describe_disagreement(entry.changes)
+      when 'review' then sync.describe_review(entry.changes)
       when 'absence_accepted' then 'Accepted as gone by ' || coalesce(entry.actor_id, 'an operator')
       when 'absence_dismissed' then 'Kept by ' || coalesce(entry.actor_id, 'an operator')
       when 'marked_missing' then 'Marked missing: it was in neither of two lists in a row, and a read of it alone did not find it'
       else entry.verdict end)
     || case
       when entry.actor = 'planner' then ' by planner ' || coalesce(entry.actor_id, '')
-      when entry.actor = 'import' and entry.verdict not in ('marked_missing', 'disagrees') then coalesce((
+      when entry.actor = 'import' and entry.verdict not in ('marked_missing', 'disagrees', 'review') then coalesce((
         select ' (' || r.mode || ' run)' from sync.runs r where r.id = entry.run_id), ' (import)')
       else '' end
-    || coalesce(': ' || sync.describe_changes(case when entry.verdict not in ('marked_missing', 'disagrees') then entry.changes else '{}' end), '')
+    || coalesce(': ' || sync.describe_changes(case when entry.verdict not in ('marked_missing', 'disagrees', 'review') then entry.changes else '{}' end), '')
     || '.'
 $$;
 

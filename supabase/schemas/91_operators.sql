@@ -230,6 +230,7 @@ begin
     from unnest(decided) d where d.class not in ('status', 'deleted');
   end if;
 
+  perform from sync.review(array(select d.booking_id from unnest(decided) d));
   return query
   select d.id, d.booking_id, case when release_held_changes.dismiss then 'dismissed' else 'released' end
   from unnest(decided) d

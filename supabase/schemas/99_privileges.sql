@@ -47,7 +47,7 @@ grant select, insert, update, delete on public.organizations, public.organizatio
 grant usage, select on all sequences in schema public to service_role;
 
 -- What planners and packers write (rule: a person's work is never overwritten).
-grant update (planner_notes) on public.bookings to authenticated;
+grant update (planner_notes, review_reasons) on public.bookings to authenticated;
 grant update (starts_at, ends_at, resource_id, times_locked, adjusted_at) on public.calendar_events to authenticated;
 grant update (starts_at, ends_at, adjusted_at) on public.warehouse_events to authenticated;
 grant update (status) on public.packing_projects to authenticated;

@@ -6,7 +6,10 @@ interface Entry {
   readonly changes: Readonly<Record<string, readonly [unknown, unknown]>>;
 }
 
-/** Columns of bookings that history does not tell: keys, and links whose tokens are no change. */
+/**
+ * Columns of bookings that history does not tell: keys, links whose tokens are no change, and what
+ * follows from another column.
+ */
 const untold = new Set([
   "id",
   "organization_id",
@@ -15,6 +18,7 @@ const untold = new Set([
   "created_at",
   "updated_at",
   "map_drawing_url",
+  "needs_review",
 ]);
 
 /**

@@ -53,6 +53,7 @@ test("rule: cancelling takes a positive statement: a deletion of a confirmed boo
   assert.deepEqual(await tenant.select("booking_history", "verdict", "order by id"), [
     { verdict: "created" },
     { verdict: "held" },
+    { verdict: "review" },
     { verdict: "updated" },
   ]);
 });

@@ -288,6 +288,7 @@ export type Database = {
           "latitude": number | null;
           "longitude": number | null;
           "map_drawing_url": string | null;
+          "needs_review": boolean;
           "organization_id": string;
           "partner_reference": string | null;
           "planner_notes": string | null;
@@ -295,6 +296,7 @@ export type Database = {
           "price_currency": string | null;
           "rejected_at": string | null;
           "rental_only": boolean;
+          "review_reasons": (string)[];
           "source": Database["public"]["Enums"]["booking_source"];
           "source_missing_since": string | null;
           "source_notes": string | null;
@@ -330,6 +332,7 @@ export type Database = {
           "latitude"?: number | null;
           "longitude"?: number | null;
           "map_drawing_url"?: string | null;
+          "needs_review"?: never;
           "organization_id": string;
           "partner_reference"?: string | null;
           "planner_notes"?: string | null;
@@ -337,6 +340,7 @@ export type Database = {
           "price_currency"?: string | null;
           "rejected_at"?: string | null;
           "rental_only"?: boolean;
+          "review_reasons"?: (string)[];
           "source": Database["public"]["Enums"]["booking_source"];
           "source_missing_since"?: string | null;
           "source_notes"?: string | null;
@@ -371,6 +375,7 @@ export type Database = {
           "latitude"?: number | null;
           "longitude"?: number | null;
           "map_drawing_url"?: string | null;
+          "needs_review"?: never;
           "organization_id"?: string;
           "partner_reference"?: string | null;
           "planner_notes"?: string | null;
@@ -378,6 +383,7 @@ export type Database = {
           "price_currency"?: string | null;
           "rejected_at"?: string | null;
           "rental_only"?: boolean;
+          "review_reasons"?: (string)[];
           "source"?: Database["public"]["Enums"]["booking_source"];
           "source_missing_since"?: string | null;
           "source_notes"?: string | null;
