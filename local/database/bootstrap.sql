@@ -88,6 +88,19 @@ begin
 end;
 $$;
 
+-- What a hosted project publishes to open screens. Without logical replication nobody listens to it, of
+-- which a bare Postgres would warn.
+do $$
+begin
+  if not exists (select from pg_publication where pubname = 'supabase_realtime') then
+    set local client_min_messages = error;
+    create publication supabase_realtime;
+  end if;
+exception
+  when insufficient_privilege then null;
+end;
+$$;
+
 -- Grants of a hosted project. The default privileges are the generous ones on purpose: a table
 -- without RLS, or a function that is not revoked, must show here as it would show there.
 do $$

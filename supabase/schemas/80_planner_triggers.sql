@@ -116,12 +116,37 @@ comment on function sync.note_attachment() is 'Trigger: a file that a person add
 create trigger booking_attachments_note_attachment before insert on public.booking_attachments
   for each row when (current_user = 'authenticated') execute function sync.note_attachment();
 
+create function sync.refuse_removal_of_packed(request public.packing_change_requests) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  item record;
+begin
+  select p.name, i.quantity_packed - coalesce(i.quantity_returned, 0) as quantity into item
+  from public.packing_items i
+  join public.booking_products p on p.id = i.booking_product_id
+  where i.packing_project_id = request.packing_project_id and i.booking_product_id = request.booking_product_id
+    and i.quantity_packed > coalesce(i.quantity_returned, 0);
+  if found then
+    raise exception 'Cannot accept the removal of %: % of it packed and not returned', coalesce(item.name, 'this item'), item.quantity
+      using errcode = '23514', hint = 'Take it out and set quantity_packed to 0, or record its return in quantity_returned, and accept again.';
+  end if;
+end;
+$$;
+
+comment on function sync.refuse_removal_of_packed(public.packing_change_requests) is
+  'Refuses to take an item off the list while some of it is packed: its return comes first.';
+
 create function sync.note_resolution() returns trigger
 language plpgsql
 security definer
 set search_path = ''
 as $$
 begin
+  if old.status = 'pending' and new.status = 'accepted' and new.change_type = 'item_removed' then
+    perform sync.refuse_removal_of_packed(new);
+  end if;
   if old.status <> 'pending' and new.status <> old.status then
     raise exception 'Cannot change packing change request %: it is already %', old.id, old.status
       using errcode = '23514';

@@ -250,6 +250,30 @@ test("project_packing_items() asks about added and removed products too", async 
   assert.deepEqual(await db.writtenSince(mark), { "sync.source_states": 1 });
 });
 
+test("rule: a person's work is never overwritten: what is packed leaves the list only after its return", async (db) => {
+  const pack = (tenant: Tenant, packed: number, returned: number) =>
+    tenant.asPlanner((sql) =>
+      sql.query("update public.packing_items set quantity_packed = $1, quantity_returned = $2", [
+        packed,
+        returned,
+      ])
+    );
+  for (const [packed, returned] of [[0, 0], [40, 40]] as const) {
+    const tenant = await db.tenant();
+    await tenant.applyOne(stock(40, null));
+    await pack(tenant, 40, 0);
+    await tenant.applyOne(stock(null, 3));
+    await assert.rejects(
+      decide(tenant, "accepted"),
+      /Cannot accept the removal of Stol: 40 of it packed and not returned/,
+    );
+    assert.deepEqual(await packedPieces(db, tenant), { chair: 40 });
+    await pack(tenant, packed, returned);
+    await decide(tenant, "accepted");
+    assert.deepEqual(await packedPieces(db, tenant), { tent: 3 });
+  }
+});
+
 test("project_packing_items() restates a request that waits", async (db) => {
   const tenant = await frozen(db);
   await tenant.applyOne(stock(44));
