@@ -970,7 +970,7 @@ create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running
 create index runs_organization_started_idx on sync.runs (organization_id, source, started_at desc);
 
 comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. A connection has at most one open run of each mode.';
-comment on column sync.runs.parameters is 'What was asked for: since, start_date, end_date, repair.';
+comment on column sync.runs.parameters is 'What was asked for: since, start_date, end_date, repair (absent: what the source states is applied; false: only reported; true: older revisions too, and what is absent is read).';
 comment on column sync.runs.checkpoint is 'How far it got; the run resumes here.';
 comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; they grow with each checkpoint.';
 comment on column sync.runs.heartbeat_at is 'Last sign of life; after 60 s without one another worker may resume the run (see sync.is_at_work).';
@@ -1150,11 +1150,12 @@ create type sync.page as (
   deliveries sync.deliveries[],
   run_id uuid,
   force boolean,
+  compares boolean,
   detailed boolean
 );
 
 comment on type sync.page is
-  'What all snapshots of one call have in common: the connection, the deliveries whose leases are held, the run, whether to compare with the rows instead of hash and revision (force), and whether to report every changed field (detailed).';
+  'What all snapshots of one call have in common: the connection, the deliveries whose leases are held, the run, whether to compare with the rows instead of hash and revision (force) or instead of the hash alone (compares), and whether to report every changed field (detailed).';
 
 create type sync.planned_snapshot as (
   ord integer,
@@ -2689,7 +2690,8 @@ comment on function public.apply_headout_event(text, text, text, uuid, jsonb, js
 -- Which statement wins (rules: older never overwrites newer · a fetch is dated when it was read):
 -- equal content is unchanged whatever its revision. Otherwise the revision decides where both sides
 -- have one (sync.revision_order), and else which read began later. With force neither the hash nor the
--- revision counts: a repair compares with the rows, and still undoes nothing newer than its read. While
+-- revision counts, and with compares the hash does not: a repair compares with the rows, and still undoes
+-- nothing newer than its read. While
 -- something of a booking is unsettled, equal content ends no single read of it: the second read that
 -- lacks a product is equal to the first.
 --
@@ -2756,7 +2758,7 @@ begin
       from (
         select r.*, b.id as booking_id, s.unsettled,
           case
-            when s.content_hash = r.content_hash and not page.force
+            when s.content_hash = r.content_hash and not page.force and not page.compares
               and not (s.unsettled and page.run_id is null)
               and coalesce(r.source_version = s.source_version, r.source_version is null)
               and coalesce(r.source_updated_at = s.source_updated_at, r.source_updated_at is null) then 'unchanged'
@@ -2840,7 +2842,7 @@ begin
   planned.old_status := booking.status;
   planned.new_status := coalesce((stated ->> 'status')::public.booking_status, booking.status, 'PENDING');
   planned.verdict := case
-    when not page.force and state.content_hash = planned.content_hash and not (state.unsettled and page.run_id is null)
+    when not page.force and not page.compares and state.content_hash = planned.content_hash and not (state.unsettled and page.run_id is null)
       then case when newer then 'revision' else 'unchanged' end
     when not page.force and revision < 0 then 'stale'
     when (page.force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
@@ -3415,7 +3417,7 @@ begin
     missing_first_seen_at = null,
     updated_at = now()
   -- An equal answer is looked at again while something is unsettled, and states nothing new.
-  where page.force or not s.unsettled
+  where page.force or page.compares or not s.unsettled
     or (s.content_hash, s.fetched_at) is distinct from (excluded.content_hash, greatest(excluded.fetched_at, s.fetched_at))
     or sync.revision_order(excluded.source_version, excluded.source_updated_at, s.source_version, s.source_updated_at) <> 0;
 end;
@@ -3701,7 +3703,8 @@ create function public.apply_snapshots(
   run_id uuid default null,
   force boolean default false,
   dry_run boolean default false,
-  deliveries jsonb default '[]'
+  deliveries jsonb default '[]',
+  compares boolean default false
 ) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
 language plpgsql
 set search_path = ''
@@ -3754,6 +3757,7 @@ begin
   page.deliveries := leases.deliveries;
   page.run_id := apply_snapshots.run_id;
   page.force := apply_snapshots.force;
+  page.compares := apply_snapshots.compares;
   page.detailed := apply_snapshots.dry_run;
   if apply_snapshots.dry_run then
     verdicts := sync.preview_page(page, accepted);
@@ -3771,8 +3775,8 @@ begin
 end;
 $$;
 
-comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb) is
-  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, skipped (over before connections.not_before and never stored), invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. dry_run rolls back and returns the exact row changes.';
+comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb, boolean) is
+  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, skipped (over before connections.not_before and never stored), invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. force compares with the rows and lets an older revision win; compares does only the first. dry_run rolls back and returns the exact row changes.';
 
 -- schemas/53_absences.sql
 
@@ -5977,7 +5981,7 @@ as $$
 declare
   run constant sync.runs := sync.hold_run(checkpoint_run.run_id, checkpoint_run.lease_token);
   compares constant boolean := run.mode = 'reconcile';
-  applies constant boolean := not compares or coalesce(run.parameters -> 'repair' = 'true', false);
+  applies constant boolean := not compares or run.parameters -> 'repair' is distinct from 'false';
   verdicts sync.snapshot_verdict[];
 begin
   if compares then
@@ -5992,7 +5996,8 @@ begin
       from (
         select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error
         from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
-          force => checkpoint_run.force or compares)
+          force => checkpoint_run.force or compares and coalesce(run.parameters -> 'repair' = 'true', false),
+          compares => compares)
           with ordinality a (external_id, verdict, booking_id, changes, error, ord)
       ) n);
   end if;
@@ -6242,6 +6247,7 @@ begin
   page.source := run.source;
   page.run_id := run.id;
   page.force := true;
+  page.compares := true;
   page.detailed := true;
   comparison.verdicts := sync.apply_page_or_halves(page, snapshots);
   comparison.booking_ids := array(
@@ -6488,12 +6494,13 @@ begin
       and b.external_id = e.snapshot ->> 'external_id'));
   -- Repaired is what a second comparison would not find again: everything but what waits for a person.
   update sync.drift d set repaired_at = now()
-  where d.run_id = run.id and d.repaired_at is null and d.cause in ('missed_webhook', 'stale', 'projection')
+  where d.run_id = run.id and d.repaired_at is null
+    and (d.cause in ('missed_webhook', 'projection') or d.cause = 'stale' and run.parameters -> 'repair' = 'true')
     and d.external_id in (select e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot));
 end;
 $$;
 
-comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings again and records which drift this repaired.';
+comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings again and records which drift this repaired. What is older than what we know is applied only if it was asked for.';
 
 -- In the order in which a page locks them.
 create function sync.lock_absent_states(run sync.runs) returns void
@@ -6583,13 +6590,13 @@ begin
   perform sync.request_refetch(gen_random_uuid(), connection, d.external_id, 'missing')
   from sync.drift d
   join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source
-    and s.external_id = d.external_id and s.missing_sightings = 2
+    and s.external_id = d.external_id and (s.missing_sightings = 2 or run.parameters -> 'repair' = 'true')
   where d.run_id = run.id and d.cause = 'missing_at_source';
 end;
 $$;
 
 comment on function sync.request_absent_bookings(sync.runs) is
-  'Requests a read of each booking that two runs in a row did not see. Only its answer may mark the booking missing.';
+  'Requests a read of each booking that two runs in a row did not see, or of all that this one did not see if it was asked to repair in full. Only its answer may mark the booking missing.';
 
 create function sync.record_absences(run sync.runs) returns void
 language plpgsql
@@ -6605,7 +6612,7 @@ end;
 $$;
 
 comment on function sync.record_absences(sync.runs) is
-  'Reports the bookings that a complete reconcile run did not see, and acts on none (rule: absence is not a statement).';
+  'Reports the bookings that a complete reconcile run did not see, and has some of them read; it changes none (rule: absence is not a statement).';
 
 create function public.list_drift(run_id uuid, max_rows integer default 100)
 returns table (

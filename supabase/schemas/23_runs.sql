@@ -25,7 +25,7 @@ create index runs_open_idx on sync.runs (heartbeat_at) where status in ('running
 create index runs_organization_started_idx on sync.runs (organization_id, source, started_at desc);
 
 comment on table sync.runs is 'One pass over a source: incremental, full or reconcile. A connection has at most one open run of each mode.';
-comment on column sync.runs.parameters is 'What was asked for: since, start_date, end_date, repair.';
+comment on column sync.runs.parameters is 'What was asked for: since, start_date, end_date, repair (absent: what the source states is applied; false: only reported; true: older revisions too, and what is absent is read).';
 comment on column sync.runs.checkpoint is 'How far it got; the run resumes here.';
 comment on column sync.runs.counters is 'Pages, bookings, verdicts, bytes, times; they grow with each checkpoint.';
 comment on column sync.runs.heartbeat_at is 'Last sign of life; after 60 s without one another worker may resume the run (see sync.is_at_work).';

@@ -7,11 +7,12 @@ create type sync.page as (
   deliveries sync.deliveries[],
   run_id uuid,
   force boolean,
+  compares boolean,
   detailed boolean
 );
 
 comment on type sync.page is
-  'What all snapshots of one call have in common: the connection, the deliveries whose leases are held, the run, whether to compare with the rows instead of hash and revision (force), and whether to report every changed field (detailed).';
+  'What all snapshots of one call have in common: the connection, the deliveries whose leases are held, the run, whether to compare with the rows instead of hash and revision (force) or instead of the hash alone (compares), and whether to report every changed field (detailed).';
 
 create type sync.planned_snapshot as (
   ord integer,

@@ -4,7 +4,8 @@
 -- Which statement wins (rules: older never overwrites newer · a fetch is dated when it was read):
 -- equal content is unchanged whatever its revision. Otherwise the revision decides where both sides
 -- have one (sync.revision_order), and else which read began later. With force neither the hash nor the
--- revision counts: a repair compares with the rows, and still undoes nothing newer than its read. While
+-- revision counts, and with compares the hash does not: a repair compares with the rows, and still undoes
+-- nothing newer than its read. While
 -- something of a booking is unsettled, equal content ends no single read of it: the second read that
 -- lacks a product is equal to the first.
 --
@@ -71,7 +72,7 @@ begin
       from (
         select r.*, b.id as booking_id, s.unsettled,
           case
-            when s.content_hash = r.content_hash and not page.force
+            when s.content_hash = r.content_hash and not page.force and not page.compares
               and not (s.unsettled and page.run_id is null)
               and coalesce(r.source_version = s.source_version, r.source_version is null)
               and coalesce(r.source_updated_at = s.source_updated_at, r.source_updated_at is null) then 'unchanged'
@@ -155,7 +156,7 @@ begin
   planned.old_status := booking.status;
   planned.new_status := coalesce((stated ->> 'status')::public.booking_status, booking.status, 'PENDING');
   planned.verdict := case
-    when not page.force and state.content_hash = planned.content_hash and not (state.unsettled and page.run_id is null)
+    when not page.force and not page.compares and state.content_hash = planned.content_hash and not (state.unsettled and page.run_id is null)
       then case when newer then 'revision' else 'unchanged' end
     when not page.force and revision < 0 then 'stale'
     when (page.force or not newer) and planned.fetched_at < state.fetched_at then 'stale'

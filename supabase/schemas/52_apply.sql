@@ -43,7 +43,7 @@ begin
     missing_first_seen_at = null,
     updated_at = now()
   -- An equal answer is looked at again while something is unsettled, and states nothing new.
-  where page.force or not s.unsettled
+  where page.force or page.compares or not s.unsettled
     or (s.content_hash, s.fetched_at) is distinct from (excluded.content_hash, greatest(excluded.fetched_at, s.fetched_at))
     or sync.revision_order(excluded.source_version, excluded.source_updated_at, s.source_version, s.source_updated_at) <> 0;
 end;
@@ -329,7 +329,8 @@ create function public.apply_snapshots(
   run_id uuid default null,
   force boolean default false,
   dry_run boolean default false,
-  deliveries jsonb default '[]'
+  deliveries jsonb default '[]',
+  compares boolean default false
 ) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
 language plpgsql
 set search_path = ''
@@ -382,6 +383,7 @@ begin
   page.deliveries := leases.deliveries;
   page.run_id := apply_snapshots.run_id;
   page.force := apply_snapshots.force;
+  page.compares := apply_snapshots.compares;
   page.detailed := apply_snapshots.dry_run;
   if apply_snapshots.dry_run then
     verdicts := sync.preview_page(page, accepted);
@@ -399,5 +401,5 @@ begin
 end;
 $$;
 
-comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb) is
-  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, skipped (over before connections.not_before and never stored), invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. dry_run rolls back and returns the exact row changes.';
+comment on function public.apply_snapshots(uuid, public.booking_source, jsonb, uuid, uuid, uuid, boolean, boolean, jsonb, boolean) is
+  'Applies any number of snapshots of one connection in one transaction, one verdict row each: created, updated, unchanged, stale, held, skipped (over before connections.not_before and never stored), invalid; or for all of them lease_lost, paused, unknown_organization. With a delivery (or several: [{ delivery_id, lease_token }]) it finishes them too. force compares with the rows and lets an older revision win; compares does only the first. dry_run rolls back and returns the exact row changes.';

@@ -184,7 +184,7 @@ as $$
 declare
   run constant sync.runs := sync.hold_run(checkpoint_run.run_id, checkpoint_run.lease_token);
   compares constant boolean := run.mode = 'reconcile';
-  applies constant boolean := not compares or coalesce(run.parameters -> 'repair' = 'true', false);
+  applies constant boolean := not compares or run.parameters -> 'repair' is distinct from 'false';
   verdicts sync.snapshot_verdict[];
 begin
   if compares then
@@ -199,7 +199,8 @@ begin
       from (
         select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error
         from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
-          force => checkpoint_run.force or compares)
+          force => checkpoint_run.force or compares and coalesce(run.parameters -> 'repair' = 'true', false),
+          compares => compares)
           with ordinality a (external_id, verdict, booking_id, changes, error, ord)
       ) n);
   end if;

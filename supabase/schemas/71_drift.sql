@@ -68,6 +68,7 @@ begin
   page.source := run.source;
   page.run_id := run.id;
   page.force := true;
+  page.compares := true;
   page.detailed := true;
   comparison.verdicts := sync.apply_page_or_halves(page, snapshots);
   comparison.booking_ids := array(
@@ -314,12 +315,13 @@ begin
       and b.external_id = e.snapshot ->> 'external_id'));
   -- Repaired is what a second comparison would not find again: everything but what waits for a person.
   update sync.drift d set repaired_at = now()
-  where d.run_id = run.id and d.repaired_at is null and d.cause in ('missed_webhook', 'stale', 'projection')
+  where d.run_id = run.id and d.repaired_at is null
+    and (d.cause in ('missed_webhook', 'projection') or d.cause = 'stale' and run.parameters -> 'repair' = 'true')
     and d.external_id in (select e.snapshot ->> 'external_id' from jsonb_array_elements(snapshots) e (snapshot));
 end;
 $$;
 
-comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings again and records which drift this repaired.';
+comment on function sync.repair_projections(sync.runs, jsonb) is 'Derives the rows of a page''s bookings again and records which drift this repaired. What is older than what we know is applied only if it was asked for.';
 
 -- In the order in which a page locks them.
 create function sync.lock_absent_states(run sync.runs) returns void
@@ -409,13 +411,13 @@ begin
   perform sync.request_refetch(gen_random_uuid(), connection, d.external_id, 'missing')
   from sync.drift d
   join sync.source_states s on s.organization_id = run.organization_id and s.source = run.source
-    and s.external_id = d.external_id and s.missing_sightings = 2
+    and s.external_id = d.external_id and (s.missing_sightings = 2 or run.parameters -> 'repair' = 'true')
   where d.run_id = run.id and d.cause = 'missing_at_source';
 end;
 $$;
 
 comment on function sync.request_absent_bookings(sync.runs) is
-  'Requests a read of each booking that two runs in a row did not see. Only its answer may mark the booking missing.';
+  'Requests a read of each booking that two runs in a row did not see, or of all that this one did not see if it was asked to repair in full. Only its answer may mark the booking missing.';
 
 create function sync.record_absences(run sync.runs) returns void
 language plpgsql
@@ -431,7 +433,7 @@ end;
 $$;
 
 comment on function sync.record_absences(sync.runs) is
-  'Reports the bookings that a complete reconcile run did not see, and acts on none (rule: absence is not a statement).';
+  'Reports the bookings that a complete reconcile run did not see, and has some of them read; it changes none (rule: absence is not a statement).';
 
 create function public.list_drift(run_id uuid, max_rows integer default 100)
 returns table (

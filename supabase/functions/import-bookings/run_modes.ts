@@ -88,8 +88,8 @@ function readTask(
   const { source, organization_id: named } = parsed.data;
   const parameters: Record<string, unknown> = {};
   for (const name of ["since", "start_date", "end_date", "repair"]) {
-    // Falsy fields are not parameters: `repair: false` is the same as none.
-    if (data[name]) parameters[name] = data[name];
+    // An empty field is no parameter; `repair: false` is one.
+    if (data[name] || data[name] === false) parameters[name] = data[name];
   }
   return {
     mode,

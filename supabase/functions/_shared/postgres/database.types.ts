@@ -891,6 +891,7 @@ export type Database = {
       };
       "apply_snapshots": {
         Args: {
+          "compares"?: boolean;
           "deliveries"?: Json;
           "delivery_id"?: string;
           "dry_run"?: boolean;

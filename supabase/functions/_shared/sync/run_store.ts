@@ -22,7 +22,10 @@ export interface RunParameters {
   readonly start_date?: string;
   /** `YYYY-MM-DD`. */
   readonly end_date?: string;
-  /** Reconcile only: apply what differs. */
+  /**
+   * Reconcile only. Absent: what the source states is applied. False: it is only reported. True: older
+   * revisions are applied too, and every booking that is not listed is read alone.
+   */
   readonly repair?: boolean;
 }
 
