@@ -694,6 +694,10 @@ create table sync.connections (
   agreement_pause interval not null default '1 minute',
   event_stands_for interval not null default '1 minute',
   contradictions_apart interval not null default '10 seconds',
+  freshness_reads_per_minute integer not null default 20
+    constraint connections_freshness_reads_check check (freshness_reads_per_minute >= 0),
+  freshness_swept_at timestamptz,
+  freshness_claimed_at timestamptz,
   not_before date,
   last_delivery_at timestamptz,
   last_success_at timestamptz,
@@ -715,6 +719,9 @@ comment on column sync.connections.agreement_waits is 'Owner: operator. How long
 comment on column sync.connections.agreement_pause is 'Owner: operator. A booking starts at most one such series of reads in this time.';
 comment on column sync.connections.event_stands_for is 'Owner: operator. How long an event of Headout stands against any read.';
 comment on column sync.connections.contradictions_apart is 'Owner: operator. How far apart two single reads must begin to outweigh an event of Headout after that.';
+comment on column sync.connections.freshness_reads_per_minute is 'Owner: operator. Reads for freshness in a rolling minute at most; 0: none.';
+comment on column sync.connections.freshness_swept_at is 'When it was last decided which bookings are kept fresh.';
+comment on column sync.connections.freshness_claimed_at is 'When reads for freshness were last handed out; connections take turns.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
@@ -867,6 +874,9 @@ create table sync.source_states (
   missing_sightings integer not null default 0,
   missing_first_seen_at timestamptz,
   unsettled boolean not null default false,
+  read_at timestamptz,
+  refresh_after interval,
+  refresh_due_at timestamptz,
   updated_at timestamptz not null default now(),
   primary key (organization_id, source, external_id),
   constraint source_states_seq_check check (processed_seq <= requested_seq)
@@ -885,10 +895,17 @@ comment on column sync.source_states.requested_seq is 'Counts requests for a rea
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
 comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted or held: equal content then ends no single read of it.';
+comment on column sync.source_states.read_at is 'When a read that showed the booking last began, to within half of refresh_after; kept only while a rule covers the booking.';
+comment on column sync.source_states.refresh_after is 'How old the last read may be (sync.freshness_rules); null: no rule covers the booking.';
+comment on column sync.source_states.refresh_due_at is 'When it is next read by itself.';
 comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
 
 -- Few at any time: a page is compared with all of them.
 create index source_states_missing_idx on sync.source_states (organization_id, source) where missing_sightings > 0;
+
+-- What is read next for freshness.
+create index source_states_refresh_idx on sync.source_states (organization_id, source, refresh_due_at)
+  where refresh_due_at is not null;
 
 create type sync.lane as (organization_id uuid, source public.booking_source, external_id text);
 
@@ -1175,11 +1192,12 @@ create type sync.planned_snapshot as (
   newer boolean,
   contradicts boolean,
   withstood boolean,
-  contradicted_at timestamptz
+  contradicted_at timestamptz,
+  ages boolean
 );
 
 comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count.';
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count; ages: the booking is kept fresh, and its last noted read is old enough to be noted again.';
 
 create function sync.with_verdict(planned sync.planned_snapshot, verdict text, error jsonb default null)
 returns sync.planned_snapshot
@@ -2682,6 +2700,218 @@ $$;
 comment on function public.apply_headout_event(text, text, text, uuid, jsonb, jsonb) is
   'Stores and applies one Headout status event. outcome: applied, duplicate, stale, held, conflict, stub_created, or not_configured / unknown_organization (nothing stored). A lease_token asks the caller to have the booking fetched now.';
 
+-- schemas/45_freshness.sql
+
+-- No upcoming confirmed booking is staler than its rule. EventFlow's list of changes leaves cancellations
+-- out, so a lost webhook would show at night at the earliest: what is near is read again by itself.
+--
+--   refresh_after   how old the last read may be (source_states; null: no rule covers the booking)
+--   refresh_due_at  when it is read next, in one index
+--
+-- A claim puts the booking off by a quarter of its age, and any read that shows the booking by the whole
+-- of it. So a claim needs no lease, a worker that dies costs a quarter, and a booking that cannot be read
+-- starves no other. Never before webhooks, in a rolling minute at most freshness_reads_per_minute.
+-- Rules: it heals by itself.
+
+create table sync.freshness_rules (
+  id bigint generated always as identity primary key,
+  organization_id uuid references public.organizations (id) on delete cascade,
+  source public.booking_source not null,
+  within_days integer not null constraint freshness_rules_within_days_check check (within_days >= 0),
+  max_age interval not null constraint freshness_rules_max_age_check check (max_age >= interval '1 minute'),
+  constraint freshness_rules_key unique nulls not distinct (organization_id, source, within_days)
+);
+
+comment on table sync.freshness_rules is
+  'How old the last read of an upcoming confirmed booking may be. Rules of an organization take the place of the general ones of that source.';
+comment on column sync.freshness_rules.organization_id is 'Null: for every organization without rules of its own.';
+comment on column sync.freshness_rules.within_days is 'For bookings whose first day is at most so many days away; of several the nearest counts.';
+comment on column sync.freshness_rules.max_age is 'How old the last read may be.';
+
+insert into sync.freshness_rules (source, within_days, max_age)
+select s.source, r.within_days, r.max_age
+from unnest(enum_range(null::public.booking_source)) s (source)
+cross join (values (3, interval '2 hours'), (14, interval '12 hours'), (60, interval '48 hours')) r (within_days, max_age);
+
+create table sync.freshness_claims (
+  connection_id bigint not null references sync.connections (id) on delete cascade,
+  claimed_at timestamptz not null default clock_timestamp(),
+  reads integer not null
+);
+
+create index freshness_claims_connection_idx on sync.freshness_claims (connection_id, claimed_at);
+
+comment on table sync.freshness_claims is 'How many reads for freshness began when, for the limits of a rolling minute. Pruned by the next sweep.';
+comment on column sync.freshness_claims.reads is 'Bookings handed out at that moment.';
+
+create function sync.wanted_freshness(connection sync.connections)
+returns table (external_id text, refresh_after interval)
+language sql stable
+set search_path = ''
+as $$
+  with rules as materialized (
+    select r.within_days, r.max_age
+    from sync.freshness_rules r
+    where r.source = connection.source and (r.organization_id = connection.organization_id
+      or r.organization_id is null and not exists (
+        select from sync.freshness_rules o
+        where o.organization_id = connection.organization_id and o.source = connection.source))
+  ), today as materialized (
+    select (now() at time zone o.time_zone)::date as day, (select max(r.within_days) from rules r) as horizon
+    from public.organizations o where o.id = connection.organization_id
+  ), upcoming as materialized (
+    select d.booking_id, min(d.day) as first_day
+    from public.booking_dates d
+    where d.organization_id = connection.organization_id and d.source_missing_since is null
+      and d.booking_id in (
+        select u.booking_id from today t
+        join public.booking_dates u on u.organization_id = connection.organization_id
+          and u.source_missing_since is null and u.day between t.day and t.day + t.horizon)
+    group by d.booking_id
+  )
+  select b.external_id, (
+    select r.max_age from rules r
+    where r.within_days >= u.first_day - t.day order by r.within_days limit 1)
+  from upcoming u
+  join public.bookings b on b.id = u.booking_id and b.source = connection.source and b.status = 'CONFIRMED'
+  cross join today t
+$$;
+
+comment on function sync.wanted_freshness(sync.connections) is
+  'The upcoming confirmed bookings of a connection that a rule covers, and how old their last read may be. A booking counts until its last day is over.';
+
+-- States that are locked are left to the next sweep: their holder is reading or writing them.
+create function sync.sweep_freshness(connection sync.connections) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  with wanted as materialized (
+    select w.* from sync.wanted_freshness(connection) w where w.refresh_after is not null
+  ), changed as materialized (
+    select s.external_id, w.refresh_after
+    from sync.source_states s
+    left join wanted w on w.external_id = s.external_id
+    where s.organization_id = connection.organization_id and s.source = connection.source
+      and (s.refresh_after is not null or w.external_id is not null)
+      and s.refresh_after is distinct from w.refresh_after
+    for update of s skip locked
+  )
+  update sync.source_states s set refresh_after = c.refresh_after, read_at = coalesce(s.read_at, s.fetched_at),
+    refresh_due_at = coalesce(s.read_at, s.fetched_at, now()) + c.refresh_after
+  from changed c
+  where s.organization_id = connection.organization_id and s.source = connection.source and s.external_id = c.external_id;
+  delete from sync.freshness_claims f
+  where f.connection_id = connection.id and f.claimed_at < now() - interval '1 hour';
+  update sync.connections c set freshness_swept_at = now() where c.id = connection.id;
+end;
+$$;
+
+comment on function sync.sweep_freshness(sync.connections) is
+  'Brings up to date which bookings of a connection are kept fresh, and how fresh: days change, time passes.';
+
+create function sync.freshness_room(connection sync.connections, max_reads integer) returns bigint
+language sql volatile
+set search_path = ''
+as $$
+  select greatest(0, least(freshness_room.max_reads,
+    connection.freshness_reads_per_minute - (
+      select coalesce(sum(f.reads), 0) from sync.freshness_claims f
+      where f.connection_id = connection.id and f.claimed_at > clock_timestamp() - interval '1 minute'),
+    -- All that Headout is asked in the background shares one limit.
+    case when connection.source = 'headout' then 40 - (
+      select coalesce(sum(f.reads), 0) from sync.freshness_claims f
+      join sync.connections c on c.id = f.connection_id and c.source = 'headout'
+      where f.claimed_at > clock_timestamp() - interval '1 minute') - (
+      select count(*) from sync.deliveries d
+      join sync.connections c on c.id = d.connection_id and c.source = 'headout'
+      where d.function = 'confirm' and d.claimed_at > clock_timestamp() - interval '1 minute'
+        and d.received_at > now() - interval '2 days') end))
+$$;
+
+comment on function sync.freshness_room(sync.connections, integer) is
+  'How many more reads for freshness a connection may begin in this rolling minute.';
+
+create function public.claim_refreshes(
+  max_reads integer default 8,
+  only_source public.booking_source default null
+) returns table (organization_id uuid, source public.booking_source, external_id text)
+language plpgsql
+set search_path = ''
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  connection sync.connections;
+  room bigint := claim_refreshes.max_reads;
+  sweeps integer := 0;
+  claimed integer;
+begin
+  -- In one order, so that two drains count one after the other.
+  for connection in
+    select c.* from sync.connections c
+    where c.enabled and c.paused_at is null
+      and (claim_refreshes.only_source is null or c.source = claim_refreshes.only_source)
+    order by c.freshness_claimed_at nulls first, c.id
+    for no key update skip locked
+  loop
+    exit when room < 1;
+    -- A few at a time: thousands of connections must not make one drain late.
+    if sweeps < 20 and coalesce(connection.freshness_swept_at < now() - interval '10 minutes', true) then
+      perform sync.sweep_freshness(connection);
+      sweeps := sweeps + 1;
+    end if;
+    continue when exists (select from sync.deliveries d where d.connection_id = connection.id and d.status = 'pending'
+      and d.next_attempt_at <= now() and d.function <> 'confirm');
+    return query
+    with due as materialized (
+      select s.external_id from sync.source_states s
+      where s.organization_id = connection.organization_id and s.source = connection.source and s.refresh_due_at <= now()
+      order by s.refresh_due_at
+      limit sync.freshness_room(connection, room::integer)
+      for update skip locked
+    )
+    update sync.source_states s set refresh_due_at = now() + s.refresh_after / 4
+    from due d
+    where s.organization_id = connection.organization_id and s.source = connection.source and s.external_id = d.external_id
+    returning s.organization_id, s.source, s.external_id;
+    get diagnostics claimed = row_count;
+    if claimed > 0 then
+      insert into sync.freshness_claims (connection_id, reads) values (connection.id, claimed);
+      update sync.connections c set freshness_claimed_at = now() where c.id = connection.id;
+      room := room - claimed;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function public.claim_refreshes(integer, public.booking_source) is
+  'Hands out bookings whose last read is older than their rule allows, the stalest first, at most freshness_reads_per_minute for each connection and none while a webhook of it is due. Each is put off by a quarter of its age; a read that shows it puts it off by the whole.';
+
+create function sync.note_reads(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- Locked states of an unchanged page are not waited for: their holder has just read them, too.
+  update sync.source_states s set read_at = r.read_at, refresh_due_at = r.read_at + s.refresh_after
+  from (
+    select k.external_id, p.read_at
+    from (select p.external_id, max(p.fetched_at) as read_at from unnest(plan) p where p.ages group by p.external_id) p
+    cross join lateral (
+      select t.external_id from sync.source_states t
+      where t.organization_id = page.organization_id and t.source = page.source and t.external_id = p.external_id
+      for update skip locked
+    ) k
+  ) r
+  where s.organization_id = page.organization_id and s.source = page.source and s.external_id = r.external_id
+    and r.read_at > s.read_at;
+end;
+$$;
+
+comment on function sync.note_reads(sync.page, sync.planned_snapshot[]) is
+  'Notes when the bookings of a page were read, of those that are kept fresh and whose last noted read is older than half of what they are allowed.';
+
 -- schemas/50_plan.sql
 
 -- What each snapshot of a page is: new, newer, the same, older, or not to be believed. Reads and locks;
@@ -2754,9 +2984,10 @@ begin
         c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
         null::public.booking_status as old_status, null::public.booking_status as new_status,
         c.unsettled as unsettled, null::boolean as newer, null::boolean as contradicts,
-        null::boolean as withstood, null::timestamptz as contradicted_at
+        null::boolean as withstood, null::timestamptz as contradicted_at,
+        c.read_at + c.refresh_after / 2 < c.fetched_at as ages
       from (
-        select r.*, b.id as booking_id, s.unsettled,
+        select r.*, b.id as booking_id, s.unsettled, s.read_at, s.refresh_after,
           case
             when s.content_hash = r.content_hash and not page.force and not page.compares
               and not (s.unsettled and page.run_id is null)
@@ -2775,7 +3006,8 @@ begin
           left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
         ) r
         left join lateral (
-          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled from sync.source_states t
+          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled, t.read_at, t.refresh_after
+          from sync.source_states t
           where t.organization_id = page.organization_id and t.source = page.source
             and t.external_id = r.external_id
           offset 0
@@ -3504,6 +3736,9 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
+  if exists (select from unnest(plan) p where p.ages) then
+    perform sync.note_reads(page, plan);
+  end if;
   if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
     perform sync.note_agreement(page, plan, row_changes);
   end if;
@@ -6933,6 +7168,8 @@ alter table sync.held_changes enable row level security;
 alter table sync.doubts enable row level security;
 alter table sync.disagreements enable row level security;
 alter table sync.review_causes enable row level security;
+alter table sync.freshness_rules enable row level security;
+alter table sync.freshness_claims enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;
@@ -7669,7 +7906,8 @@ returns table (
   paused_at timestamptz, pause_reason text, cursor timestamptz, cursor_lag interval,
   oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
   last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
-  usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint
+  usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint,
+  stalest_read_at timestamptz, overdue bigint
 )
 language sql stable
 set search_path = ''
@@ -7705,7 +7943,8 @@ as $$
     (select count(*) from sync.doubts d join public.bookings b on b.id = d.booking_id
      where d.organization_id = c.organization_id and b.source = c.source and d.dismissed_at is null),
     (select count(*) from sync.disagreements g join public.bookings b on b.id = g.booking_id
-     where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees')
+     where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees'),
+    f.stalest, f.overdue
   from sync.connections c
   join public.organizations o on o.id = c.organization_id
   cross join lateral (
@@ -7717,11 +7956,16 @@ as $$
     from sync.deliveries d
     where d.connection_id = c.id and d.status in ('pending', 'processing', 'dead')
   ) q
+  cross join lateral (
+    select min(s.read_at) as stalest, count(*) filter (where s.read_at + s.refresh_after < now()) as overdue
+    from sync.source_states s
+    where s.organization_id = c.organization_id and s.source = c.source and s.refresh_due_at is not null
+  ) f
   order by o.name, c.source
 $$;
 
 comment on function public.sync_status() is
-  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing).';
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing), the oldest read of a booking that is kept fresh (stalest_read_at) and how many are older than their rule allows (overdue).';
 
 create function public.prune_deliveries(max_rows integer default 10000)
 returns table (bodies bigint, deliveries bigint, runs bigint)
@@ -7903,7 +8147,7 @@ revoke all on function sync.call_import_bookings, sync.schedule_jobs from servic
 
 -- The API of the database.
 revoke all on function
-  public.receive_delivery, public.claim_deliveries, public.finish_delivery,
+  public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
   public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
@@ -7911,7 +8155,7 @@ revoke all on function
   public.resume_connection, public.sync_status, public.prune_deliveries
   from public, anon, authenticated;
 grant execute on function
-  public.receive_delivery, public.claim_deliveries, public.finish_delivery,
+  public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
   public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,

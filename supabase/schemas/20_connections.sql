@@ -18,6 +18,10 @@ create table sync.connections (
   agreement_pause interval not null default '1 minute',
   event_stands_for interval not null default '1 minute',
   contradictions_apart interval not null default '10 seconds',
+  freshness_reads_per_minute integer not null default 20
+    constraint connections_freshness_reads_check check (freshness_reads_per_minute >= 0),
+  freshness_swept_at timestamptz,
+  freshness_claimed_at timestamptz,
   not_before date,
   last_delivery_at timestamptz,
   last_success_at timestamptz,
@@ -39,6 +43,9 @@ comment on column sync.connections.agreement_waits is 'Owner: operator. How long
 comment on column sync.connections.agreement_pause is 'Owner: operator. A booking starts at most one such series of reads in this time.';
 comment on column sync.connections.event_stands_for is 'Owner: operator. How long an event of Headout stands against any read.';
 comment on column sync.connections.contradictions_apart is 'Owner: operator. How far apart two single reads must begin to outweigh an event of Headout after that.';
+comment on column sync.connections.freshness_reads_per_minute is 'Owner: operator. Reads for freshness in a rolling minute at most; 0: none.';
+comment on column sync.connections.freshness_swept_at is 'When it was last decided which bookings are kept fresh.';
+comment on column sync.connections.freshness_claimed_at is 'When reads for freshness were last handed out; connections take turns.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';

@@ -19,6 +19,9 @@ create table sync.source_states (
   missing_sightings integer not null default 0,
   missing_first_seen_at timestamptz,
   unsettled boolean not null default false,
+  read_at timestamptz,
+  refresh_after interval,
+  refresh_due_at timestamptz,
   updated_at timestamptz not null default now(),
   primary key (organization_id, source, external_id),
   constraint source_states_seq_check check (processed_seq <= requested_seq)
@@ -37,10 +40,17 @@ comment on column sync.source_states.requested_seq is 'Counts requests for a rea
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
 comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted or held: equal content then ends no single read of it.';
+comment on column sync.source_states.read_at is 'When a read that showed the booking last began, to within half of refresh_after; kept only while a rule covers the booking.';
+comment on column sync.source_states.refresh_after is 'How old the last read may be (sync.freshness_rules); null: no rule covers the booking.';
+comment on column sync.source_states.refresh_due_at is 'When it is next read by itself.';
 comment on column sync.source_states.missing_first_seen_at is 'When it was first not seen.';
 
 -- Few at any time: a page is compared with all of them.
 create index source_states_missing_idx on sync.source_states (organization_id, source) where missing_sightings > 0;
+
+-- What is read next for freshness.
+create index source_states_refresh_idx on sync.source_states (organization_id, source, refresh_due_at)
+  where refresh_due_at is not null;
 
 create type sync.lane as (organization_id uuid, source public.booking_source, external_id text);
 

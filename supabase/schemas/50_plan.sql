@@ -68,9 +68,10 @@ begin
         c.verdict as verdict, null::jsonb as error, c.booking_id as booking_id, null::boolean as is_new,
         null::public.booking_status as old_status, null::public.booking_status as new_status,
         c.unsettled as unsettled, null::boolean as newer, null::boolean as contradicts,
-        null::boolean as withstood, null::timestamptz as contradicted_at
+        null::boolean as withstood, null::timestamptz as contradicted_at,
+        c.read_at + c.refresh_after / 2 < c.fetched_at as ages
       from (
-        select r.*, b.id as booking_id, s.unsettled,
+        select r.*, b.id as booking_id, s.unsettled, s.read_at, s.refresh_after,
           case
             when s.content_hash = r.content_hash and not page.force and not page.compares
               and not (s.unsettled and page.run_id is null)
@@ -89,7 +90,8 @@ begin
           left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
         ) r
         left join lateral (
-          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled from sync.source_states t
+          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled, t.read_at, t.refresh_after
+          from sync.source_states t
           where t.organization_id = page.organization_id and t.source = page.source
             and t.external_id = r.external_id
           offset 0

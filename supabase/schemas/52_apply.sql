@@ -130,6 +130,9 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
+  if exists (select from unnest(plan) p where p.ages) then
+    perform sync.note_reads(page, plan);
+  end if;
   if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
     perform sync.note_agreement(page, plan, row_changes);
   end if;

@@ -28,6 +28,8 @@ alter table sync.held_changes enable row level security;
 alter table sync.doubts enable row level security;
 alter table sync.disagreements enable row level security;
 alter table sync.review_causes enable row level security;
+alter table sync.freshness_rules enable row level security;
+alter table sync.freshness_claims enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
 alter table sync.projection_rules enable row level security;

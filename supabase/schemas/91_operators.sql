@@ -288,7 +288,8 @@ returns table (
   paused_at timestamptz, pause_reason text, cursor timestamptz, cursor_lag interval,
   oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
   last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
-  usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint
+  usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint,
+  stalest_read_at timestamptz, overdue bigint
 )
 language sql stable
 set search_path = ''
@@ -324,7 +325,8 @@ as $$
     (select count(*) from sync.doubts d join public.bookings b on b.id = d.booking_id
      where d.organization_id = c.organization_id and b.source = c.source and d.dismissed_at is null),
     (select count(*) from sync.disagreements g join public.bookings b on b.id = g.booking_id
-     where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees')
+     where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees'),
+    f.stalest, f.overdue
   from sync.connections c
   join public.organizations o on o.id = c.organization_id
   cross join lateral (
@@ -336,11 +338,16 @@ as $$
     from sync.deliveries d
     where d.connection_id = c.id and d.status in ('pending', 'processing', 'dead')
   ) q
+  cross join lateral (
+    select min(s.read_at) as stalest, count(*) filter (where s.read_at + s.refresh_after < now()) as overdue
+    from sync.source_states s
+    where s.organization_id = c.organization_id and s.source = c.source and s.refresh_due_at is not null
+  ) f
   order by o.name, c.source
 $$;
 
 comment on function public.sync_status() is
-  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing).';
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing), the oldest read of a booking that is kept fresh (stalest_read_at) and how many are older than their rule allows (overdue).';
 
 create function public.prune_deliveries(max_rows integer default 10000)
 returns table (bodies bigint, deliveries bigint, runs bigint)

@@ -15,6 +15,7 @@ export interface DrainCounters {
   readonly lost: number;
   readonly source_reads: number;
   readonly applied_calls: number;
+  readonly refreshed: number;
 }
 
 /** One drain, which must answer 200. */

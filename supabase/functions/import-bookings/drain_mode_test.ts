@@ -37,6 +37,7 @@ function build(changes: {
         await changes.claim?.(task);
         return task.source === "eventflow" ? waiting.splice(0, task.maxDeliveries) : [];
       },
+      claimRefreshes: () => Promise.resolve([]),
     },
     inbox: fakeInbox(),
     log: captureLog(),

@@ -78,7 +78,10 @@ function build(changes: Partial<ImportBookingsDeps> & {
       },
     },
     inbox,
-    queue: { claimDeliveries: () => Promise.resolve([]) },
+    queue: {
+      claimDeliveries: () => Promise.resolve([]),
+      claimRefreshes: () => Promise.resolve([]),
+    },
     runs: fakeRuns().store,
     log,
     serviceKeys: ["legacy-service-role-key", SERVICE_KEY],
@@ -159,6 +162,7 @@ for (const syncMode of ["incremental", "full", "reconcile", undefined]) {
 Deno.test("createHandler() hands the mode drain to the queue", async () => {
   const asked: string[] = [];
   const queue = {
+    claimRefreshes: () => Promise.resolve([]),
     claimDeliveries({ source }: ClaimTask) {
       asked.push(source);
       return Promise.resolve([]);
@@ -384,6 +388,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
     };
     const waiting = [due];
     const queue = {
+      claimRefreshes: () => Promise.resolve([]),
       claimDeliveries({ source }: ClaimTask) {
         step(3_600_000);
         return Promise.resolve(source === "eventflow" ? waiting.splice(0) : []);

@@ -962,6 +962,17 @@ export type Database = {
           "source": Database["public"]["Enums"]["booking_source"];
         }[];
       };
+      "claim_refreshes": {
+        Args: {
+          "max_reads"?: number;
+          "only_source"?: Database["public"]["Enums"]["booking_source"];
+        };
+        Returns: {
+          "external_id": string;
+          "organization_id": string;
+          "source": Database["public"]["Enums"]["booking_source"];
+        }[];
+      };
       "count_drift": {
         Args: { "run_id": string };
         Returns: {
@@ -1177,11 +1188,13 @@ export type Database = {
           "oldest_undone_at": string;
           "organization_id": string;
           "organization_name": string;
+          "overdue": number;
           "pause_reason": string;
           "paused_at": string;
           "processing": number;
           "runs": Json;
           "source": Database["public"]["Enums"]["booking_source"];
+          "stalest_read_at": string;
           "usual_deliveries_in_this_hour": number;
         }[];
       };

@@ -13,7 +13,13 @@ const claimedRow = z.object({
   attempts: z.int(),
 });
 
-/** The due deliveries in Postgres: one rpc, `claim_deliveries`. */
+const staleRow = z.object({
+  organization_id: z.string(),
+  source: z.enum(BOOKING_SOURCES),
+  external_id: z.string(),
+});
+
+/** What is due in Postgres: `claim_deliveries` and `claim_refreshes`. */
 export function createPostgresDeliveryQueue(rpc: CallRpc): DeliveryQueue {
   return {
     async claimDeliveries(task, options = {}) {
@@ -28,6 +34,17 @@ export function createPostgresDeliveryQueue(rpc: CallRpc): DeliveryQueue {
         source: row.source,
         externalId: row.external_id,
         attempts: row.attempts,
+      }));
+    },
+    async claimRefreshes(task, options = {}) {
+      const rows = await callRows(rpc, "claim_refreshes", {
+        max_reads: task.maxDeliveries,
+        only_source: task.source,
+      }, { row: staleRow, signal: options.signal });
+      return rows.map((row) => ({
+        organizationId: row.organization_id,
+        source: row.source,
+        externalId: row.external_id,
       }));
     },
   };

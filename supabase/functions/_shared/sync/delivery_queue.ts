@@ -1,5 +1,6 @@
 import type { BookingSourceName } from "../booking/status.ts";
 import type { DatabaseCallOptions } from "../call_database.ts";
+import type { BookingToRead } from "./read_booking.ts";
 
 /** A due delivery that is leased to us for 60 s. */
 export interface ClaimedDelivery {
@@ -22,7 +23,7 @@ export interface ClaimTask {
 /** How long a claimed delivery is ours, in milliseconds; then any worker may take it over. */
 export const LEASE_MS = 60_000;
 
-/** The port to the deliveries that are due. */
+/** The port to what is due: deliveries, and bookings that were not read for too long. */
 export interface DeliveryQueue {
   /**
    * Leases due deliveries, one per booking, fairly between organizations; empty if none is due.
@@ -32,4 +33,12 @@ export interface DeliveryQueue {
     task: ClaimTask,
     options?: DatabaseCallOptions,
   ) => Promise<readonly ClaimedDelivery[]>;
+  /**
+   * Bookings whose last read is older than their rule allows, the stalest first; empty while a
+   * delivery is due. Each is put off, so that nobody reads it twice. Throws `DatabaseUnavailable`.
+   */
+  readonly claimRefreshes: (
+    task: ClaimTask,
+    options?: DatabaseCallOptions,
+  ) => Promise<readonly BookingToRead[]>;
 }

@@ -6,6 +6,7 @@ import type { DeliveryQueue } from "./delivery_queue.ts";
 import { drainBatch, type DrainBatchDeps, LEAST_READ_MS } from "./drain_batch.ts";
 import { createDrainCounters, type DrainCounters } from "./drain_counters.ts";
 import { forEachBounded } from "./for_each_bounded.ts";
+import { refreshBookings } from "./refresh_bookings.ts";
 
 /** What {@linkcode drain} works with. */
 export interface DrainDeps extends DrainBatchDeps {
@@ -57,7 +58,8 @@ const HABITS: Readonly<Record<BookingSourceName, { concurrency: number; paceMs: 
 
 /**
  * Processes due deliveries in batches that end well within their lease, until none is left or the
- * budget ends (rule: work is bounded and resumes). Each source goes at its own pace: one that is
+ * budget ends (rule: work is bounded and resumes); then reads bookings that were not read for too
+ * long. Each source goes at its own pace: one that is
  * down, slow or fails unexpectedly does not hold up another, and the answer covers what the others
  * did. Deliveries of a source without an API key stay as they are. Throws `DatabaseUnavailable` if
  * the database is unreachable, and the error if no source could be drained; leases that are still
@@ -118,7 +120,22 @@ async function drainSource(
       (options) => deps.queue.claimDeliveries({ source, maxDeliveries: size }, options),
     );
     quota.left -= deliveries.length;
-    if (deliveries.length === 0) return "empty";
+    if (deliveries.length === 0) {
+      const stale = await callDatabase(
+        DATABASE_TIMEOUT_MS,
+        (options) =>
+          deps.queue.claimRefreshes(
+            { source, maxDeliveries: Math.min(size, concurrency) },
+            options,
+          ),
+      );
+      if (stale.length === 0) return "empty";
+      quota.left -= stale.length;
+      // A few at a time: what has become due meanwhile comes before the next ones.
+      const refresh = { bookings: stale, readsEnd, concurrency };
+      if (!await refreshBookings(deps, refresh, counters)) return "source_down";
+      continue;
+    }
     counters.claimed += deliveries.length;
     const batch = { deliveries, claimedAt, readsEnd, concurrency };
     if (!await drainBatch(deps, batch, counters)) return "source_down";

@@ -17,6 +17,8 @@ export interface DrainCounters {
   given_back: number;
   /** Another worker has it now, or its lease will expire. */
   lost: number;
+  /** Bookings read because their last read was too old. */
+  refreshed: number;
   source_reads: number;
   applied_calls: number;
 }
@@ -32,6 +34,7 @@ export function createDrainCounters(): DrainCounters {
     dead: 0,
     given_back: 0,
     lost: 0,
+    refreshed: 0,
     source_reads: 0,
     applied_calls: 0,
   };

@@ -9,6 +9,7 @@ import { OTHER_ORGANIZATION } from "../testing.ts";
 import type { SnapshotBatch, Verdict } from "./booking_store.ts";
 import type { ClaimedDelivery, ClaimTask } from "./delivery_queue.ts";
 import { drain, type DrainDeps, type DrainTask } from "./drain.ts";
+import type { BookingToRead } from "./read_booking.ts";
 
 /** A due delivery of booking `n`. */
 function due(n: number, changes: Partial<ClaimedDelivery> = {}): ClaimedDelivery {
@@ -40,9 +41,12 @@ function build(queued: readonly ClaimedDelivery[], changes: {
   readonly finish?: (end: DeliveryEnd) => FinishedDelivery;
   readonly deps?: Partial<DrainDeps>;
   readonly now?: () => number;
+  /** Bookings that were not read for too long. */
+  readonly stale?: readonly BookingToRead[];
 } = {}) {
   const { answer = (id: string) => Promise.resolve(found(id)), verdict = () => ({}) } = changes;
   const waiting = [...queued];
+  const stale = [...changes.stale ?? []];
   const claims: ClaimTask[] = [];
   const reads: string[] = [];
   const calls: SnapshotBatch[] = [];
@@ -90,6 +94,12 @@ function build(queued: readonly ClaimedDelivery[], changes: {
         const mine = waiting.filter(({ source }) => source === task.source)
           .slice(0, task.maxDeliveries);
         for (const each of mine) waiting.splice(waiting.indexOf(each), 1);
+        return Promise.resolve(mine);
+      },
+      claimRefreshes(task) {
+        const mine = stale.filter(({ source }) => source === task.source)
+          .slice(0, task.maxDeliveries);
+        for (const each of mine) stale.splice(stale.indexOf(each), 1);
         return Promise.resolve(mine);
       },
     },
@@ -143,6 +153,7 @@ Deno.test("drain() applies the bookings of each organization and source in one c
     lost: 0,
     source_reads: 4,
     applied_calls: 3,
+    refreshed: 0,
   });
 });
 
@@ -340,7 +351,10 @@ Deno.test("drain() leaves the deliveries of a source without a key alone", async
 });
 
 Deno.test("drain() throws when the database is unreachable", async () => {
-  const queue = { claimDeliveries: () => Promise.reject(new DatabaseUnavailable()) };
+  const queue = {
+    claimDeliveries: () => Promise.reject(new DatabaseUnavailable()),
+    claimRefreshes: () => Promise.resolve([]),
+  };
   const { run } = build([], { deps: { queue } });
   await assert.rejects(run(), DatabaseUnavailable);
 });
@@ -349,6 +363,7 @@ Deno.test("drain() throws when the database is unreachable", async () => {
 function failingFor(source: BookingSourceName, error: Error) {
   const { queue } = build([due(1), due(2, { source: "headout" })]);
   return {
+    claimRefreshes: queue.claimRefreshes,
     claimDeliveries: (task: ClaimTask) =>
       task.source === source ? Promise.reject(error) : queue.claimDeliveries(task),
   };
@@ -373,7 +388,10 @@ for (const limit of [undefined, 100]) {
 }
 
 Deno.test("drain() throws when every source ends with an unexpected error", async () => {
-  const queue = { claimDeliveries: () => Promise.reject(FAULT) };
+  const queue = {
+    claimDeliveries: () => Promise.reject(FAULT),
+    claimRefreshes: () => Promise.resolve([]),
+  };
   await assert.rejects(build([], { deps: { queue } }).run(), FAULT);
   const { sources } = build([]);
   const one = { queue, sources: { headout: sources.headout! } };
@@ -493,6 +511,7 @@ Deno.test("drain() starts no more reads once its answers are large, and takes th
   function requeueing(count: number) {
     const done = new Set<string>();
     return {
+      claimRefreshes: () => Promise.resolve([]),
       claimDeliveries({ source, maxDeliveries }: ClaimTask) {
         for (const { snapshots } of calls) for (const each of snapshots) done.add(each.external_id);
         const left = numbers(count).map((n) => due(n)).filter((each) => !done.has(each.externalId));
@@ -500,4 +519,55 @@ Deno.test("drain() starts no more reads once its answers are large, and takes th
       },
     };
   }
+});
+
+const stale = (n: number): BookingToRead => ({
+  organizationId: ORGANIZATION,
+  source: "eventflow",
+  externalId: `s-${n}`,
+});
+
+Deno.test("drain() reads what was not read for too long, after what is due", async () => {
+  const { run, reads, calls } = build([due(1), due(2)], { stale: [stale(1)] });
+  const { completed, counters } = await run();
+  assert.deepEqual(reads, ["b-1", "b-2", "s-1"]);
+  assert.deepEqual([completed, counters.claimed, counters.succeeded, counters.refreshed], [
+    true,
+    2,
+    2,
+    1,
+  ]);
+  // It belongs to no delivery.
+  assert.deepEqual(calls.at(-1)?.deliveries ?? [], []);
+});
+
+Deno.test("drain() comes back to what has become due between two readings", async () => {
+  const { run, reads, waiting } = build([], {
+    stale: numbers(9).map(stale),
+    answer: (id) => {
+      if (id === "s-0") waiting.push(due(1));
+      return Promise.resolve(found(id));
+    },
+  });
+  await run();
+  assert.equal(reads.length, 10);
+  assert.ok(reads.indexOf("b-1") < reads.indexOf("s-8"), reads.join(" "));
+});
+
+Deno.test("drain() goes on when one booking cannot be refreshed, and ends when its source is down", async () => {
+  const one = build([], {
+    stale: numbers(3).map(stale),
+    answer: (id) =>
+      id === "s-1"
+        ? Promise.resolve({ kind: "absent", reason: "not_found" })
+        : Promise.resolve(found(id)),
+  });
+  assert.equal((await one.run()).counters.refreshed, 2);
+  const down = build([], {
+    stale: numbers(60).map(stale),
+    answer: () => Promise.reject(new SourceError("source_unavailable", "down")),
+  });
+  const { completed, counters } = await down.run();
+  assert.deepEqual([completed, counters.refreshed], [false, 0]);
+  assert.ok(down.reads.length < 60, `${down.reads.length} reads of a source that is down`);
 });
