@@ -4526,7 +4526,8 @@ as $$
   from sync.doubts d
   join public.organizations o on o.id = booking.organization_id
   where d.booking_id = booking.id and not sync.is_held(booking.id, d.collection)
-    -- What is over needs no confirmation.
+    -- What is over, cancelled or deleted needs no confirmation: its source says no more about it.
+    and booking.status not in ('CANCELLED', 'REJECTED') and booking.source_missing_since is null
     and (select max(k.day) from public.booking_dates k where k.booking_id = booking.id and k.source_missing_since is null)
       >= (now() at time zone o.time_zone)::date
 $$;
@@ -7972,7 +7973,10 @@ returns table (bodies bigint, deliveries bigint, runs bigint)
 language sql
 set search_path = ''
 as $$
-  with bodies as (
+  with believed as (
+    -- They count for an hour.
+    delete from sync.believed_absences a where a.believed_at < now() - interval '1 day'
+  ), bodies as (
     update sync.deliveries d set body = null, headers = '{}',
       body_hash = encode(sha256(convert_to(d.body::text, 'UTF8')), 'hex')
     where d.id in (

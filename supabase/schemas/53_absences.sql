@@ -509,7 +509,8 @@ as $$
   from sync.doubts d
   join public.organizations o on o.id = booking.organization_id
   where d.booking_id = booking.id and not sync.is_held(booking.id, d.collection)
-    -- What is over needs no confirmation.
+    -- What is over, cancelled or deleted needs no confirmation: its source says no more about it.
+    and booking.status not in ('CANCELLED', 'REJECTED') and booking.source_missing_since is null
     and (select max(k.day) from public.booking_dates k where k.booking_id = booking.id and k.source_missing_since is null)
       >= (now() at time zone o.time_zone)::date
 $$;

@@ -354,7 +354,10 @@ returns table (bodies bigint, deliveries bigint, runs bigint)
 language sql
 set search_path = ''
 as $$
-  with bodies as (
+  with believed as (
+    -- They count for an hour.
+    delete from sync.believed_absences a where a.believed_at < now() - interval '1 day'
+  ), bodies as (
     update sync.deliveries d set body = null, headers = '{}',
       body_hash = encode(sha256(convert_to(d.body::text, 'UTF8')), 'hex')
     where d.id in (

@@ -13,7 +13,7 @@ export async function readRows(
      from public.bookings b
      cross join lateral (
        select 'booking ' || (to_jsonb(b) - '{id,organization_id,created_at,updated_at,status_changed_at,
-         confirmed_at,completed_at,cancelled_at,rejected_at,planner_notes}'::text[])::text as row
+         confirmed_at,completed_at,cancelled_at,rejected_at,planner_notes,review_reasons,needs_review}'::text[])::text as row
        union all
        select 'date ' || jsonb_build_array(d.phase, d.day, d.start_time, d.end_time)::text
        from public.booking_dates d where d.booking_id = b.id and d.source_missing_since is null

@@ -24,6 +24,41 @@ export async function loseItsWay(
   count(tally, `webhooks: ${mode}`);
 }
 
+/** Has the next reads of this booking show less than there is, or what was; one time in twelve. */
+export async function blurAReading(
+  eventflow: ControlClient,
+  booking: WorldBooking,
+  flagged: boolean,
+  random: Random,
+  tally: Tally,
+): Promise<void> {
+  if (!random.chance(1 / 12)) return;
+  const how = flagged ? "lag" : random.pick(["lag", "flicker", "empty"]);
+  const reads = random.integer(1, 3);
+  if (how === "lag") await eventflow.lag(random.integer(1, 20) / 10, { booking_id: booking.id });
+  else if (how === "flicker") await eventflow.flicker(booking.id, { phase: "event", reads });
+  else {
+    const collection = random.pick(["products", "files", "event"]);
+    await eventflow.empty(booking.id, { collection, reads });
+  }
+  booking.blurred = true;
+  count(tally, `source: ${how}`);
+}
+
+/** Has every read show what there is. */
+export async function clearBlurs(
+  eventflow: ControlClient,
+  bookings: readonly WorldBooking[],
+): Promise<void> {
+  for (const { id } of bookings.filter(({ blurred }) => blurred)) {
+    await eventflow.lag(null, { booking_id: id });
+    await eventflow.flicker(id, { phase: "event", reads: 0 });
+    for (const collection of ["products", "files", "event"]) {
+      await eventflow.empty(id, { collection, reads: 0 });
+    }
+  }
+}
+
 /** The ways in which a source can answer badly. */
 const FAULTS: Readonly<Record<WorldBooking["source"], readonly Record<string, unknown>[]>> = {
   eventflow: [

@@ -4,7 +4,7 @@ import { startTestStack, type TestStack } from "../support/stack.ts";
 import { changeEventflow } from "./change_eventflow.ts";
 import { changeHeadout } from "./change_headout.ts";
 import { createLedger, findDoubles, findLost } from "./ledger.ts";
-import { loseItsWay, spoilARead, type Tally } from "./misfortune.ts";
+import { blurAReading, clearBlurs, loseItsWay, spoilARead, type Tally } from "./misfortune.ts";
 import { settleDeliveries, settleTheRest } from "./settle.ts";
 import { overtake } from "./overtake.ts";
 import { createPace } from "./pace.ts";
@@ -71,7 +71,7 @@ export async function runDisorder(
       const send = booking.state === "present" && booking.source === "eventflow" &&
           random.chance(0.02)
         ? () => overtake(stack, booking, createRandom(seed, event), misfortunes)
-        : await happen(stack, booking, random, misfortunes);
+        : await happen(stack, world, booking, random, misfortunes);
       if (send !== undefined) {
         const sending: Promise<unknown> = send().finally(() => underWay.delete(sending));
         underWay.add(sending);
@@ -87,6 +87,7 @@ export async function runDisorder(
       }
     }
     await Promise.all(underWay);
+    await clearBlurs(stack.eventflow, world.bookings);
     tell("all has happened; draining");
     await settleDeliveries(stack, misfortunes);
     await ledger.collect();
@@ -117,6 +118,7 @@ export async function runDisorder(
 /** One change at a source; returns how to send its webhook. */
 async function happen(
   stack: TestStack,
+  world: World,
   booking: WorldBooking,
   random: Random,
   tally: Tally,
@@ -131,13 +133,23 @@ async function happen(
   booking.changedAt = Date.now();
   await loseItsWay(simulator, booking, random, tally);
   await spoilARead(simulator, booking, random, tally);
+  if (booking.source === "eventflow" && booking.state === "present") {
+    const flagged = world.organizations.some(({ id, flagged }) =>
+      flagged && id === booking.organizationId
+    );
+    await blurAReading(simulator, booking, flagged, random, tally);
+  }
   const sent = webhook;
   return () => simulator.sendWebhook(booking.id, sent);
 }
 
-/** A webhook was accepted after its last change, and neither the brake nor the source was in the way. */
+/**
+ * A webhook was accepted after its last change, neither the brake nor the source was in the way, and
+ * every read showed what there was.
+ */
 function isRightByNow(booking: WorldBooking): boolean {
-  return booking.toldAt > booking.changedAt && !booking.denied && !booking.braked;
+  return booking.toldAt > booking.changedAt && !booking.denied && !booking.braked &&
+    !booking.blurred;
 }
 
 async function untilReady(stack: TestStack): Promise<void> {

@@ -1,4 +1,4 @@
-import { drain, letTimePass } from "../support/deliveries.ts";
+import { drain, letTimePass, letWaitsPass } from "../support/deliveries.ts";
 import type { TestStack } from "../support/stack.ts";
 import { count, type Tally } from "./misfortune.ts";
 import type { World } from "./world.ts";
@@ -15,6 +15,7 @@ export async function settleDeliveries(stack: TestStack, tally: Tally): Promise<
   if (error !== null) throw new Error(error.message);
   tally["deliveries replayed"] = data[0].replayed;
   await drainAll(stack, tally);
+  await settleEvidence(stack, tally);
 }
 
 /** What no delivery could bring: one reconcile, and the release of what the brake held. */
@@ -25,8 +26,34 @@ export async function settleTheRest(
 ): Promise<void> {
   for (const { id, source } of world.organizations) await reconcile(stack, id, source);
   await drainAll(stack, tally);
+  await settleEvidence(stack, tally);
   await releaseAll(stack, tally);
   await drainAll(stack, tally);
+  await settleEvidence(stack, tally);
+}
+
+/**
+ * What is doubted and what the senders said is decided by further reads, as their waits pass; an
+ * emptied list, which reads do not decide, by a person who looks at the source and accepts it.
+ */
+async function settleEvidence(stack: TestStack, tally: Tally): Promise<void> {
+  for (let round = 0; round < 8; round++) {
+    await letWaitsPass(stack.database);
+    await drainAll(stack, tally);
+    const [open] = await stack.database.query<{ count: number }>(
+      "select count(*)::integer as count from sync.deliveries where function = 'confirm' and status = 'pending'",
+    );
+    if (open?.count === 0) break;
+  }
+  const emptied = await stack.database.query<{ booking_id: number; collection: string }>(
+    "select distinct booking_id, collection from sync.doubts where emptied",
+  );
+  for (const { booking_id, collection } of emptied) {
+    const decision = { booking_id, collection, by: "the disorder test" };
+    const { error } = await stack.service.rpc("accept_absence", decision);
+    if (error !== null) throw new Error(error.message);
+    count(tally, "emptied lists accepted");
+  }
 }
 
 /** Waits until every webhook that will ever arrive has done so, and all functions answer. */
@@ -48,7 +75,8 @@ async function drainAll(stack: TestStack, tally: Tally): Promise<void> {
     count(tally, "drains");
     const [left] = await stack.database.query<{ count: number }>(
       `select count(*)::integer as count from sync.deliveries
-       where status in ('pending', 'processing')`,
+       where status in ('pending', 'processing')
+         and (function <> 'confirm' or next_attempt_at <= now())`,
     );
     if (left?.count === 0) return;
   }

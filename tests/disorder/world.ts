@@ -15,6 +15,8 @@ export interface WorldBooking {
   toldAt: number;
   /** Its source has said once that it cannot be had, which is believed and changes nothing. */
   denied: boolean;
+  /** Its reads have shown less than there is, or what was: what we were told is then not all of it. */
+  blurred: boolean;
   state: "unborn" | "present" | "cancelled" | "deleted" | "final";
 }
 
@@ -30,14 +32,16 @@ export interface WorldOrganization {
   readonly source: WorldBooking["source"];
   /** Departures from CONFIRMED that it may make in an hour. */
   readonly budget: number;
+  /** Whether EventFlow says that its lists are whole; one organization of four. */
+  readonly flagged: boolean;
 }
 
 /** One in this many changes happens at Headout. */
 const HEADOUT_SHARE = 6;
 
 /**
- * Two EventFlow organizations whose brake never holds, one whose brake nearly always does, and one
- * with Headout; each booking changes about twelve times.
+ * Two EventFlow organizations whose brake never holds, one of them with completeness flags, one whose
+ * brake nearly always holds, and one with Headout; each booking changes about twelve times.
  */
 export async function createWorld(
   stack: TestStack,
@@ -46,20 +50,22 @@ export async function createWorld(
 ): Promise<World> {
   const organizations: WorldOrganization[] = [];
   for (
-    const [source, budget] of [
-      ["eventflow", 1_000_000],
-      ["eventflow", 1_000_000],
-      ["eventflow", 2],
-      ["headout", 1_000_000],
+    const [source, budget, flagged] of [
+      ["eventflow", 1_000_000, true],
+      ["eventflow", 1_000_000, false],
+      ["eventflow", 2, false],
+      ["headout", 1_000_000, false],
     ] as const
   ) {
     const id = await stack.organization();
     await stack.database.query(
-      `update sync.connections set cancel_budget = $2, enabled = source = $3::public.booking_source
+      `update sync.connections set cancel_budget = $2, absence_budget = 1000000,
+         enabled = source = $3::public.booking_source
        where organization_id = $1`,
       [id, budget, source],
     );
-    organizations.push({ id, source, budget });
+    if (flagged) await stack.eventflow.flags(true, { organization_id: id });
+    organizations.push({ id, source, budget, flagged });
   }
   const count = Math.min(Math.max(Math.round(events / 12), 20), 4_000);
   const bookings = Array.from({ length: count }, (_, index): WorldBooking => {
@@ -75,6 +81,7 @@ export async function createWorld(
       changedAt: 0,
       toldAt: 0,
       denied: false,
+      blurred: false,
       state: "unborn",
     };
   });

@@ -108,6 +108,8 @@ export async function letWaitsPass(sql: Sql): Promise<void> {
     `update sync.doubts set first_seen_at = first_seen_at - interval '15 minutes',
        last_read_at = last_read_at - interval '15 minutes';
      update sync.disagreements set due_at = now() where ended_at is null;
+     update sync.source_states set last_event_at = last_event_at - interval '15 minutes',
+       contradicted_at = contradicted_at - interval '15 minutes' where last_event_at is not null;
      update sync.deliveries set next_attempt_at = now() where status = 'pending' and function = 'confirm'`,
   );
 }

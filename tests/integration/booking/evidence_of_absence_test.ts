@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { useDatabase } from "../../support/booking_database.ts";
 import {
   attachments,
+  buildPartialSnapshot,
   buildSnapshot,
   complete,
   dayFromNow,
@@ -363,4 +364,28 @@ test(`rule: absence is not a statement: confirming reads wait for webhooks, spen
   });
   assert.equal(ended!.status, "pending");
   assert.equal((await confirms(tenant)).length, 1);
+});
+
+test(`rule: absence is not a statement: what was dismissed can be accepted after all`, async (db) => {
+  const tenant = await db.tenant();
+  await tenant.applyOne(read(9_000, { products: products(tent, chair) }));
+  await tenant.applyOne(read(8_000, { products: products(tent) }));
+  const { id } = only(await tenant.select<{ id: number }>("bookings", "id"));
+  const decision = { booking_id: id, collection: "products", by: "op" };
+  await db.rpc("dismiss_absence", decision);
+  assert.deepEqual(await productStates(tenant), ["chair", "tent"]);
+  assert.deepEqual(await db.rpc("accept_absence", decision), [{ accept_absence: 1 }]);
+  assert.deepEqual(await productStates(tenant), ["chair missing", "tent"]);
+});
+
+test(`rule: absence is not a statement: of a cancelled or deleted booking nothing is confirmed any more`, async (db) => {
+  for (const end of [{ booking: { status: "CANCELLED" } }, { deleted: true }] as const) {
+    const tenant = await db.tenant();
+    await tenant.applyOne(read(900, { products: products(tent, chair) }));
+    await tenant.applyOne(read(600, { products: products(tent) }));
+    assert.equal((await confirms(tenant)).length, 1);
+    await tenant.applyOne(buildPartialSnapshot({ fetched_at: secondsAgo(60), ...end }));
+    assert.deepEqual(await confirms(tenant), []);
+    assert.deepEqual(await productStates(tenant), ["chair doubted", "tent"]);
+  }
 });

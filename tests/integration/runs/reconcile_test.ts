@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fullScale } from "../../support/scale.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 import { eventflowBooking, runWell, seedBookings } from "./support.ts";
 
@@ -124,6 +125,85 @@ const PLANTS: readonly Plant[] = [
     left: [["bookings.status", "held"]],
   },
   {
+    kind: "an event that moved without a flag",
+    act: (stack, id) => stack.eventflow.patch(id, { event_dates: ["2027-07-09"] }),
+    found: missed(
+      "booking_dates[event 2027-06-19].source_missing_since",
+      "booking_dates[event 2027-06-20].source_missing_since",
+      "booking_dates[event 2027-07-09].*",
+    ),
+  },
+  {
+    kind: "a phase that lost a day without a flag",
+    act: (stack, id) => stack.eventflow.patch(id, { event_dates: ["2027-06-19"] }),
+    found: [["booking_dates[event 2027-06-20].source_doubted_since", "doubted"]],
+    left: [["booking_dates[event 2027-06-20].source_doubted_since", "doubted"]],
+  },
+  {
+    kind: "a product that was taken back without a flag",
+    act: (stack, id) =>
+      stack.eventflow.patch(id, {
+        products: [{ id: "tent", name: "Tält", quantity: 2, unit_price: 900 }],
+      }),
+    found: [["booking_products[chair].source_doubted_since", "doubted"]],
+    left: [["booking_products[chair].source_doubted_since", "doubted"]],
+  },
+  {
+    kind: "a file that was taken back without a flag",
+    fields: {
+      attachments: [
+        { url: "https://files.example/offert.pdf?token=1", name: "Offert.pdf" },
+        { url: "https://files.example/karta.pdf?token=1", name: "Karta.pdf" },
+      ],
+    },
+    act: (stack, id) =>
+      stack.eventflow.patch(id, {
+        attachments: [{ url: "https://files.example/offert.pdf?token=2", name: "Offert.pdf" }],
+      }),
+    found: [[
+      "booking_attachments[https://files.example/karta.pdf].source_doubted_since",
+      "doubted",
+    ]],
+    left: [[
+      "booking_attachments[https://files.example/karta.pdf].source_doubted_since",
+      "doubted",
+    ]],
+  },
+  {
+    kind: "a list that came back empty",
+    act: (stack, id) => stack.eventflow.patch(id, { products: [] }),
+    found: [
+      ["booking_products[chair].source_doubted_since", "emptied"],
+      ["booking_products[tent].source_doubted_since", "emptied"],
+    ],
+    left: [
+      ["booking_products[chair].source_doubted_since", "emptied"],
+      ["booking_products[tent].source_doubted_since", "emptied"],
+    ],
+  },
+  {
+    kind: "a sender who said something else",
+    sql:
+      `insert into sync.disagreements (booking_id, organization_id, word, word_at, due_at, ended_at, outcome)
+      select id, organization_id, 'cancelled', now(), now(), now(), 'disagrees' from public.bookings where id = $1`,
+    found: [["bookings.status", "disagrees"]],
+    left: [["bookings.status", "disagrees"]],
+  },
+  {
+    kind: "a read that lagged behind its webhook",
+    act: async (stack, id) => {
+      await stack.eventflow.lag("frozen", { booking_id: id });
+      await stack.eventflow.patch(id, { title: "Ny titel", version: 4 });
+      const [row] = await stack.database.query<{ organization_id: string }>(
+        "select organization_id from public.bookings where external_id = $1",
+        [id],
+      );
+      await stack.eventflow.sendWebhook(id, { ...row, event_type: "updated" });
+      await stack.eventflow.lag(null, { booking_id: id });
+    },
+    found: missed("bookings.title"),
+  },
+  {
     kind: "an answer older than what is known",
     sql: `with state as (
         update sync.source_states s set source_version = 99 from public.bookings b
@@ -181,11 +261,11 @@ const PLANTS: readonly Plant[] = [
 
 stackTest("reconcile finds each kind of planted drift and nothing else", async (stack) => {
   const organizationId = await stack.organization();
-  // Beside each planted booking one that is left alone.
+  // Beside each planted booking one that is left alone; at full size 5,000 more.
   await seedBookings(
     stack,
     organizationId,
-    PLANTS.length * 2,
+    PLANTS.length * 2 + (fullScale ? 5_000 : 0),
     (number) => PLANTS[number / 2]?.fields ?? {},
   );
   await runWell(stack, organizationId, { syncMode: "full" });
