@@ -1,6 +1,7 @@
 import { applyBenchmark } from "./apply.ts";
 import type { Benchmark } from "./benchmark.ts";
 import { databaseBenchmark } from "./database.ts";
+import { freshnessBenchmark } from "./freshness.ts";
 import { importBenchmark } from "./import.ts";
 import { statementsBenchmark } from "./statements.ts";
 
@@ -10,4 +11,5 @@ export const benchmarks: readonly Benchmark[] = [
   statementsBenchmark,
   databaseBenchmark,
   importBenchmark,
+  freshnessBenchmark,
 ];
