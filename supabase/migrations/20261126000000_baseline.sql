@@ -420,6 +420,7 @@ create table public.calendar_events (
   times_locked boolean not null default false,
   adjusted_at timestamptz,
   has_source_changes boolean not null default false,
+  times_are_default boolean not null default false,
   day_dropped boolean not null default false,
   active boolean not null default true,
   created_at timestamptz not null default now(),
@@ -452,6 +453,7 @@ comment on column public.calendar_events.resource_id is 'Owner: planner. Team or
 comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay, even if nobody adjusted them.';
 comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
 comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
+comment on column public.calendar_events.times_are_default is 'Owner: derived. The derived start or end is the rule''s, since the booking says none.';
 comment on column public.calendar_events.day_dropped is 'Owner: derived. The source has dropped the day of this row, and a person had decided its times: it stays, and moves nowhere, until the day is listed again.';
 comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed, or the day is gone and nobody had decided the times of the row.';
 comment on column public.calendar_events.created_at is 'When the row was made.';
@@ -1148,10 +1150,13 @@ language sql immutable parallel safe
 set search_path = ''
 as $$
   -- Placeholders become single characters first, so that a client called "{title}" stays one. A missing
-  -- client leaves no dash at the end.
-  select btrim(replace(replace(replace(
-      replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
-    chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, '')), ' –-')
+  -- client leaves no dash at the end, and a missing title no two in a row.
+  select btrim(case when coalesce(title, '') = '' then regexp_replace(f.filled, '(\s*[–-]\s*){2,}', ' – ') else f.filled end, ' –-')
+  from (
+    select replace(replace(replace(
+        replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
+      chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, ''))
+  ) f (filled)
 $$;
 
 comment on function sync.fill_title(text, text, text, text) is 'A title from its template, with {title}, {client} and {day} filled in.';
@@ -5082,7 +5087,8 @@ create type sync.desired_event as (
   starts_at timestamptz,
   ends_at timestamptz,
   title text,
-  delivery_address text
+  delivery_address text,
+  times_are_default boolean
 );
 
 comment on type sync.desired_event is 'A row that a confirmed booking calls for in the calendar or the warehouse.';
@@ -5100,6 +5106,7 @@ create type sync.stored_event as (
   delivery_address text,
   has_source_changes boolean,
   active boolean,
+  times_are_default boolean,
   day_dropped boolean,
   has_team boolean,
   adjusted boolean
@@ -5117,6 +5124,9 @@ create type sync.event_change as (
 comment on type sync.event_change is
   'A row to write: new replaces old; without an old one, wanted is inserted.';
 
+-- A start alone lasts as long as the rule says; so does one that equals its end. An end alone begins when
+-- the rule says if that is earlier, else as long before as the rule lasts, also on the day before.
+--
 -- Takes wall-clock times and returns instants (rule: local times use the organization's zone).
 -- Durations are wall clock too, and an end at or before its start is on the next day. Where the clocks
 -- change and the end would come before the start, the duration that the wall clock shows is kept.
@@ -5134,8 +5144,11 @@ as $$
   ), local as (
     select b.organization_id, b.id as booking_id, r.kind, d.day, o.time_zone, b.delivery_address,
       sync.fill_title(case when b.rental_only then coalesce(r.rental_only_title_template, r.title_template)
-        else r.title_template end, coalesce(b.title, b.booking_number), b.client_name, d.day::text) as title,
-      d.day + r.day_offset + t.start_time as starts,
+        else r.title_template end, coalesce(nullif(btrim(b.title), ''), b.booking_number),
+        coalesce(nullif(btrim(b.client_name), ''), case when b.source = 'eventflow' then 'Okänd kund' end), d.day::text) as title,
+      t.is_default,
+      case when t.start_time is null then d.day + r.day_offset + t.end_time - r.duration
+        else d.day + r.day_offset + t.start_time end as starts,
       case when t.end_time is null then d.day + r.day_offset + t.start_time + r.duration
         when t.end_time <= t.start_time then d.day + r.day_offset + 1 + t.end_time
         else d.day + r.day_offset + t.end_time end as ends
@@ -5147,16 +5160,20 @@ as $$
       and case r.which when 'first' then d.place = 1 when 'last' then d.place_from_end = 1 else true end
     cross join lateral (
       -- The calendar shows the times of the booking; the warehouse works by the hours of the rule.
-      select case when desired_events.projection = 'calendar' then coalesce(d.start_time, r.start_time) else r.start_time end,
-        case when desired_events.projection = 'calendar' then d.end_time end
-    ) as t (start_time, end_time)
+      select case when desired_events.projection <> 'calendar' then r.start_time
+          when d.start_time is not null then d.start_time
+          when d.end_time is null or r.start_time < d.end_time then r.start_time end,
+        case when desired_events.projection = 'calendar' then nullif(d.end_time, d.start_time) end,
+        desired_events.projection = 'calendar'
+          and (d.start_time is null or d.end_time is null or d.start_time = d.end_time)
+    ) as t (start_time, end_time, is_default)
     where b.id = any (desired_events.booking_ids) and b.status = 'CONFIRMED'
   )
   select l.organization_id, l.booking_id, l.kind, l.day, l.starts at time zone l.time_zone,
     case when l.ends at time zone l.time_zone > l.starts at time zone l.time_zone
       then l.ends at time zone l.time_zone
       else l.starts at time zone l.time_zone + (l.ends - l.starts) end,
-    case when l.title = '' then l.kind else l.title end, l.delivery_address
+    case when l.title = '' then l.kind else l.title end, l.delivery_address, l.is_default
   from local l
 $$;
 
@@ -5241,14 +5258,14 @@ language sql stable
 set search_path = ''
 as $$
   select c.id, c.booking_id, c.event_type, c.day, c.starts_at, c.ends_at, c.derived_starts_at, c.derived_ends_at,
-    c.title, c.delivery_address, c.has_source_changes, c.active, c.day_dropped, c.resource_id is not null,
+    c.title, c.delivery_address, c.has_source_changes, c.active, c.times_are_default, c.day_dropped, c.resource_id is not null,
     c.adjusted_at is not null or c.times_locked
       or (c.starts_at, c.ends_at) is distinct from (c.derived_starts_at, c.derived_ends_at)
   from public.calendar_events c
   where stored_events.projection = 'calendar' and c.booking_id = any (stored_events.booking_ids)
   union all
   select w.id, w.booking_id, w.event_type, w.basis_day, w.starts_at, w.ends_at, w.derived_starts_at, w.derived_ends_at,
-    w.title, w.delivery_address, w.has_source_changes, w.active, w.day_dropped, false,
+    w.title, w.delivery_address, w.has_source_changes, w.active, false, w.day_dropped, false,
     w.adjusted_at is not null
       or (w.starts_at, w.ends_at) is distinct from (w.derived_starts_at, w.derived_ends_at)
   from public.warehouse_events w
@@ -5312,7 +5329,9 @@ as $$
             and ((p.old).has_source_changes and not (p.old).day_dropped or ((p.old).derived_starts_at, (p.old).derived_ends_at)
               is distinct from ((p.wanted).starts_at, (p.wanted).ends_at))
           else (p.old).has_source_changes or p.dropped end as has_source_changes,
-        p.active or p.dropped as active, p.dropped as day_dropped, (p.old).has_team as has_team, (p.old).adjusted as adjusted
+        p.active or p.dropped as active,
+        coalesce((p.wanted).times_are_default, (p.old).times_are_default) as times_are_default,
+        p.dropped as day_dropped, (p.old).has_team as has_team, (p.old).adjusted as adjusted
     ) n
   )
   select p.wanted, p.old, p.new from planned p
@@ -5330,16 +5349,16 @@ as $$
   update public.calendar_events e set day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
     derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
     title = (c.new).title, delivery_address = (c.new).delivery_address,
-    has_source_changes = (c.new).has_source_changes, day_dropped = (c.new).day_dropped,
+    has_source_changes = (c.new).has_source_changes, times_are_default = (c.new).times_are_default, day_dropped = (c.new).day_dropped,
     active = (c.new).active, updated_at = now()
   from unnest(changes) c
   where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
 
   insert into public.calendar_events (organization_id, booking_id, event_type, day, starts_at, ends_at,
-    derived_starts_at, derived_ends_at, title, delivery_address, resource_id)
+    derived_starts_at, derived_ends_at, title, delivery_address, times_are_default, resource_id)
   select (c.wanted).organization_id, (c.wanted).booking_id, (c.wanted).kind, (c.wanted).day,
     (c.wanted).starts_at, (c.wanted).ends_at, (c.wanted).starts_at, (c.wanted).ends_at,
-    (c.wanted).title, (c.wanted).delivery_address, (
+    (c.wanted).title, (c.wanted).delivery_address, (c.wanted).times_are_default, (
       -- The team that all other days of the phase share.
       select case when count(*) = count(e.resource_id) and count(distinct e.resource_id) = 1
         then (array_agg(e.resource_id))[1] end
@@ -5588,7 +5607,8 @@ as $$
     select p.id, p.quantity from products p
     where not p.is_package_component or not exists (select from products q where q.id = p.parent_id)
     union all
-    select c.id, c.quantity * p.quantity
+    -- A refund or a discount is packed by nobody, and neither is a part of one, whatever the signs make.
+    select c.id, case when c.quantity > 0 and p.quantity > 0 then c.quantity * p.quantity else 0 end
     from pieces p
     join products c on c.parent_id = p.id and c.is_package_component
   )
@@ -5599,9 +5619,10 @@ as $$
   left join pieces n on n.id = p.id
   where not exists (
     select from products c where c.parent_id = p.id and c.id <> p.id and c.is_package_component)
+    and coalesce(n.quantity, p.quantity) > 0
 $$;
 
-comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row (incident: component quantities not multiplied).';
+comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row, more than none (incident: component quantities not multiplied).';
 
 create type sync.packing_state as (
   packing_project_id bigint,

@@ -21,6 +21,7 @@ create table public.calendar_events (
   times_locked boolean not null default false,
   adjusted_at timestamptz,
   has_source_changes boolean not null default false,
+  times_are_default boolean not null default false,
   day_dropped boolean not null default false,
   active boolean not null default true,
   created_at timestamptz not null default now(),
@@ -53,6 +54,7 @@ comment on column public.calendar_events.resource_id is 'Owner: planner. Team or
 comment on column public.calendar_events.times_locked is 'Owner: planner. The times stay, even if nobody adjusted them.';
 comment on column public.calendar_events.adjusted_at is 'Owner: planner. When a person set the times; they stay from then on.';
 comment on column public.calendar_events.has_source_changes is 'Owner: derived. The source moved the event after a person had adjusted it.';
+comment on column public.calendar_events.times_are_default is 'Owner: derived. The derived start or end is the rule''s, since the booking says none.';
 comment on column public.calendar_events.day_dropped is 'Owner: derived. The source has dropped the day of this row, and a person had decided its times: it stays, and moves nowhere, until the day is listed again.';
 comment on column public.calendar_events.active is 'Owner: derived. False while the booking is not confirmed, or the day is gone and nobody had decided the times of the row.';
 comment on column public.calendar_events.created_at is 'When the row was made.';

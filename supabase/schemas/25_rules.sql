@@ -94,10 +94,13 @@ language sql immutable parallel safe
 set search_path = ''
 as $$
   -- Placeholders become single characters first, so that a client called "{title}" stays one. A missing
-  -- client leaves no dash at the end.
-  select btrim(replace(replace(replace(
-      replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
-    chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, '')), ' –-')
+  -- client leaves no dash at the end, and a missing title no two in a row.
+  select btrim(case when coalesce(title, '') = '' then regexp_replace(f.filled, '(\s*[–-]\s*){2,}', ' – ') else f.filled end, ' –-')
+  from (
+    select replace(replace(replace(
+        replace(replace(replace(template, '{day}', chr(1)), '{client}', chr(2)), '{title}', chr(3)),
+      chr(1), coalesce(day, '')), chr(2), coalesce(client, '')), chr(3), coalesce(title, ''))
+  ) f (filled)
 $$;
 
 comment on function sync.fill_title(text, text, text, text) is 'A title from its template, with {title}, {client} and {day} filled in.';

@@ -11,7 +11,8 @@ create type sync.desired_event as (
   starts_at timestamptz,
   ends_at timestamptz,
   title text,
-  delivery_address text
+  delivery_address text,
+  times_are_default boolean
 );
 
 comment on type sync.desired_event is 'A row that a confirmed booking calls for in the calendar or the warehouse.';
@@ -29,6 +30,7 @@ create type sync.stored_event as (
   delivery_address text,
   has_source_changes boolean,
   active boolean,
+  times_are_default boolean,
   day_dropped boolean,
   has_team boolean,
   adjusted boolean
@@ -46,6 +48,9 @@ create type sync.event_change as (
 comment on type sync.event_change is
   'A row to write: new replaces old; without an old one, wanted is inserted.';
 
+-- A start alone lasts as long as the rule says; so does one that equals its end. An end alone begins when
+-- the rule says if that is earlier, else as long before as the rule lasts, also on the day before.
+--
 -- Takes wall-clock times and returns instants (rule: local times use the organization's zone).
 -- Durations are wall clock too, and an end at or before its start is on the next day. Where the clocks
 -- change and the end would come before the start, the duration that the wall clock shows is kept.
@@ -63,8 +68,11 @@ as $$
   ), local as (
     select b.organization_id, b.id as booking_id, r.kind, d.day, o.time_zone, b.delivery_address,
       sync.fill_title(case when b.rental_only then coalesce(r.rental_only_title_template, r.title_template)
-        else r.title_template end, coalesce(b.title, b.booking_number), b.client_name, d.day::text) as title,
-      d.day + r.day_offset + t.start_time as starts,
+        else r.title_template end, coalesce(nullif(btrim(b.title), ''), b.booking_number),
+        coalesce(nullif(btrim(b.client_name), ''), case when b.source = 'eventflow' then 'Okänd kund' end), d.day::text) as title,
+      t.is_default,
+      case when t.start_time is null then d.day + r.day_offset + t.end_time - r.duration
+        else d.day + r.day_offset + t.start_time end as starts,
       case when t.end_time is null then d.day + r.day_offset + t.start_time + r.duration
         when t.end_time <= t.start_time then d.day + r.day_offset + 1 + t.end_time
         else d.day + r.day_offset + t.end_time end as ends
@@ -76,16 +84,20 @@ as $$
       and case r.which when 'first' then d.place = 1 when 'last' then d.place_from_end = 1 else true end
     cross join lateral (
       -- The calendar shows the times of the booking; the warehouse works by the hours of the rule.
-      select case when desired_events.projection = 'calendar' then coalesce(d.start_time, r.start_time) else r.start_time end,
-        case when desired_events.projection = 'calendar' then d.end_time end
-    ) as t (start_time, end_time)
+      select case when desired_events.projection <> 'calendar' then r.start_time
+          when d.start_time is not null then d.start_time
+          when d.end_time is null or r.start_time < d.end_time then r.start_time end,
+        case when desired_events.projection = 'calendar' then nullif(d.end_time, d.start_time) end,
+        desired_events.projection = 'calendar'
+          and (d.start_time is null or d.end_time is null or d.start_time = d.end_time)
+    ) as t (start_time, end_time, is_default)
     where b.id = any (desired_events.booking_ids) and b.status = 'CONFIRMED'
   )
   select l.organization_id, l.booking_id, l.kind, l.day, l.starts at time zone l.time_zone,
     case when l.ends at time zone l.time_zone > l.starts at time zone l.time_zone
       then l.ends at time zone l.time_zone
       else l.starts at time zone l.time_zone + (l.ends - l.starts) end,
-    case when l.title = '' then l.kind else l.title end, l.delivery_address
+    case when l.title = '' then l.kind else l.title end, l.delivery_address, l.is_default
   from local l
 $$;
 
@@ -170,14 +182,14 @@ language sql stable
 set search_path = ''
 as $$
   select c.id, c.booking_id, c.event_type, c.day, c.starts_at, c.ends_at, c.derived_starts_at, c.derived_ends_at,
-    c.title, c.delivery_address, c.has_source_changes, c.active, c.day_dropped, c.resource_id is not null,
+    c.title, c.delivery_address, c.has_source_changes, c.active, c.times_are_default, c.day_dropped, c.resource_id is not null,
     c.adjusted_at is not null or c.times_locked
       or (c.starts_at, c.ends_at) is distinct from (c.derived_starts_at, c.derived_ends_at)
   from public.calendar_events c
   where stored_events.projection = 'calendar' and c.booking_id = any (stored_events.booking_ids)
   union all
   select w.id, w.booking_id, w.event_type, w.basis_day, w.starts_at, w.ends_at, w.derived_starts_at, w.derived_ends_at,
-    w.title, w.delivery_address, w.has_source_changes, w.active, w.day_dropped, false,
+    w.title, w.delivery_address, w.has_source_changes, w.active, false, w.day_dropped, false,
     w.adjusted_at is not null
       or (w.starts_at, w.ends_at) is distinct from (w.derived_starts_at, w.derived_ends_at)
   from public.warehouse_events w
@@ -241,7 +253,9 @@ as $$
             and ((p.old).has_source_changes and not (p.old).day_dropped or ((p.old).derived_starts_at, (p.old).derived_ends_at)
               is distinct from ((p.wanted).starts_at, (p.wanted).ends_at))
           else (p.old).has_source_changes or p.dropped end as has_source_changes,
-        p.active or p.dropped as active, p.dropped as day_dropped, (p.old).has_team as has_team, (p.old).adjusted as adjusted
+        p.active or p.dropped as active,
+        coalesce((p.wanted).times_are_default, (p.old).times_are_default) as times_are_default,
+        p.dropped as day_dropped, (p.old).has_team as has_team, (p.old).adjusted as adjusted
     ) n
   )
   select p.wanted, p.old, p.new from planned p
@@ -259,16 +273,16 @@ as $$
   update public.calendar_events e set day = (c.new).day, starts_at = (c.new).starts_at, ends_at = (c.new).ends_at,
     derived_starts_at = (c.new).derived_starts_at, derived_ends_at = (c.new).derived_ends_at,
     title = (c.new).title, delivery_address = (c.new).delivery_address,
-    has_source_changes = (c.new).has_source_changes, day_dropped = (c.new).day_dropped,
+    has_source_changes = (c.new).has_source_changes, times_are_default = (c.new).times_are_default, day_dropped = (c.new).day_dropped,
     active = (c.new).active, updated_at = now()
   from unnest(changes) c
   where e.id = (c.old).row_id and e.booking_id = any (booking_ids);
 
   insert into public.calendar_events (organization_id, booking_id, event_type, day, starts_at, ends_at,
-    derived_starts_at, derived_ends_at, title, delivery_address, resource_id)
+    derived_starts_at, derived_ends_at, title, delivery_address, times_are_default, resource_id)
   select (c.wanted).organization_id, (c.wanted).booking_id, (c.wanted).kind, (c.wanted).day,
     (c.wanted).starts_at, (c.wanted).ends_at, (c.wanted).starts_at, (c.wanted).ends_at,
-    (c.wanted).title, (c.wanted).delivery_address, (
+    (c.wanted).title, (c.wanted).delivery_address, (c.wanted).times_are_default, (
       -- The team that all other days of the phase share.
       select case when count(*) = count(e.resource_id) and count(distinct e.resource_id) = 1
         then (array_agg(e.resource_id))[1] end

@@ -166,7 +166,8 @@ as $$
     select p.id, p.quantity from products p
     where not p.is_package_component or not exists (select from products q where q.id = p.parent_id)
     union all
-    select c.id, c.quantity * p.quantity
+    -- A refund or a discount is packed by nobody, and neither is a part of one, whatever the signs make.
+    select c.id, case when c.quantity > 0 and p.quantity > 0 then c.quantity * p.quantity else 0 end
     from pieces p
     join products c on c.parent_id = p.id and c.is_package_component
   )
@@ -177,9 +178,10 @@ as $$
   left join pieces n on n.id = p.id
   where not exists (
     select from products c where c.parent_id = p.id and c.id <> p.id and c.is_package_component)
+    and coalesce(n.quantity, p.quantity) > 0
 $$;
 
-comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row (incident: component quantities not multiplied).';
+comment on function sync.packed_quantities(bigint[]) is 'What is to be packed for some bookings: pieces per product row, more than none (incident: component quantities not multiplied).';
 
 create type sync.packing_state as (
   packing_project_id bigint,

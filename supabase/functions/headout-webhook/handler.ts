@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HEADOUT_STATUSES } from "../_shared/headout/status.ts";
+import { HEADOUT_STATUSES, readHeadoutStatus } from "../_shared/headout/status.ts";
 import { AnswerError, InvalidBody } from "../_shared/errors.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import {
@@ -65,7 +65,10 @@ const bookingIdSchema = z.union([
 /** The body of the webhook; further keys are kept with the delivery. */
 export const bodySchema = z.object({
   bookingId: bookingIdSchema,
-  status: z.enum(HEADOUT_STATUSES, `Expected one of ${HEADOUT_STATUSES.join(", ")}.`),
+  status: z.preprocess(
+    (word) => typeof word === "string" ? readHeadoutStatus(word) : word,
+    z.enum(HEADOUT_STATUSES, `Expected one of ${HEADOUT_STATUSES.join(", ")}.`),
+  ),
   eventTimestamp: z.string("Expected a local date-time.").transform((text, context) => {
     const normal = normalizeEventTimestamp(text);
     if (normal !== undefined) return normal;

@@ -117,13 +117,21 @@ test("project_bookings() makes the packing project, its tasks and its items", as
   );
 });
 
-test("project_bookings() packs components instead of their header", async (db) => {
+test("project_bookings() packs components instead of their header, and no line of nothing or less", async (db) => {
   const tenant = await db.tenant();
   const rows = products(
     { external_id: "header", name: "Paket", quantity: 2 },
     { external_id: "part", quantity: 5, parent_external_id: "header", is_package_component: true },
     { external_id: "accessory", quantity: 4, parent_external_id: "header" },
     { external_id: "none", quantity: 0 },
+    { external_id: "refund", quantity: -2 },
+    {
+      external_id: "refunded",
+      quantity: -3,
+      parent_external_id: "refund",
+      is_package_component: true,
+    },
+    { external_id: "also", quantity: 3, parent_external_id: "refund", is_package_component: true },
   );
   await tenant.applyOne(buildSnapshot({ products: rows }));
   const packed = await db.query(
@@ -134,7 +142,6 @@ test("project_bookings() packs components instead of their header", async (db) =
   );
   assert.deepEqual(packed, [
     { external_id: "accessory", quantity_to_pack: 4 },
-    { external_id: "none", quantity_to_pack: 0 },
     { external_id: "part", quantity_to_pack: 10 },
   ]);
 });
@@ -214,7 +221,7 @@ test("project_bookings() leaves no dangling dash where client or title is unknow
   assert.deepEqual(titles.sort(), [
     "2705-37 – Malmö Stad",
     "Malmö Stad",
-    "Sommarfest",
+    "Sommarfest – Okänd kund",
   ]);
 });
 

@@ -1,18 +1,15 @@
 import { contentHash } from "./content_hash.ts";
 import { BookingRefusal } from "./refusal.ts";
 import { sealedSnapshotSchema, type Snapshot } from "./snapshot.ts";
-import { assertStorable } from "./storable.ts";
+import { type Draft, keepStorable } from "./storable.ts";
 
 /**
  * The finished snapshot: storable, valid by the schema and with its `content_hash`. Every decoder
- * ends here. Throws a `BookingRefusal` that names the first bad field.
+ * ends here. Fields that cannot be stored are left out with a warning; a `BookingRefusal` means that
+ * a decoder has let something through that it should have read.
  */
-export function sealSnapshot(draft: Omit<Snapshot, "content_hash">): Snapshot {
-  assertStorable(draft.external_id, "id");
-  assertStorable(draft.booking);
-  assertStorable(draft.dates?.items, "dates");
-  assertStorable(draft.products?.items, "products");
-  assertStorable(draft.attachments?.items, "attachments");
+export function sealSnapshot(sent: Draft): Snapshot {
+  const draft = keepStorable(sent);
   const sealed = { ...draft, content_hash: contentHash(draft) };
   const result = sealedSnapshotSchema.safeParse(sealed);
   if (result.success) return sealed;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { BOOKING_STATUSES } from "./status.ts";
 
-/** Limits of a snapshot. A booking that exceeds one is refused, never cut. */
+/** Limits of a snapshot. What exceeds one is left out with a warning, never cut. */
 export const SNAPSHOT_LIMITS = {
   /** Characters of a booking's external id (a check constraint of `bookings`). */
   externalId: 200,
@@ -9,8 +9,8 @@ export const SNAPSHOT_LIMITS = {
    * Characters of a child's key. It is part of a unique index, whose rows hold at most 2,704 bytes.
    */
   childKey: 600,
-  /** Characters of one text. */
-  text: 1_000_000,
+  /** Characters of one text; larger ones are replaced by a mark. */
+  text: 100_000,
   /** Characters of a URL. */
   url: 8_192,
   /** Characters (ASCII) of a URL's identity, part of a unique index like a child's key. */
@@ -18,7 +18,7 @@ export const SNAPSHOT_LIMITS = {
   /** Dates per booking. */
   dates: 5_000,
   /** Product rows per booking. */
-  products: 5_000,
+  products: 50_000,
   /** Attachments per booking. */
   attachments: 5_000,
   /** Characters of the source's key of a list of files. */
@@ -48,7 +48,7 @@ const optionalFlag = z.boolean().nullable().exactOptional();
 // Not z.record(), which drops an own key "__proto__" (rule: unknown fields are kept).
 const json = z.custom<JsonObject>(isJsonObject, "must be a JSON object");
 const instant = z.iso.datetime();
-const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d:[0-5]\d$/, "must be HH:MM:SS");
+const time = z.string().regex(/^(?:([01]\d|2[0-3]):[0-5]\d:[0-5]\d|24:00:00)$/, "must be HH:MM:SS");
 const day = z.iso.date().refine((value) => value >= "1900-01-01" && value <= "2200-12-31", {
   message: "must be from 1900 to 2200",
 });

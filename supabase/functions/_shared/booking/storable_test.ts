@@ -1,36 +1,88 @@
 import assert from "node:assert/strict";
-import { BookingRefusal } from "./refusal.ts";
-import { assertStorable, isStorable } from "./storable.ts";
+import { sealSnapshot } from "./seal_snapshot.ts";
+import type { JsonObject } from "./snapshot.ts";
+import { type Draft, isStorable, keepStorable } from "./storable.ts";
 
-Deno.test("assertStorable() lets everything pass that Postgres can keep", () => {
-  assertStorable({ a: [null, true, 0, -1.5, "ok \u0001 😀 ' ; <b>", {}, []] });
-  assertStorable("x".repeat(1_000_000));
-  assertStorable(JSON.parse('{"__proto__":{"constructor":1}}'));
+const draft = (change: Partial<Draft> = {}): Draft => ({
+  external_id: "b1",
+  fetched_at: "2026-11-21T12:00:00Z",
+  booking: {},
+  ...change,
 });
 
-Deno.test("assertStorable() names the first value that Postgres cannot keep", () => {
-  const cases: [unknown, string, string][] = [
-    [{ a: [{ b: "x\0" }] }, "unstorable_text", "a[0].b"],
-    [{ a: "\ud83d" }, "unstorable_text", "a"],
-    [{ a: "\udc00x" }, "unstorable_text", "a"],
-    [{ a: { "k\0": 1 } }, "unstorable_text", "a"],
-    [JSON.parse('{"__proto__":"\\u0000"}'), "unstorable_text", "__proto__"],
-    [{ a: Infinity }, "unstorable_number", "a"],
-    [[NaN], "unstorable_number", "[0]"],
-    [{ a: "x".repeat(1_000_001) }, "text_too_long", "a"],
+/** What is kept of unmapped fields, and the warnings as `field code`. */
+function keptExtra(extra: JsonObject) {
+  const kept = keepStorable(draft({ booking: { extra } }));
+  return [kept.booking.extra, (kept.warnings ?? []).map(({ field, code }) => `${field} ${code}`)];
+}
+
+Deno.test("isStorable() takes everything that Postgres can keep", () => {
+  assert.ok(isStorable({ a: [null, true, 0, -1.5, "ok \u0001 😀 ' ; <b>", {}, []] }));
+  assert.ok(isStorable("x".repeat(100_000)));
+  assert.ok(isStorable(JSON.parse('{"__proto__":{"constructor":1}}')));
+  assert.ok(isStorable(JSON.parse("[".repeat(64) + "]".repeat(64))));
+});
+
+Deno.test("keepStorable() leaves out what Postgres cannot keep, by name, and keeps the rest", () => {
+  const cases: [JsonObject, JsonObject, string][] = [
+    [{ a: [{ b: "x\0", c: 1 }] }, { a: [{ c: 1 }] }, "a[0].b unstorable_text"],
+    [{ a: "\ud83d", b: 1 }, { b: 1 }, "a unstorable_text"],
+    [{ a: "\udc00x" }, {}, "a unstorable_text"],
+    [{ a: { "k\0": 1, l: 2 } }, { a: { l: 2 } }, "a unstorable_text"],
+    [{ a: Infinity, b: [NaN, 1] }, { b: [1] }, "a unstorable_number,b[0] unstorable_number"],
   ];
-  for (const [value, code, field] of cases) {
-    assert.throws(() => assertStorable(value), (error: unknown) => {
-      assert.ok(error instanceof BookingRefusal);
-      assert.deepEqual([error.code, error.field], [code, field]);
-      return true;
-    });
-    assert.equal(isStorable(value), false);
+  for (const [sent, kept, warned] of cases) {
+    const [rest, warnings] = keptExtra(sent);
+    assert.deepEqual([rest, String(warnings)], [kept, warned]);
   }
 });
 
-Deno.test("assertStorable() ends at 64 levels, however deep the value is", () => {
-  assert.ok(isStorable(JSON.parse("[".repeat(64) + "]".repeat(64))));
-  const deep = JSON.parse("[".repeat(100_000) + "]".repeat(100_000));
-  assert.throws(() => assertStorable(deep), { name: "BookingRefusal", code: "too_deep" });
+Deno.test("keepStorable() ends at 64 levels, however deep the value is", () => {
+  const deep = JSON.parse("[".repeat(5_000) + "]".repeat(5_000));
+  const [kept, warnings] = keptExtra({ deep, other: 1 });
+  assert.deepEqual((kept as JsonObject)["other"], 1);
+  assert.match(String(warnings), /too_deep$/);
+});
+
+Deno.test("keepStorable() puts a mark in the place of what is too large", () => {
+  const text = "å".repeat(60_000);
+  const kept = keepStorable(
+    draft({ booking: { source_notes: text, extra: { list: ["x".repeat(70_000)] } } }),
+  );
+  assert.deepEqual(JSON.parse(kept.booking.source_notes ?? "").omitted_bytes, 120_000);
+  assert.deepEqual((kept.booking.extra?.["list"] as JsonObject)["omitted_bytes"], 70_004);
+  assert.deepEqual(kept.warnings?.map(({ field, code }) => [field, code]), [
+    ["source_notes", "omitted_content"],
+    ["list", "omitted_content"],
+  ]);
+  const again = keepStorable(draft({ booking: { source_notes: text } }));
+  assert.equal(
+    again.booking.source_notes,
+    kept.booking.source_notes,
+    "the same text, the same mark",
+  );
+});
+
+Deno.test("keepStorable() keeps 500 unmapped fields and counts the rest, in time linear in their number", () => {
+  const extra = Object.fromEntries(Array.from({ length: 240_000 }, (_, n) => [`key_${n}`, n]));
+  const began = performance.now();
+  const [kept, warnings] = keptExtra(extra);
+  assert.ok(performance.now() - began < 2_000);
+  assert.equal(Object.keys(kept as JsonObject).length, 500);
+  assert.deepEqual(warnings, ["* too_many_fields"]);
+});
+
+Deno.test("keepStorable() leaves out a row without its key, and takes nothing from its absence", () => {
+  const sealed = sealSnapshot(draft({
+    products: {
+      complete: null,
+      stated: true,
+      items: [{ external_id: "a\0" }, { external_id: "b", name: "x\0", quantity: 2 }],
+    },
+  }));
+  assert.deepEqual(sealed.products, {
+    complete: null,
+    stated: false,
+    items: [{ external_id: "b", quantity: 2 }],
+  });
 });

@@ -1,4 +1,5 @@
 import {
+  holds,
   pick,
   readFlag,
   type Reading,
@@ -20,7 +21,7 @@ import { isHttpUrl } from "../booking/child_keys.ts";
 
 /**
  * The columns of a booking under every name that EventFlow uses for them. Absent fields stay
- * absent; of several alternative names the first that is present wins, even if it is null.
+ * absent; of several alternative names the first that holds something wins.
  */
 export function readBookingFields(reading: Reading, frame: JsonObject): SnapshotBooking {
   const booking: SnapshotBooking = {};
@@ -79,8 +80,7 @@ function contactNames(reading: Reading, member: "phone" | "email"): string[] {
 
 function readStatus(reading: Reading, frame: JsonObject, booking: SnapshotBooking): void {
   const own = pick(reading, ["status", "booking_status"]);
-  const silent = own === undefined || own.value === null ||
-    (typeof own.value === "string" && own.value.trim() === "");
+  const silent = own === undefined || !holds(own.value);
   // A booking without a status takes the one from the answer's root.
   const value = silent ? valueAt(frame, "source_status") : own.value;
   if (value === undefined || value === null || value === "") {
@@ -134,7 +134,8 @@ function readMapDrawing(reading: Reading): Stated<string> {
   const parent = valueAt(reading.source, "map_drawing");
   if (parent !== undefined && !isJsonObject(parent)) names.push("map_drawing");
   const found = pick(reading, names);
-  if (found === undefined || found.value === null) return found === undefined ? undefined : null;
+  if (found === undefined) return undefined;
+  if (!holds(found.value)) return null;
   const { name, value } = found;
   if (typeof value === "string" && isHttpUrl(value) && value.length <= SNAPSHOT_LIMITS.url) {
     return value.trim();

@@ -8,7 +8,10 @@ const MAJOR = "1";
  * version refused). Throws a permanent `source_contradiction` for another major version.
  */
 export function assertContractVersion(frame: JsonObject): void {
-  const version = frame["contract_version"];
+  for (const name of ["contract_version", "contractVersion"]) assertMajor(frame[name], name);
+}
+
+function assertMajor(version: unknown, name: string): void {
   if (version === undefined || version === null) return;
   const text = typeof version === "number" ? String(version) : version;
   const major = typeof text === "string" ? /^v?(\d+)(?:\.|$)/.exec(text.trim())?.[1] : undefined;
@@ -16,7 +19,7 @@ export function assertContractVersion(frame: JsonObject): void {
   const message = "EventFlow's contract has an unknown major version";
   throw new SourceError("source_contradiction", message, {
     retryable: false,
-    details: [{ code: "unknown_contract_major", field: "contract_version", message }],
+    details: [{ code: "unknown_contract_major", field: name, message }],
   });
 }
 

@@ -16,7 +16,7 @@ import {
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
 import { type DecodedBooking, decodeOrRefuse } from "../source/decode_rows.ts";
-import { assertStorable, isStorable } from "../booking/storable.ts";
+import { isStorable } from "../booking/storable.ts";
 import { readAttachments } from "./attachments.ts";
 import { readDates } from "./dates.ts";
 import { isSameUuid } from "./identity.ts";
@@ -57,7 +57,6 @@ function decode(
   externalId: string | undefined,
   context: BookingContext,
 ): Snapshot {
-  assertStorable(raw["id"], "id");
   if (externalId === undefined) {
     throw new BookingRefusal("missing_id", "id", "The booking has no id of 1 to 200 characters");
   }

@@ -17,6 +17,10 @@ export function decodeSingle(body: unknown, question: SingleQuestion): SingleAns
   if (!isJsonObject(frame)) throw unknownShape("The answer is neither an object nor a list");
   assertSuccess(frame);
   assertContractVersion(frame);
+  const { mode } = frame;
+  if (!isNothing(mode) && mode !== "single") {
+    throw contradiction("other_mode", "mode", "The answer is not about a single booking");
+  }
   if (Object.hasOwn(frame, "found")) return decodeContract(frame, question);
   const legacy = frame["data"] !== undefined ? frame["data"] : frame["bookings"];
   if (legacy === undefined) throw unknownShape("The answer has neither found nor data");
@@ -28,6 +32,9 @@ function decodeContract(frame: JsonObject, question: SingleQuestion): SingleAnsw
   if (found === true) {
     if (!isNothing(tombstone)) {
       throw contradiction("found_with_tombstone", "tombstone", "Found, but with a tombstone");
+    }
+    if (!isNothing(frame["reason"])) {
+      throw contradiction("found_with_reason", "reason", "Found, but with a reason why it is not");
     }
     assertNamed(frame, question);
     if (isNothing(booking)) throw empty("Found, but without the booking");

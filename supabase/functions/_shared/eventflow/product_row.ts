@@ -19,10 +19,10 @@ export interface ProductRow {
   readonly columns: Omit<SnapshotProduct, "external_id" | "parent_external_id">;
   /** The id that the row has in the source; undefined if it has none. */
   readonly id: string | undefined;
-  /** The parent that the row names. */
-  readonly parent: string | undefined;
+  /** The parents that the row names, the likelier first. */
+  readonly parents: readonly string[];
   readonly component: boolean;
-  /** Whether its name marks it as belonging to the row before it. */
+  /** Whether its name marks it as belonging to a row before it. */
   readonly marked: boolean;
   readonly position: number;
   /** `package_components[]` as sent. */
@@ -49,6 +49,8 @@ const COSTS = [
   "purchase_cost",
 ];
 const MARK = /^\s*(?:↳|└|L,)/;
+/** How the names of package components begin. */
+const COMPONENT_MARK = /^\s*⦿|^ {2,}--\s/;
 // An explicit null resets these columns, which cannot be null, to their defaults.
 const DEFAULT_QUANTITY = 1;
 const DEFAULT_VAT_RATE = 25;
@@ -61,7 +63,9 @@ export function readProductRow(
 ): ProductRow {
   const reading = createReading(entry, parent.warnings, `${options.field}.`);
   const id = options.component ? undefined : readId(reading);
-  const flag = options.component ? true : readFlag(reading, ["is_package_component"]);
+  const flag = options.component || isMarkedComponent(entry)
+    ? (reading.used.add("is_package_component"), true)
+    : readFlag(reading, ["is_package_component"]);
   const named = readText(reading, ["parent_product_id"]);
   const packaged = readText(reading, ["parent_package_id"]);
   const component = flag === true;
@@ -92,15 +96,20 @@ export function readProductRow(
   return {
     columns,
     id: id ?? undefined,
-    parent: (component ? packaged || named : named || packaged) || undefined,
+    parents: (component ? [packaged, named] : [named, packaged]).flatMap((id) => id || []),
     component,
-    marked: MARK.test(columns.name ?? ""),
+    marked: MARK.test(columns.name ?? "") || COMPONENT_MARK.test(columns.name ?? ""),
     position: options.position,
     parts: parts ?? [],
     readable: id !== null && parts !== undefined && parts.every(isJsonObject),
     unmapped: remainder(reading),
     reading,
   };
+}
+
+function isMarkedComponent(entry: JsonObject): boolean {
+  const name = entry["name"] ?? entry["product_name"];
+  return typeof name === "string" && COMPONENT_MARK.test(name);
 }
 
 /**

@@ -60,7 +60,11 @@ export function readProducts(reading: Reading, complete: boolean | null): Produc
   };
 }
 
-/** Gives every row its id and its parent, in the order of the list. */
+/**
+ * Gives every row its id and its parent, in the order of the list. An accessory belongs to the nearest
+ * earlier plain row; so does a component whose package is no row of the list, since catalogues have
+ * packages of their own.
+ */
 function settleRows(rows: readonly ProductRow[]): readonly SettledRow[] {
   const ordinals = new Map<string, number>();
   const settled = new Map<ProductRow, SettledRow>();
@@ -72,9 +76,13 @@ function settleRows(rows: readonly ProductRow[]): readonly SettledRow[] {
     settled.set(row, done);
     return done;
   };
+  const ids = new Set(rows.map(({ id }) => id));
   let nearest: SettledRow | undefined;
   for (const row of inOrder(rows)) {
-    const inferred = row.parent === undefined && row.marked ? nearest?.externalId : row.parent;
+    const named = row.parents.find((id) => ids.has(id)) ??
+      (row.component ? undefined : row.parents[0]);
+    const orphan = named === undefined && (row.marked || row.parents.length > 0);
+    const inferred = orphan ? nearest?.externalId ?? row.parents[0] : named;
     const done = settle(row, inferred);
     if (!row.component && !row.marked && inferred === undefined) nearest = done;
   }

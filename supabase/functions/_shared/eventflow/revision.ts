@@ -1,4 +1,4 @@
-import { pick, type Reading, valueAt, warn } from "../source/reading.ts";
+import { holds, pick, type Reading, valueAt, warn } from "../source/reading.ts";
 import type { JsonObject, Snapshot } from "../booking/snapshot.ts";
 import { parseInstant } from "./instants.ts";
 
@@ -16,8 +16,10 @@ export function readRevision(
   for (const name of ["updated_at", "source_updated_at", "version", "source_version"]) {
     reading.used.add(name);
   }
-  const updatedAt = readUpdatedAt(reading, at?.value ?? valueAt(frame, "source_updated_at"));
-  const number = readVersion(reading, version?.value ?? valueAt(frame, "source_version"));
+  const own = (found: { readonly value: unknown } | undefined, name: string): unknown =>
+    found !== undefined && holds(found.value) ? found.value : valueAt(frame, name);
+  const updatedAt = readUpdatedAt(reading, own(at, "source_updated_at"));
+  const number = readVersion(reading, own(version, "source_version"));
   return {
     ...(updatedAt === undefined ? {} : { source_updated_at: updatedAt }),
     ...(number === undefined ? {} : { source_version: number }),

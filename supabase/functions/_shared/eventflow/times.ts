@@ -1,5 +1,5 @@
-import { parseTime, parseTimeRange } from "../booking/time_of_day.ts";
-import { pick, type Reading, type Stated, warn } from "../source/reading.ts";
+import { parseTimeRange } from "../booking/time_of_day.ts";
+import { holds, pick, type Reading, type Stated, warn } from "../source/reading.ts";
 
 /** The wall-clock times of a phase, `HH:MM:SS`, the same for each of its days. */
 export interface PhaseTimes {
@@ -14,41 +14,35 @@ export interface PhaseTimeNames {
   readonly range: string;
 }
 
-/** Start and end of a phase, each from the first name that is present, else from the range. */
+/**
+ * Start and end of a phase, each from the first name that holds something, else from the range. A
+ * start that is itself a range has the end too.
+ */
 export function readPhaseTimes(reading: Reading, names: PhaseTimeNames): PhaseTimes {
-  const range = readRange(reading, names.range);
-  const start = readTime(reading, names.starts);
-  const end = readTime(reading, names.ends);
+  const range = readRange(reading, [names.range]);
+  const start = readRange(reading, names.starts);
+  const end = readRange(reading, names.ends);
   return {
-    start: start.present ? start.value : range.start,
-    end: end.present ? end.value : range.end,
+    start: start.start ?? range.start ?? start.start,
+    end: endOfDay(end.start ?? range.end ?? start.end ?? end.start),
   };
 }
 
-function readTime(
-  reading: Reading,
-  names: readonly string[],
-): { readonly present: boolean; readonly value: Stated<string> } {
+/** An end of 24:00 is midnight; which day that is follows from the start. */
+function endOfDay(end: Stated<string>): Stated<string> {
+  return end === "24:00:00" ? "00:00:00" : end;
+}
+
+/** A time or a range of times; null if every name that is present is empty. */
+function readRange(reading: Reading, names: readonly string[]): PhaseTimes {
   const found = pick(reading, names);
-  if (found === undefined) return { present: false, value: undefined };
-  if (isNone(found.value)) return { present: true, value: null };
-  const value = typeof found.value === "string" ? parseTime(found.value) : undefined;
-  if (value === undefined) refuse(reading, found.name, "is not a time of day (HH:MM)");
-  return { present: true, value };
-}
-
-function readRange(reading: Reading, name: string): PhaseTimes {
-  const found = pick(reading, [name]);
   if (found === undefined) return { start: undefined, end: undefined };
-  if (isNone(found.value)) return { start: null, end: null };
-  const range = typeof found.value === "string" ? parseTimeRange(found.value) : undefined;
-  if (range === undefined) refuse(reading, name, "is not a range of times (HH:MM - HH:MM)");
+  if (!holds(found.value)) return { start: null, end: null };
+  const range = parseTimeRange(String(found.value));
+  if (range === undefined) {
+    refuse(reading, found.name, "is not a time of day (HH:MM), nor a range of them");
+  }
   return { start: range?.start, end: range?.end };
-}
-
-/** Null and empty text both say that there is no time. */
-function isNone(value: unknown): boolean {
-  return value === null || (typeof value === "string" && value.trim() === "");
 }
 
 function refuse(reading: Reading, name: string, rule: string): void {

@@ -1,10 +1,11 @@
 import { parseDay } from "../booking/day.ts";
-import { pick, type Reading, setStated, warn } from "../source/reading.ts";
+import { holds, pick, type Reading, setStated, warn } from "../source/reading.ts";
 import type { Snapshot, SnapshotDate } from "../booking/snapshot.ts";
 import { parseTime } from "../booking/time_of_day.ts";
 
 /**
- * The day and start of the event from `startDateTime`, a local time without an offset. It is
+ * The day and start of the event from `startDateTime`, a local time without an offset, and its end
+ * from `endDateTime`. It is
  * Headout's only date, so a day that can be read states the whole phase. Null adds no day and clears
  * none (rule: absence is not a statement); `undefined` if it is absent. Anything else is left out
  * with a warning.
@@ -34,5 +35,24 @@ export function readDates(reading: Reading): Snapshot["dates"] {
       warn(reading, "startDateTime", "invalid_time", "Its time of day is invalid; it was ignored");
     }
   }
+  setStated(item, "end_time", readEnd(reading));
   return { complete: null, stated: ["event"], items: [item] };
+}
+
+/** The wall-clock time of `endDateTime`; an end before the start is on the next day. */
+function readEnd(reading: Reading): string | null | undefined {
+  const found = pick(reading, ["endDateTime"]);
+  if (found === undefined) return undefined;
+  if (!holds(found.value)) return null;
+  const text = typeof found.value === "string" ? found.value.trim() : "";
+  const time = text.length > 10 ? parseTime(text) : undefined;
+  if (time !== undefined) return time === "24:00:00" ? "00:00:00" : time;
+  reading.used.delete("endDateTime");
+  warn(
+    reading,
+    "endDateTime",
+    "invalid_time",
+    "endDateTime is not a local date-time; it was ignored",
+  );
+  return undefined;
 }

@@ -19,7 +19,7 @@ import {
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
 import { type DecodedBooking, decodeOrRefuse } from "../source/decode_rows.ts";
-import { assertStorable, isStorable } from "../booking/storable.ts";
+import { isStorable } from "../booking/storable.ts";
 import { mapHeadoutStatus } from "./status.ts";
 import { readDates } from "./dates.ts";
 import { readGuests } from "./guests.ts";
@@ -51,7 +51,6 @@ export function readBookingId(raw: unknown): string | undefined {
 }
 
 function decode(raw: JsonObject, externalId: string | undefined, fetchedAt: string): Snapshot {
-  assertStorable(raw["bookingId"], "bookingId");
   if (externalId === undefined) {
     throw new BookingRefusal("missing_id", "bookingId", "The booking has no id");
   }

@@ -22,8 +22,9 @@ const CONTACT = new Map<string, "contact_name" | "contact_phone" | "contact_emai
 
 /**
  * The primary customer as the contact. As products the variant, and under it one row per person
- * type with the number of people. They are stated only if the list names everybody that `count`
- * counts, and the variant, which is part of their keys.
+ * type with the number of people. The number is `count`, also if fewer are listed: the rest goes to
+ * the only person type, else to `UNSPECIFIED`. They are stated only if the list names everybody, and
+ * the variant, which is part of their keys.
  */
 export function readGuests(reading: Reading): Guests {
   const listed = valueAt(reading.source, "customersDetails.customers");
@@ -48,20 +49,26 @@ function readPersonTypes(
 ): Snapshot["products"] {
   const variant = readVariant(reading);
   const count = pick(reading, ["customersDetails.count"])?.value;
-  if (customers === undefined) {
+  const known = Number.isSafeInteger(count) && (count as number) >= 0 ? count as number : undefined;
+  if (customers === undefined && known === undefined) {
     if (variant === undefined) return undefined;
     return { complete: null, stated: false, items: [variant] };
   }
   const counts = new Map<string, number>();
-  for (const customer of customers) {
+  for (const customer of customers ?? []) {
     const word = customer["personType"];
     const type = typeof word === "string" && word.trim() !== "" ? word.trim() : "UNSPECIFIED";
     counts.set(type, (counts.get(type) ?? 0) + 1);
   }
-  const everybody = readable && customers.length > 0 &&
-    (count === undefined || count === customers.length);
+  const listed = customers?.length ?? 0;
+  if (known !== undefined && known > listed) {
+    const [only, ...others] = counts.keys();
+    const type = only !== undefined && others.length === 0 ? only : "UNSPECIFIED";
+    counts.set(type, (counts.get(type) ?? 0) + known - listed);
+  }
+  const everybody = readable && listed > 0 && (count === undefined || count === listed);
   if (!everybody) {
-    const message = "Not every person is listed; the counts may be too low";
+    const message = "Not every person is listed; what the others are is not known";
     warn(reading, "customersDetails.customers", "incomplete_list", message);
   }
   const items = [...counts].map(([type, quantity], index): SnapshotProduct => ({

@@ -25,5 +25,11 @@ const STATUSES: ReadonlyMap<string, BookingStatus> = new Map<HeadoutStatus, Book
 
 /** Our status for one of Headout's words; `undefined` for a word that we do not know. */
 export function mapHeadoutStatus(word: string): BookingStatus | undefined {
-  return STATUSES.get(normalizeStatusWord(word));
+  return STATUSES.get(readHeadoutStatus(word));
+}
+
+/** A status word as the others of its kind are written: `CAPTURE_TIMEOUT` is `CAPTURE_TIMEDOUT`. */
+export function readHeadoutStatus(word: string): string {
+  const normal = normalizeStatusWord(word);
+  return normal === "CAPTURE_TIMEOUT" ? "CAPTURE_TIMEDOUT" : normal;
 }

@@ -421,6 +421,7 @@ export type Database = {
           "organization_id": string;
           "resource_id": string | null;
           "starts_at": string;
+          "times_are_default": boolean;
           "times_locked": boolean;
           "title": string;
           "updated_at": string;
@@ -443,6 +444,7 @@ export type Database = {
           "organization_id": string;
           "resource_id"?: string | null;
           "starts_at": string;
+          "times_are_default"?: boolean;
           "times_locked"?: boolean;
           "title": string;
           "updated_at"?: string;
@@ -464,6 +466,7 @@ export type Database = {
           "organization_id"?: string;
           "resource_id"?: string | null;
           "starts_at"?: string;
+          "times_are_default"?: boolean;
           "times_locked"?: boolean;
           "title"?: string;
           "updated_at"?: string;

@@ -1,4 +1,4 @@
-import { BookingRefusal } from "../booking/refusal.ts";
+import { parseNumber } from "../booking/number.ts";
 import {
   isJsonObject,
   type JsonObject,
@@ -48,24 +48,35 @@ export function valueAt(source: JsonObject, path: string): unknown {
   return isJsonObject(parent) ? valueAt(parent, path.slice(dot + 1)) : undefined;
 }
 
+/** Whether a value says something: not null, white space, `{}` or `[]`. Zero and false do. */
+export function holds(value: unknown): boolean {
+  if (typeof value === "string") return value.trim() !== "";
+  if (Array.isArray(value)) return value.length > 0;
+  if (isJsonObject(value)) return Object.keys(value).length > 0;
+  return value !== undefined && value !== null;
+}
+
 /**
- * The first of `names` that is present, even if it is null. Later names that say the same or
- * nothing count as read too; the others go to `extra`.
+ * The first of `names` that holds something, else the first that is present. Names that say the same
+ * or nothing count as read too; the others go to `extra`.
  */
 export function pick(
   reading: Reading,
   names: readonly string[],
 ): { readonly name: string; readonly value: unknown } | undefined {
   let found: { name: string; value: unknown } | undefined;
+  let says = false;
   for (const name of names) {
     const value = valueAt(reading.source, name);
     if (value === undefined) continue;
-    if (found === undefined) {
+    if (!holds(value)) {
+      found ??= { name, value };
+      reading.used.add(name);
+    } else if (!says) {
       found = { name, value };
+      says = true;
       reading.used.add(name);
-    } else if (value === null || value === "" || value === found.value) {
-      reading.used.add(name);
-    }
+    } else if (value === found?.value) reading.used.add(name);
   }
   return found;
 }
@@ -80,25 +91,20 @@ export function readText(reading: Reading, names: readonly string[]): Stated<str
 }
 
 /**
- * A number, also as decimal digits in text; anything else is left out with a warning. A number that
- * no column can hold refuses the booking, since leaving it out would keep an outdated one.
+ * A number, also as a person writes it (`3,5`, `1 200,50`). Anything else, and a number that no
+ * column can hold, is left out with a warning.
  */
 export function readNumber(reading: Reading, names: readonly string[]): Stated<number> {
   const found = pick(reading, names);
   if (found === undefined || found.value === null) return found === undefined ? undefined : null;
   const { name, value } = found;
-  const number = typeof value === "string" && /^\s*-?\d+(\.\d+)?\s*$/.test(value)
-    ? Number(value)
-    : value;
+  const number = typeof value === "string" ? parseNumber(value) : value;
   if (typeof number !== "number") {
     return refuseField(reading, name, "invalid_number", "must be a number");
   }
   if (!(Math.abs(number) <= SNAPSHOT_LIMITS.amount)) {
-    throw new BookingRefusal(
-      "unstorable_number",
-      reading.at + name,
-      `The number exceeds ${SNAPSHOT_LIMITS.amount}`,
-    );
+    const rule = `must be within ±${SNAPSHOT_LIMITS.amount}`;
+    return refuseField(reading, name, "unstorable_number", rule);
   }
   return number === 0 ? 0 : number;
 }
