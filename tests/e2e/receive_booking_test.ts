@@ -234,6 +234,11 @@ stackTest(
   "receive-booking says busy while the booking is being synced, and reads it once more",
   async (stack) => {
     const order = await bookingOf(stack);
+    // That the second finds nothing new is looked into later.
+    await stack.database.query(
+      "update sync.connections set agreement_waits = '{1 hour}' where organization_id = $1",
+      [order.organization_id],
+    );
     await stack.eventflow.setFault({ mode: "hold", booking_id: order.booking_id });
     const { total } = await stack.eventflow.requests();
     const first = stack.postEventflow(order);

@@ -11,7 +11,12 @@ import {
   type Stated,
   warn,
 } from "../source/reading.ts";
-import { isJsonObject, type JsonObject, type SnapshotProduct } from "../booking/snapshot.ts";
+import {
+  isJsonObject,
+  type JsonObject,
+  SNAPSHOT_LIMITS,
+  type SnapshotProduct,
+} from "../booking/snapshot.ts";
 
 /** One entry of `products[]`, before its id and its parent are known. */
 export interface ProductRow {
@@ -139,11 +144,13 @@ function readTags(reading: Reading): string[] | undefined {
   const found = pick(reading, ["tags"]);
   if (found === undefined) return undefined;
   if (found.value === null) return [];
-  if (Array.isArray(found.value) && found.value.every((tag) => typeof tag === "string")) {
-    return found.value;
+  const { value } = found;
+  const few = Array.isArray(value) && value.length <= SNAPSHOT_LIMITS.tags;
+  if (few && value.every((tag) => typeof tag === "string")) {
+    return value;
   }
   reading.used.delete("tags");
-  warn(reading, "tags", "invalid_list", "tags must be a list of texts; it was ignored");
+  warn(reading, "tags", "invalid_list", "tags must be a list of few texts; it was ignored");
   return undefined;
 }
 

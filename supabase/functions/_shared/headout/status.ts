@@ -29,7 +29,7 @@ export function mapHeadoutStatus(word: string): BookingStatus | undefined {
 }
 
 /** A status word as the others of its kind are written: `CAPTURE_TIMEOUT` is `CAPTURE_TIMEDOUT`. */
-export function readHeadoutStatus(word: string): string {
+function readHeadoutStatus(word: string): string {
   const normal = normalizeStatusWord(word);
   return normal === "CAPTURE_TIMEOUT" ? "CAPTURE_TIMEDOUT" : normal;
 }
