@@ -1224,10 +1224,11 @@ create type sync.snapshot_verdict as (
   verdict text,
   booking_id bigint,
   changes jsonb,
-  error jsonb
+  error jsonb,
+  warnings jsonb
 );
 
-comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
+comment on type sync.snapshot_verdict is 'What applying one snapshot did, and what of it could not be used as it was sent.';
 
 -- schemas/27_doubts.sql
 
@@ -1671,6 +1672,167 @@ $$;
 
 comment on function sync.end_holds(uuid, sync.planned_snapshot[]) is
   'Ends the holds, the releases and the dismissals that the statements of a page have overtaken.';
+
+-- schemas/33_status_words.sql
+
+-- What the status words of a source mean. They are data: an operator maps a new one with
+-- map_status_word, and the bookings it concerns follow without another read. An organization's own
+-- words come before the general ones.
+--
+-- A snapshot that names no status but a word (source_status) gets the word's meaning here, when it is
+-- decided on (50_plan). A word that nobody has mapped leaves the status as it is, and is watched.
+-- Rules: every word of the source is read; absence is not a statement.
+
+create table sync.status_words (
+  id bigint generated always as identity primary key,
+  organization_id uuid references public.organizations (id) on delete cascade,
+  source public.booking_source not null,
+  word text not null,
+  means text not null constraint status_words_means_check
+    check (means in ('OFFER', 'PENDING', 'CONFIRMED', 'CANCELLED', 'REJECTED', 'deleted', 'unchanged')),
+  by text,
+  created_at timestamptz not null default now(),
+  constraint status_words_key unique nulls not distinct (organization_id, source, word)
+);
+
+comment on table sync.status_words is 'What the status words of a source mean.';
+comment on column sync.status_words.organization_id is 'Null: for every organization that has not mapped the word itself.';
+comment on column sync.status_words.word is 'The word as sync.normalize_word writes it.';
+comment on column sync.status_words.means is 'A status of ours; deleted: the source has deleted the booking; unchanged: it says nothing about the status.';
+comment on column sync.status_words.by is 'Who mapped it; null: it came with the system.';
+
+create function sync.normalize_word(word text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select btrim(regexp_replace(regexp_replace(
+    translate(upper(normalize(normalize_word.word, nfc)), 'ÅÄÖ', 'AAO'), '[-_\s]+', ' ', 'g'), '[[:punct:]\s]+$', ''))
+$$;
+
+comment on function sync.normalize_word(text) is
+  'A word in the form in which words are compared: upper case, å, ä and ö without dots, hyphens, underscores and spaces alike, without punctuation at the end.';
+
+insert into sync.status_words (source, word, means)
+select 'eventflow', sync.normalize_word(w.word), m.means
+from (values
+  ('CONFIRMED', array['bekräftad', 'bekräftat', 'confirmed', 'completed', 'slutförd', 'avslutad', 'genomförd', 'fakturerad',
+    'invoiced', 'delivered', 'levererad', 'returned', 'återlämnad']),
+  ('CANCELLED', array['avbokad', 'avbokat', 'cancelled', 'canceled', 'annullerad', 'inställd', 'makulerad']),
+  ('OFFER', array['draft', 'utkast', 'offer', 'offert', 'quote']),
+  ('PENDING', array['pending', 'tentative', 'reserved', 'awaiting approval', 'awaitingapproval', 'preliminär', 'prel',
+    'preliminärbokad', 'reserverad', 'option', 'optionerad', 'väntande', 'on hold', 'obekräftad', 'unconfirmed']),
+  ('REJECTED', array['rejected', 'declined', 'avböjd', 'nekad', 'expired', 'utgången', 'lost']),
+  ('deleted', array['deleted', 'borttagen']),
+  ('unchanged', array['archived'])) m (means, words)
+cross join unnest(m.words) w (word);
+
+create function sync.meaning_of(organization_id uuid, source public.booking_source, word text) returns text
+language sql stable
+set search_path = ''
+as $$
+  select w.means from sync.status_words w
+  where w.source = meaning_of.source and w.word = sync.normalize_word(meaning_of.word)
+    and (w.organization_id is null or w.organization_id = meaning_of.organization_id)
+  order by w.organization_id nulls last
+  limit 1
+$$;
+
+comment on function sync.meaning_of(uuid, public.booking_source, text) is
+  'What a status word means for an organization; null if nobody has mapped it.';
+
+-- schemas/34_observations.sql
+
+-- What was odd in the sources' answers, so that a change of their contract shows: words, fields, types
+-- and content that could not be taken as they were sent. Written with the page that had it.
+-- Rules: every word of the source is read.
+
+create table sync.source_observations (
+  connection_id bigint not null references sync.connections (id) on delete cascade,
+  day date not null,
+  kind text not null constraint source_observations_kind_check
+    check (kind in ('unknown_status_word', 'unknown_field', 'refused_field', 'omitted_content')),
+  field text not null,
+  word text not null default '',
+  count bigint not null default 1,
+  first_seen_at timestamptz not null default now(),
+  last_seen_at timestamptz not null default now(),
+  sample text,
+  primary key (connection_id, day, kind, field, word)
+);
+
+comment on table sync.source_observations is 'What was odd in a source''s answers, by connection and day (UTC).';
+comment on column sync.source_observations.kind is 'unknown_status_word, unknown_field (no column for it: kept in extra), refused_field (left out), omitted_content (too large).';
+comment on column sync.source_observations.field is 'The field; positions in lists are left out of its name.';
+comment on column sync.source_observations.word is 'The status word as sync.normalize_word writes it; else empty.';
+comment on column sync.source_observations.count is 'How often; of unknown fields in how many pages it was new that day, which is one.';
+comment on column sync.source_observations.sample is 'One example, with e-mail addresses and runs of digits masked.';
+
+create function sync.mask_sample(sample text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select left(regexp_replace(regexp_replace(mask_sample.sample, '[^\s@]+@[^\s@]+', '***@***', 'g'), '\d{5,}', '*****', 'g'), 200)
+$$;
+
+comment on function sync.mask_sample(text) is 'A text without e-mail addresses and without runs of five or more digits, cut at 200 characters.';
+
+create type sync.observation as (kind text, field text, word text, count bigint, sample text);
+
+comment on type sync.observation is 'Something odd that a page had, and how often.';
+
+create function sync.find_observations(page sync.page, plan sync.planned_snapshot[]) returns setof sync.observation
+language sql stable
+set search_path = ''
+as $$
+  with kept as materialized (
+    select p.snapshot from unnest(plan) p where p.verdict = 'apply'
+  ), words as materialized (
+    select distinct k.snapshot #>> '{booking,source_status}' as word from kept k
+    where not k.snapshot -> 'booking' ? 'status' and not k.snapshot ? 'deleted'
+  ), unknown as materialized (
+    select w.word from words w
+    where w.word is not null and sync.meaning_of(page.organization_id, page.source, w.word) is null
+  )
+  select 'unknown_status_word', 'status', sync.normalize_word(u.word), count(*), min(u.word)
+  from unknown u
+  join kept k on k.snapshot #>> '{booking,source_status}' = u.word
+  group by sync.normalize_word(u.word)
+  union all
+  select case w.code when 'omitted_content' then 'omitted_content' else 'refused_field' end,
+    regexp_replace(w.field, '\[\d+\]', '[]', 'g'), '', count(*), min(w.message)
+  from kept k
+  cross join jsonb_to_recordset(k.snapshot -> 'warnings') w (field text, code text, message text)
+  where k.snapshot ? 'warnings' and w.code <> 'unknown_status'
+  group by 1, 2
+  union all
+  select distinct 'unknown_field', f.name, '', 1, null
+  from kept k
+  cross join jsonb_object_keys(k.snapshot #> '{booking,extra}') f (name)
+  where k.snapshot -> 'booking' ? 'extra'
+$$;
+
+comment on function sync.find_observations(sync.page, sync.planned_snapshot[]) is 'What was odd in the snapshots of a page that are applied.';
+
+create function sync.note_observations(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into sync.source_observations as s (connection_id, day, kind, field, word, count, sample)
+  select c.id, (now() at time zone 'UTC')::date, o.kind, left(o.field, 200), left(o.word, 200), o.count, sync.mask_sample(o.sample)
+  from sync.find_observations(page, plan) o
+  join sync.connections c on c.organization_id = page.organization_id and c.source = page.source
+  -- A field that is known by now is not written again: it would be a row that every webhook waits for.
+  where o.kind <> 'unknown_field' or not exists (
+    select from sync.source_observations k
+    where k.connection_id = c.id and k.day = (now() at time zone 'UTC')::date and k.kind = o.kind and k.field = left(o.field, 200))
+  order by o.kind, o.field, o.word
+  on conflict on constraint source_observations_pkey do update
+  set count = s.count + excluded.count, last_seen_at = now();
+end;
+$$;
+
+comment on function sync.note_observations(sync.page, sync.planned_snapshot[]) is 'Counts what was odd in the snapshots of a page.';
 
 -- schemas/40_receive.sql
 
@@ -3085,9 +3247,9 @@ begin
     when (page.force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
     -- A tombstone of a booking that we never had makes no row, but what was stated before it is older
     -- from now on. A cancellation of which only the status is known is a tombstone.
-    when booking.id is null and (planned.snapshot ? 'deleted'
-      or stated ->> 'status' = 'CANCELLED' and stated - array['status', 'source_status'] = '{}'
-        and not planned.snapshot ?| array['dates', 'products', 'attachments']) then 'revision'
+    when booking.id is null and (planned.snapshot ? 'deleted' or stated ->> 'status' = 'CANCELLED')
+      and stated - array['status', 'source_status'] = '{}'
+      and not planned.snapshot ?| array['dates', 'products', 'attachments'] then 'revision'
     -- Over before the connection's first day, and never stored: left to history.
     when booking.id is null and connection.not_before > (
       select max((i.item ->> 'day')::date)
@@ -3106,6 +3268,25 @@ $$;
 
 comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, sync.connections) is
   'The verdict on one snapshot, against the locked state of its booking.';
+
+create function sync.read_status(planned sync.planned_snapshot, word text, means text) returns sync.planned_snapshot
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  planned.snapshot := case
+    when read_status.means is null then planned.snapshot || jsonb_build_object('warnings',
+      coalesce(planned.snapshot -> 'warnings', '[]') || jsonb_build_array(jsonb_build_object('field', 'status',
+        'code', 'unknown_status', 'message', format('"%s" is not a status that we know; ours stays as it is', read_status.word))))
+    when read_status.means = 'unchanged' then planned.snapshot
+    when read_status.means = 'deleted' then planned.snapshot || '{"deleted": true}'
+    else jsonb_set(planned.snapshot, '{booking,status}', to_jsonb(read_status.means)) end;
+  return planned;
+end;
+$$;
+
+comment on function sync.read_status(sync.planned_snapshot, text, text) is
+  'The same snapshot with the status that its word means, or with a warning if nobody has said what that is.';
 
 create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
 language plpgsql
@@ -3147,8 +3328,18 @@ declare
     where c.organization_id = page.organization_id and c.source = page.source);
 begin
   return array(
-    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, connection) else p end
+    with words as materialized (
+      select w.word, sync.meaning_of(page.organization_id, page.source, w.word) as means
+      from (
+        select distinct k.snapshot #>> '{booking,source_status}' as word from unnest(plan) k
+        where k.verdict is null and not k.snapshot -> 'booking' ? 'status'
+      ) w
+    )
+    select case when p.verdict is null then
+      sync.decide(case when w.word is null then p else sync.read_status(p, w.word, w.means) end, s.state, b.booking, page, connection) else p end
     from unnest(plan) p
+    left join words w on p.verdict is null and not p.snapshot -> 'booking' ? 'status'
+      and w.word = p.snapshot #>> '{booking,source_status}'
     left join lateral (
       select t as state from sync.source_states t
       where t.organization_id = page.organization_id and t.source = page.source and t.external_id = p.external_id
@@ -3713,7 +3904,7 @@ begin
           else p.verdict end as verdict,
         p.booking_id as booking_id,
         coalesce(c.changes, case when detailed then '[]'::jsonb else '{}'::jsonb end) as changes,
-        p.error as error
+        p.error as error, p.snapshot -> 'warnings' as warnings
       from unnest(plan) p
       left join sync.summarize_changes(row_changes, detailed) c
         on c.booking_id = p.booking_id and p.verdict = 'apply'
@@ -3738,6 +3929,7 @@ begin
     plan := sync.apply_brake(page, plan);
     to_write := array(select p from unnest(plan) p where p.verdict = 'apply' order by p.ord);
     row_changes := sync.write_page(page, to_write);
+    perform sync.note_observations(page, to_write);
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
@@ -3902,7 +4094,8 @@ as $$
 begin
   perform sync.settle_delivery(d,
     case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
-    jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)),
+    jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes,
+      'warnings', v.warnings)),
     v.error)
   from unnest(deliveries) d
   join (
@@ -6251,7 +6444,7 @@ begin
     verdicts := array(
       select row(n.*)::sync.snapshot_verdict
       from (
-        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error
+        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error, null::jsonb as warnings
         from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
           force => checkpoint_run.force or compares and coalesce(run.parameters -> 'repair' = 'true', false),
           compares => compares)
@@ -7191,6 +7384,8 @@ alter table sync.doubts enable row level security;
 alter table sync.disagreements enable row level security;
 alter table sync.review_causes enable row level security;
 alter table sync.freshness_rules enable row level security;
+alter table sync.status_words enable row level security;
+alter table sync.source_observations enable row level security;
 alter table sync.freshness_claims enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
@@ -7438,6 +7633,16 @@ $$;
 
 comment on function sync.describe_arrival(sync.deliveries) is 'The line about a delivery when it was stored.';
 
+create function sync.describe_warnings(warnings jsonb) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select string_agg(distinct w.warning ->> 'field', ', ')
+  from jsonb_array_elements(case jsonb_typeof(warnings) when 'array' then warnings else '[]' end) w (warning)
+$$;
+
+comment on function sync.describe_warnings(jsonb) is 'The fields of some warnings; null if there are none.';
+
 create function sync.describe_end(delivery sync.deliveries) returns text
 language sql stable
 set search_path = ''
@@ -7455,7 +7660,9 @@ as $$
         then 'Covered by a read for another delivery of this booking.'
       else format('%s: %s%s.', case when delivery.result ? 'refetch' then 'Checked at the source' else 'Processed' end,
         sync.describe_outcome(coalesce(delivery.result #>> '{refetch,outcome}', delivery.result ->> 'outcome')),
-        case when delivery.attempts > 1 then format(' (attempt %s)', delivery.attempts) end) end
+        case when delivery.attempts > 1 then format(' (attempt %s)', delivery.attempts) end)
+        || coalesce(' Not used as it was sent: ' || sync.describe_warnings(
+          coalesce(delivery.result #> '{refetch,warnings}', delivery.result -> 'warnings')) || '.', '') end
     end
 $$;
 
@@ -7885,6 +8092,79 @@ $$;
 comment on function public.release_held_changes(bigint[], text, boolean) is
   'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake; a deletion cancels its booking at once. With dismiss the held statement is dropped instead.';
 
+create function sync.apply_status_words(organization_id uuid, source public.booking_source, words text[])
+returns setof sync.snapshot_verdict
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  page sync.page;
+  snapshots jsonb;
+  last_id bigint := 0;
+begin
+  page.organization_id := apply_status_words.organization_id;
+  page.source := apply_status_words.source;
+  page.compares := true;
+  loop
+    -- What was read last, said once more: the rows are compared, and nothing newer is undone.
+    select jsonb_agg(jsonb_build_object('external_id', k.external_id, 'fetched_at', k.fetched_at,
+        'content_hash', k.content_hash, 'source_version', k.source_version, 'source_updated_at', k.source_updated_at,
+        'booking', jsonb_build_object('source_status', k.source_status)) order by k.external_id), max(k.id)
+    into snapshots, last_id
+    from (
+      select b.id, b.external_id, b.source_status, coalesce(s.fetched_at, now()) as fetched_at,
+        coalesce(s.content_hash, '') as content_hash, s.source_version, s.source_updated_at
+      from public.bookings b
+      join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+      where b.organization_id = apply_status_words.organization_id and b.source = apply_status_words.source
+        and b.id > last_id and b.source_status = any (words)
+      order by b.id
+      limit 500
+    ) k;
+    exit when snapshots is null;
+    return query select v.* from unnest(sync.apply_page(page, snapshots)) v;
+  end loop;
+end;
+$$;
+
+comment on function sync.apply_status_words(uuid, public.booking_source, text[]) is
+  'Reads the status words of stored bookings again, as they were last sent, and applies what they mean now, through the brake.';
+
+create function public.map_status_word(
+  organization_id uuid, source public.booking_source, word text, status text, by text
+) returns table (external_id text, verdict text)
+language plpgsql
+set search_path = ''
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  normal constant text := sync.normalize_word(map_status_word.word);
+begin
+  if coalesce(normal, '') = '' or coalesce(map_status_word.by, '') = '' then
+    raise exception 'Cannot map a status word: word and by must say something' using errcode = '22023';
+  end if;
+  insert into sync.status_words as w (organization_id, source, word, means, by)
+  values (map_status_word.organization_id, map_status_word.source, normal, map_status_word.status, map_status_word.by)
+  on conflict on constraint status_words_key do update set means = excluded.means, by = excluded.by;
+  return query
+  select v.external_id, v.verdict
+  from public.organizations o
+  cross join lateral (
+    select array_agg(distinct b.source_status) as words from public.bookings b
+    where b.organization_id = o.id and b.source = map_status_word.source
+      and sync.normalize_word(b.source_status) = normal
+  ) k
+  cross join lateral sync.apply_status_words(o.id, map_status_word.source, k.words) v
+  where (map_status_word.organization_id is null or o.id = map_status_word.organization_id) and k.words is not null;
+end;
+$$;
+
+comment on function public.map_status_word(uuid, public.booking_source, text, text, text) is
+  'Says what a status word of a source means, for one organization or (null) for all that have not mapped it: a status of ours, deleted or unchanged. The bookings that have it follow at once, through the brake; one row for each.';
+
 create function public.pause_connection(organization_id uuid, source public.booking_source, reason text)
 returns void
 language plpgsql
@@ -7929,7 +8209,7 @@ returns table (
   oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
   last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
   usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint,
-  stalest_read_at timestamptz, overdue bigint
+  stalest_read_at timestamptz, overdue bigint, odd_today jsonb
 )
 language sql stable
 set search_path = ''
@@ -7966,7 +8246,10 @@ as $$
      where d.organization_id = c.organization_id and b.source = c.source and d.dismissed_at is null),
     (select count(*) from sync.disagreements g join public.bookings b on b.id = g.booking_id
      where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees'),
-    f.stalest, f.overdue
+    f.stalest, f.overdue,
+    (select jsonb_object_agg(n.kind, n.count) from (
+      select o.kind, sum(o.count) as count from sync.source_observations o
+      where o.connection_id = c.id and o.day = (now() at time zone 'UTC')::date group by o.kind) n)
   from sync.connections c
   join public.organizations o on o.id = c.organization_id
   cross join lateral (
@@ -7987,7 +8270,7 @@ as $$
 $$;
 
 comment on function public.sync_status() is
-  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing), the oldest read of a booking that is kept fresh (stalest_read_at) and how many are older than their rule allows (overdue).';
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing), the oldest read of a booking that is kept fresh (stalest_read_at) and how many are older than their rule allows (overdue), what was odd in the source''s answers today (odd_today).';
 
 create function public.prune_deliveries(max_rows integer default 10000)
 returns table (bodies bigint, deliveries bigint, runs bigint)
@@ -8173,7 +8456,7 @@ revoke all on function sync.call_import_bookings, sync.schedule_jobs from servic
 -- The API of the database.
 revoke all on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
-  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
+  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.map_status_word, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
@@ -8181,7 +8464,7 @@ revoke all on function
   from public, anon, authenticated;
 grant execute on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
-  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
+  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.map_status_word, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,

@@ -59,7 +59,8 @@ create type sync.snapshot_verdict as (
   verdict text,
   booking_id bigint,
   changes jsonb,
-  error jsonb
+  error jsonb,
+  warnings jsonb
 );
 
-comment on type sync.snapshot_verdict is 'What applying one snapshot did.';
+comment on type sync.snapshot_verdict is 'What applying one snapshot did, and what of it could not be used as it was sent.';

@@ -164,9 +164,9 @@ begin
     when (page.force or not newer) and planned.fetched_at < state.fetched_at then 'stale'
     -- A tombstone of a booking that we never had makes no row, but what was stated before it is older
     -- from now on. A cancellation of which only the status is known is a tombstone.
-    when booking.id is null and (planned.snapshot ? 'deleted'
-      or stated ->> 'status' = 'CANCELLED' and stated - array['status', 'source_status'] = '{}'
-        and not planned.snapshot ?| array['dates', 'products', 'attachments']) then 'revision'
+    when booking.id is null and (planned.snapshot ? 'deleted' or stated ->> 'status' = 'CANCELLED')
+      and stated - array['status', 'source_status'] = '{}'
+      and not planned.snapshot ?| array['dates', 'products', 'attachments'] then 'revision'
     -- Over before the connection's first day, and never stored: left to history.
     when booking.id is null and connection.not_before > (
       select max((i.item ->> 'day')::date)
@@ -185,6 +185,25 @@ $$;
 
 comment on function sync.decide(sync.planned_snapshot, sync.source_states, public.bookings, sync.page, sync.connections) is
   'The verdict on one snapshot, against the locked state of its booking.';
+
+create function sync.read_status(planned sync.planned_snapshot, word text, means text) returns sync.planned_snapshot
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  planned.snapshot := case
+    when read_status.means is null then planned.snapshot || jsonb_build_object('warnings',
+      coalesce(planned.snapshot -> 'warnings', '[]') || jsonb_build_array(jsonb_build_object('field', 'status',
+        'code', 'unknown_status', 'message', format('"%s" is not a status that we know; ours stays as it is', read_status.word))))
+    when read_status.means = 'unchanged' then planned.snapshot
+    when read_status.means = 'deleted' then planned.snapshot || '{"deleted": true}'
+    else jsonb_set(planned.snapshot, '{booking,status}', to_jsonb(read_status.means)) end;
+  return planned;
+end;
+$$;
+
+comment on function sync.read_status(sync.planned_snapshot, text, text) is
+  'The same snapshot with the status that its word means, or with a warning if nobody has said what that is.';
 
 create function sync.plan_page(page sync.page, snapshots jsonb) returns sync.planned_snapshot[]
 language plpgsql
@@ -226,8 +245,18 @@ declare
     where c.organization_id = page.organization_id and c.source = page.source);
 begin
   return array(
-    select case when p.verdict is null then sync.decide(p, s.state, b.booking, page, connection) else p end
+    with words as materialized (
+      select w.word, sync.meaning_of(page.organization_id, page.source, w.word) as means
+      from (
+        select distinct k.snapshot #>> '{booking,source_status}' as word from unnest(plan) k
+        where k.verdict is null and not k.snapshot -> 'booking' ? 'status'
+      ) w
+    )
+    select case when p.verdict is null then
+      sync.decide(case when w.word is null then p else sync.read_status(p, w.word, w.means) end, s.state, b.booking, page, connection) else p end
     from unnest(plan) p
+    left join words w on p.verdict is null and not p.snapshot -> 'booking' ? 'status'
+      and w.word = p.snapshot #>> '{booking,source_status}'
     left join lateral (
       select t as state from sync.source_states t
       where t.organization_id = page.organization_id and t.source = page.source and t.external_id = p.external_id

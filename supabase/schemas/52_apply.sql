@@ -102,7 +102,7 @@ begin
           else p.verdict end as verdict,
         p.booking_id as booking_id,
         coalesce(c.changes, case when detailed then '[]'::jsonb else '{}'::jsonb end) as changes,
-        p.error as error
+        p.error as error, p.snapshot -> 'warnings' as warnings
       from unnest(plan) p
       left join sync.summarize_changes(row_changes, detailed) c
         on c.booking_id = p.booking_id and p.verdict = 'apply'
@@ -127,6 +127,7 @@ begin
     plan := sync.apply_brake(page, plan);
     to_write := array(select p from unnest(plan) p where p.verdict = 'apply' order by p.ord);
     row_changes := sync.write_page(page, to_write);
+    perform sync.note_observations(page, to_write);
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
@@ -291,7 +292,8 @@ as $$
 begin
   perform sync.settle_delivery(d,
     case v.verdict when 'stale' then 'stale' when 'held' then 'held' when 'invalid' then 'dead' else 'succeeded' end,
-    jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes)),
+    jsonb_strip_nulls(jsonb_build_object('outcome', v.verdict, 'booking_id', v.booking_id, 'changes', v.changes,
+      'warnings', v.warnings)),
     v.error)
   from unnest(deliveries) d
   join (

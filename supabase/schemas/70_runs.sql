@@ -197,7 +197,7 @@ begin
     verdicts := array(
       select row(n.*)::sync.snapshot_verdict
       from (
-        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error
+        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error, null::jsonb as warnings
         from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
           force => checkpoint_run.force or compares and coalesce(run.parameters -> 'repair' = 'true', false),
           compares => compares)

@@ -29,6 +29,8 @@ alter table sync.doubts enable row level security;
 alter table sync.disagreements enable row level security;
 alter table sync.review_causes enable row level security;
 alter table sync.freshness_rules enable row level security;
+alter table sync.status_words enable row level security;
+alter table sync.source_observations enable row level security;
 alter table sync.freshness_claims enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;

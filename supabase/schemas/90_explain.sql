@@ -127,6 +127,16 @@ $$;
 
 comment on function sync.describe_arrival(sync.deliveries) is 'The line about a delivery when it was stored.';
 
+create function sync.describe_warnings(warnings jsonb) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select string_agg(distinct w.warning ->> 'field', ', ')
+  from jsonb_array_elements(case jsonb_typeof(warnings) when 'array' then warnings else '[]' end) w (warning)
+$$;
+
+comment on function sync.describe_warnings(jsonb) is 'The fields of some warnings; null if there are none.';
+
 create function sync.describe_end(delivery sync.deliveries) returns text
 language sql stable
 set search_path = ''
@@ -144,7 +154,9 @@ as $$
         then 'Covered by a read for another delivery of this booking.'
       else format('%s: %s%s.', case when delivery.result ? 'refetch' then 'Checked at the source' else 'Processed' end,
         sync.describe_outcome(coalesce(delivery.result #>> '{refetch,outcome}', delivery.result ->> 'outcome')),
-        case when delivery.attempts > 1 then format(' (attempt %s)', delivery.attempts) end) end
+        case when delivery.attempts > 1 then format(' (attempt %s)', delivery.attempts) end)
+        || coalesce(' Not used as it was sent: ' || sync.describe_warnings(
+          coalesce(delivery.result #> '{refetch,warnings}', delivery.result -> 'warnings')) || '.', '') end
     end
 $$;
 

@@ -245,6 +245,79 @@ $$;
 comment on function public.release_held_changes(bigint[], text, boolean) is
   'Lets held changes pass: each booking is read afresh and what is then true is applied, past the brake; a deletion cancels its booking at once. With dismiss the held statement is dropped instead.';
 
+create function sync.apply_status_words(organization_id uuid, source public.booking_source, words text[])
+returns setof sync.snapshot_verdict
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  page sync.page;
+  snapshots jsonb;
+  last_id bigint := 0;
+begin
+  page.organization_id := apply_status_words.organization_id;
+  page.source := apply_status_words.source;
+  page.compares := true;
+  loop
+    -- What was read last, said once more: the rows are compared, and nothing newer is undone.
+    select jsonb_agg(jsonb_build_object('external_id', k.external_id, 'fetched_at', k.fetched_at,
+        'content_hash', k.content_hash, 'source_version', k.source_version, 'source_updated_at', k.source_updated_at,
+        'booking', jsonb_build_object('source_status', k.source_status)) order by k.external_id), max(k.id)
+    into snapshots, last_id
+    from (
+      select b.id, b.external_id, b.source_status, coalesce(s.fetched_at, now()) as fetched_at,
+        coalesce(s.content_hash, '') as content_hash, s.source_version, s.source_updated_at
+      from public.bookings b
+      join sync.source_states s on s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id
+      where b.organization_id = apply_status_words.organization_id and b.source = apply_status_words.source
+        and b.id > last_id and b.source_status = any (words)
+      order by b.id
+      limit 500
+    ) k;
+    exit when snapshots is null;
+    return query select v.* from unnest(sync.apply_page(page, snapshots)) v;
+  end loop;
+end;
+$$;
+
+comment on function sync.apply_status_words(uuid, public.booking_source, text[]) is
+  'Reads the status words of stored bookings again, as they were last sent, and applies what they mean now, through the brake.';
+
+create function public.map_status_word(
+  organization_id uuid, source public.booking_source, word text, status text, by text
+) returns table (external_id text, verdict text)
+language plpgsql
+set search_path = ''
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  normal constant text := sync.normalize_word(map_status_word.word);
+begin
+  if coalesce(normal, '') = '' or coalesce(map_status_word.by, '') = '' then
+    raise exception 'Cannot map a status word: word and by must say something' using errcode = '22023';
+  end if;
+  insert into sync.status_words as w (organization_id, source, word, means, by)
+  values (map_status_word.organization_id, map_status_word.source, normal, map_status_word.status, map_status_word.by)
+  on conflict on constraint status_words_key do update set means = excluded.means, by = excluded.by;
+  return query
+  select v.external_id, v.verdict
+  from public.organizations o
+  cross join lateral (
+    select array_agg(distinct b.source_status) as words from public.bookings b
+    where b.organization_id = o.id and b.source = map_status_word.source
+      and sync.normalize_word(b.source_status) = normal
+  ) k
+  cross join lateral sync.apply_status_words(o.id, map_status_word.source, k.words) v
+  where (map_status_word.organization_id is null or o.id = map_status_word.organization_id) and k.words is not null;
+end;
+$$;
+
+comment on function public.map_status_word(uuid, public.booking_source, text, text, text) is
+  'Says what a status word of a source means, for one organization or (null) for all that have not mapped it: a status of ours, deleted or unchanged. The bookings that have it follow at once, through the brake; one row for each.';
+
 create function public.pause_connection(organization_id uuid, source public.booking_source, reason text)
 returns void
 language plpgsql
@@ -289,7 +362,7 @@ returns table (
   oldest_undone_at timestamptz, due bigint, processing bigint, dead bigint, held bigint,
   last_delivery_at timestamptz, last_success_at timestamptz, deliveries_last_hour bigint,
   usual_deliveries_in_this_hour numeric, runs jsonb, doubted bigint, disagreeing bigint,
-  stalest_read_at timestamptz, overdue bigint
+  stalest_read_at timestamptz, overdue bigint, odd_today jsonb
 )
 language sql stable
 set search_path = ''
@@ -326,7 +399,10 @@ as $$
      where d.organization_id = c.organization_id and b.source = c.source and d.dismissed_at is null),
     (select count(*) from sync.disagreements g join public.bookings b on b.id = g.booking_id
      where g.organization_id = c.organization_id and b.source = c.source and g.outcome = 'disagrees'),
-    f.stalest, f.overdue
+    f.stalest, f.overdue,
+    (select jsonb_object_agg(n.kind, n.count) from (
+      select o.kind, sum(o.count) as count from sync.source_observations o
+      where o.connection_id = c.id and o.day = (now() at time zone 'UTC')::date group by o.kind) n)
   from sync.connections c
   join public.organizations o on o.id = c.organization_id
   cross join lateral (
@@ -347,7 +423,7 @@ as $$
 $$;
 
 comment on function public.sync_status() is
-  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing), the oldest read of a booking that is kept fresh (stalest_read_at) and how many are older than their rule allows (overdue).';
+  'One row per connection: cursor and its lag, undone and dead deliveries, held changes, last success, this hour''s rate against the same hour of the last four weeks, open runs, rows in doubt (doubted), bookings whose sender and source do not agree (disagreeing), the oldest read of a booking that is kept fresh (stalest_read_at) and how many are older than their rule allows (overdue), what was odd in the source''s answers today (odd_today).';
 
 create function public.prune_deliveries(max_rows integer default 10000)
 returns table (bodies bigint, deliveries bigint, runs bigint)

@@ -16,7 +16,7 @@ revoke all on function sync.call_import_bookings, sync.schedule_jobs from servic
 -- The API of the database.
 revoke all on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
-  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
+  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.map_status_word, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
@@ -24,7 +24,7 @@ revoke all on function
   from public, anon, authenticated;
 grant execute on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
-  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.project_bookings, public.begin_run,
+  public.apply_headout_event, public.apply_snapshots, public.accept_absence, public.dismiss_absence, public.map_status_word, public.project_bookings, public.begin_run,
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,

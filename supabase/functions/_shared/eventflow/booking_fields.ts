@@ -16,7 +16,6 @@ import {
   SNAPSHOT_LIMITS,
   type SnapshotBooking,
 } from "../booking/snapshot.ts";
-import { mapEventFlowStatus } from "./status.ts";
 import { isHttpUrl } from "../booking/child_keys.ts";
 
 /**
@@ -89,19 +88,8 @@ function readStatus(reading: Reading, frame: JsonObject, booking: SnapshotBookin
     }
     return;
   }
-  const word = typeof value === "string" ? value : JSON.stringify(value);
-  booking.source_status = word;
-  const status = typeof value === "string" ? mapEventFlowStatus(value) : undefined;
-  if (status !== undefined) booking.status = status;
-  else {
-    const field = silent ? "source_status" : own.name;
-    warn(
-      reading,
-      field,
-      "unknown_status",
-      "The status is not one that we know; ours stays as it is",
-    );
-  }
+  // What the word means is data of the database: sync.status_words.
+  booking.source_status = typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function readDegrees(

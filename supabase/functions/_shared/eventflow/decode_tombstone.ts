@@ -7,7 +7,6 @@ import type { SingleAnswer } from "../source/booking_source.ts";
 import { normalizeStatusWord } from "../booking/status.ts";
 import { assertNamed, contradiction, type SingleQuestion } from "./identity.ts";
 import { readRevision } from "./revision.ts";
-import { mapEventFlowStatus } from "./status.ts";
 
 /**
  * An answer with `found: false`. `cancelled` and `deleted` are statements if the tombstone names
@@ -50,10 +49,13 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
   return { kind: "stated", snapshot };
 }
 
+/** The words with which a tombstone may say that its booking is cancelled. */
+const CANCELLED: ReadonlySet<string> = new Set(["AVBOKAD", "AVBOKAT", "CANCELLED", "CANCELED"]);
+
 function says(word: string, reason: "cancelled" | "deleted"): boolean {
   return reason === "deleted"
     ? normalizeStatusWord(word) === "DELETED"
-    : mapEventFlowStatus(word) === "CANCELLED";
+    : CANCELLED.has(normalizeStatusWord(word));
 }
 
 function seal(draft: Omit<Snapshot, "content_hash">): Snapshot {

@@ -1072,6 +1072,19 @@ export type Database = {
           "status": string;
         }[];
       };
+      "map_status_word": {
+        Args: {
+          "by": string;
+          "organization_id": string;
+          "source": Database["public"]["Enums"]["booking_source"];
+          "status": string;
+          "word": string;
+        };
+        Returns: {
+          "external_id": string;
+          "verdict": string;
+        }[];
+      };
       "pause_connection": {
         Args: {
           "organization_id": string;
@@ -1188,6 +1201,7 @@ export type Database = {
           "held": number;
           "last_delivery_at": string;
           "last_success_at": string;
+          "odd_today": Json;
           "oldest_undone_at": string;
           "organization_id": string;
           "organization_name": string;
