@@ -1701,12 +1701,13 @@ comment on column sync.status_words.word is 'The word as sync.normalize_word wri
 comment on column sync.status_words.means is 'A status of ours; deleted: the source has deleted the booking; unchanged: it says nothing about the status.';
 comment on column sync.status_words.by is 'Who mapped it; null: it came with the system.';
 
+-- The letters with marks first: in a database with the locale C upper() knows only those without.
 create function sync.normalize_word(word text) returns text
 language sql immutable parallel safe
 set search_path = ''
 as $$
   select btrim(regexp_replace(regexp_replace(
-    translate(upper(normalize(normalize_word.word, nfc)), 'ÅÄÖ', 'AAO'), '[-_\s]+', ' ', 'g'), '[[:punct:]\s]+$', ''))
+    upper(translate(normalize(normalize_word.word, nfc), 'åäöéüÅÄÖÉÜ', 'aaoeuAAOEU')), '[-_\s]+', ' ', 'g'), '[[:punct:]\s]+$', ''))
 $$;
 
 comment on function sync.normalize_word(text) is
@@ -4138,7 +4139,7 @@ create function public.apply_snapshots(
   dry_run boolean default false,
   deliveries jsonb default '[]',
   compares boolean default false
-) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
+) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb, warnings jsonb)
 language plpgsql
 set search_path = ''
 -- On a database without statistics (a first import) the planner expects one row everywhere and
@@ -4180,7 +4181,7 @@ begin
     end if;
   end if;
   if refusal is not null then
-    return query select left(e.snapshot ->> 'external_id', 200), refusal, null::bigint, '{}'::jsonb, null::jsonb
+    return query select left(e.snapshot ->> 'external_id', 200), refusal, null::bigint, '{}'::jsonb, null::jsonb, null::jsonb
       from jsonb_array_elements(apply_snapshots.snapshots) as e (snapshot);
     return;
   end if;
@@ -4202,9 +4203,9 @@ begin
     perform sync.settle_page(leases.deliveries, verdicts);
   end if;
   return query
-    select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v
+    select v.external_id, v.verdict, v.booking_id, v.changes, v.error, v.warnings from unnest(verdicts) v
     union all
-    select l.external_id, 'lease_lost', null, '{}', null from unnest(leases.lost) l (external_id);
+    select l.external_id, 'lease_lost', null, '{}', null, null from unnest(leases.lost) l (external_id);
 end;
 $$;
 
@@ -6444,11 +6445,11 @@ begin
     verdicts := array(
       select row(n.*)::sync.snapshot_verdict
       from (
-        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error, null::jsonb as warnings
+        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error, a.warnings
         from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
           force => checkpoint_run.force or compares and coalesce(run.parameters -> 'repair' = 'true', false),
           compares => compares)
-          with ordinality a (external_id, verdict, booking_id, changes, error, ord)
+          with ordinality a (external_id, verdict, booking_id, changes, error, warnings, ord)
       ) n);
   end if;
   if compares and applies then

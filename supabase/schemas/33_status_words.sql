@@ -24,12 +24,13 @@ comment on column sync.status_words.word is 'The word as sync.normalize_word wri
 comment on column sync.status_words.means is 'A status of ours; deleted: the source has deleted the booking; unchanged: it says nothing about the status.';
 comment on column sync.status_words.by is 'Who mapped it; null: it came with the system.';
 
+-- The letters with marks first: in a database with the locale C upper() knows only those without.
 create function sync.normalize_word(word text) returns text
 language sql immutable parallel safe
 set search_path = ''
 as $$
   select btrim(regexp_replace(regexp_replace(
-    translate(upper(normalize(normalize_word.word, nfc)), 'ÅÄÖ', 'AAO'), '[-_\s]+', ' ', 'g'), '[[:punct:]\s]+$', ''))
+    upper(translate(normalize(normalize_word.word, nfc), 'åäöéüÅÄÖÉÜ', 'aaoeuAAOEU')), '[-_\s]+', ' ', 'g'), '[[:punct:]\s]+$', ''))
 $$;
 
 comment on function sync.normalize_word(text) is

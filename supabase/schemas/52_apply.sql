@@ -336,7 +336,7 @@ create function public.apply_snapshots(
   dry_run boolean default false,
   deliveries jsonb default '[]',
   compares boolean default false
-) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb)
+) returns table (external_id text, verdict text, booking_id bigint, changes jsonb, error jsonb, warnings jsonb)
 language plpgsql
 set search_path = ''
 -- On a database without statistics (a first import) the planner expects one row everywhere and
@@ -378,7 +378,7 @@ begin
     end if;
   end if;
   if refusal is not null then
-    return query select left(e.snapshot ->> 'external_id', 200), refusal, null::bigint, '{}'::jsonb, null::jsonb
+    return query select left(e.snapshot ->> 'external_id', 200), refusal, null::bigint, '{}'::jsonb, null::jsonb, null::jsonb
       from jsonb_array_elements(apply_snapshots.snapshots) as e (snapshot);
     return;
   end if;
@@ -400,9 +400,9 @@ begin
     perform sync.settle_page(leases.deliveries, verdicts);
   end if;
   return query
-    select v.external_id, v.verdict, v.booking_id, v.changes, v.error from unnest(verdicts) v
+    select v.external_id, v.verdict, v.booking_id, v.changes, v.error, v.warnings from unnest(verdicts) v
     union all
-    select l.external_id, 'lease_lost', null, '{}', null from unnest(leases.lost) l (external_id);
+    select l.external_id, 'lease_lost', null, '{}', null, null from unnest(leases.lost) l (external_id);
 end;
 $$;
 

@@ -197,11 +197,11 @@ begin
     verdicts := array(
       select row(n.*)::sync.snapshot_verdict
       from (
-        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error, null::jsonb as warnings
+        select a.ord::integer as ord, a.external_id, a.verdict, a.booking_id, a.changes, a.error, a.warnings
         from public.apply_snapshots(run.organization_id, run.source, checkpoint_run.snapshots, run_id => run.id,
           force => checkpoint_run.force or compares and coalesce(run.parameters -> 'repair' = 'true', false),
           compares => compares)
-          with ordinality a (external_id, verdict, booking_id, changes, error, ord)
+          with ordinality a (external_id, verdict, booking_id, changes, error, warnings, ord)
       ) n);
   end if;
   if compares and applies then

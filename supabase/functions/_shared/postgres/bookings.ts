@@ -28,6 +28,7 @@ export const verdictRow = z.object({
   booking_id: z.union([z.int(), z.string()]).nullable(),
   changes: z.unknown().optional(),
   error: z.unknown().optional(),
+  warnings: z.array(z.unknown()).nullish(),
 });
 
 /** The bookings in Postgres. Throws `TypeError` for more than 1000 snapshots in one call. */
@@ -67,5 +68,6 @@ export function toVerdict(row: z.output<typeof verdictRow>): Verdict {
     bookingId: row.booking_id === null ? null : String(row.booking_id),
     changes: row.changes,
     error: row.error ?? null,
+    ...(row.warnings ? { warnings: row.warnings } : {}),
   };
 }

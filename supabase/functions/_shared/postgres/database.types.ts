@@ -911,6 +911,7 @@ export type Database = {
           "error": Json;
           "external_id": string;
           "verdict": string;
+          "warnings": Json;
         }[];
       };
       "begin_run": {

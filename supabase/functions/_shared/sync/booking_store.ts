@@ -40,6 +40,8 @@ export interface Verdict {
   readonly changes: unknown;
   /** Why a snapshot is `invalid`. */
   readonly error: unknown;
+  /** What of it could not be used as it was sent; absent if that was not looked at again. */
+  readonly warnings?: readonly unknown[];
 }
 
 /** The port to the stored bookings. */

@@ -59,7 +59,7 @@ export async function importSingle(
   if (failure) throw await settle(deps, task, failure, deadline);
   const skipped = verdict.verdict === "skipped";
   const outcome = skipped ? "unchanged" : verdict.verdict as SingleResult["outcome"];
-  const warnings = answer.snapshot.warnings ?? [];
+  const warnings = verdict.warnings ?? answer.snapshot.warnings ?? [];
   return {
     outcome: task.dryRun ? "dry_run" : outcome,
     changes: verdict.changes ?? (task.dryRun ? [] : {}),
