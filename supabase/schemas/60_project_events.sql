@@ -340,8 +340,15 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  changes constant sync.event_change[] := array(select c from sync.plan_events(booking_ids, projection) c);
+  changes sync.event_change[];
 begin
+  -- A first import has nothing to compare with.
+  if exists (select from public.calendar_events c where projection = 'calendar' and c.booking_id = any (booking_ids))
+    or exists (select from public.warehouse_events w where projection = 'warehouse' and w.booking_id = any (booking_ids)) then
+    changes := array(select c from sync.plan_events(booking_ids, projection) c);
+  else
+    changes := array(select row(d, null, null)::sync.event_change from sync.desired_events(booking_ids, projection) d);
+  end if;
   if projection = 'calendar' then
     perform sync.write_calendar_events(changes, booking_ids);
   else
