@@ -3018,7 +3018,10 @@ declare
   sweeps integer := 0;
   claimed integer;
 begin
-  -- In one order, so that two drains count one after the other.
+  -- All connections to Headout share one limit: two drains count one after the other.
+  if claim_refreshes.only_source is distinct from 'eventflow' then
+    perform pg_advisory_xact_lock(hashtextextended('sync.claim_refreshes headout', 0));
+  end if;
   for connection in
     select c.* from sync.connections c
     where c.enabled and c.paused_at is null
@@ -3034,6 +3037,8 @@ begin
     end if;
     continue when exists (select from sync.deliveries d where d.connection_id = connection.id and d.status = 'pending'
       and d.next_attempt_at <= now() and d.function <> 'confirm');
+    continue when not exists (select from sync.source_states s where s.organization_id = connection.organization_id
+      and s.source = connection.source and s.refresh_due_at <= now());
     return query
     with due as materialized (
       select s.external_id from sync.source_states s

@@ -162,6 +162,24 @@ test("rule: it heals by itself: what Headout is asked in the background shares o
   assert.deepEqual(counts, [20, 20, 0]);
 });
 
+test("rule: it heals by itself: drains at the same moment share Headout's limit", async (db) => {
+  await nextMinute(db);
+  for (const _ of [1, 2, 3, 4]) {
+    const tenant = await db.tenant();
+    await tenant.apply(
+      Array.from({ length: 20 }, (_, n) => booking(`${n}`, 2, 3 * HOUR)),
+      { source: "headout" },
+    );
+  }
+  const drains = await Promise.all(
+    Array.from(
+      { length: 8 },
+      () => db.rpc("claim_refreshes", { max_reads: 15, only_source: "headout" }),
+    ),
+  );
+  assert.equal(drains.flat().length, 40);
+});
+
 test("rule: it heals by itself: nothing is read for freshness while a webhook is due, or the connection is paused", async (db) => {
   const tenant = await db.tenant();
   await tenant.applyOne(booking("b", 2, 3 * HOUR));
