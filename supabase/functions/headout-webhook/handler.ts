@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HEADOUT_STATUSES } from "../_shared/headout/status.ts";
+import { HEADOUT_STATUSES, readHeadoutStatus } from "../_shared/headout/status.ts";
 import { AnswerError, InvalidBody } from "../_shared/errors.ts";
 import { type Background, createBackground } from "../_shared/http/background.ts";
 import {
@@ -66,7 +66,7 @@ const bookingIdSchema = z.union([
 export const bodySchema = z.object({
   bookingId: bookingIdSchema,
   status: z.preprocess(
-    (word) => word === "CAPTURE_TIMEOUT" ? "CAPTURE_TIMEDOUT" : word,
+    (word) => typeof word === "string" ? readHeadoutStatus(word) : word,
     z.enum(HEADOUT_STATUSES, `Expected one of ${HEADOUT_STATUSES.join(", ")}.`),
   ),
   eventTimestamp: z.string("Expected a local date-time.").transform((text, context) => {

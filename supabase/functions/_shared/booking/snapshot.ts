@@ -9,7 +9,7 @@ export const SNAPSHOT_LIMITS = {
    * Characters of a child's key. It is part of a unique index, whose rows hold at most 2,704 bytes.
    */
   childKey: 600,
-  /** Characters of one text; larger ones are replaced by a mark. */
+  /** Bytes of UTF-8 in one text; larger ones are replaced by a mark. */
   text: 100_000,
   /** Characters of a URL. */
   url: 8_192,
@@ -37,6 +37,16 @@ export type JsonObject = { [key: string]: unknown };
 /** Whether a value is a JSON object: not null, not a list. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Sets an own property, also `__proto__`, which an assignment would lose. */
+export function setOwn(target: JsonObject, key: string, value: unknown): void {
+  if (key !== "__proto__") {
+    target[key] = value;
+    return;
+  }
+  const own = { value, enumerable: true, configurable: true, writable: true };
+  Object.defineProperty(target, key, own);
 }
 
 const text = z.string().max(SNAPSHOT_LIMITS.text);

@@ -63,6 +63,25 @@ Deno.test("keepStorable() puts a mark in the place of what is too large", () => 
   );
 });
 
+Deno.test("keepStorable() measures a value as Postgres prints it, with its spaces", () => {
+  // 7 bytes a number as JSON, 8 as jsonb.
+  const list = (count: number) => Array.from({ length: count }, () => 100_000);
+  assert.deepEqual(keptExtra({ list: list(7_900) }), [{ list: list(7_900) }, []]);
+  assert.deepEqual(keptExtra({ list: list(8_100) })[1], ["list omitted_content"]);
+  const short = "å".repeat(31_000);
+  assert.deepEqual(keptExtra({ short }), [{ short }, []]);
+  assert.deepEqual(keptExtra({ long: "å".repeat(33_000) })[1], ["long omitted_content"]);
+});
+
+Deno.test("keepStorable() puts a mark in the place of a product's costs that are too large", () => {
+  const costs = { labor_cost: 7, material_cost: Array.from({ length: 20_000 }, (_, n) => n) };
+  const kept = keepStorable(draft({
+    products: { complete: null, stated: true, items: [{ external_id: "p", costs }] },
+  }));
+  assert.ok(kept.products?.items[0]?.costs?.["omitted_bytes"]);
+  assert.deepEqual(kept.warnings?.map(({ field }) => field), ["products[0].costs"]);
+});
+
 Deno.test("keepStorable() keeps 500 unmapped fields and counts the rest, in time linear in their number", () => {
   const extra = Object.fromEntries(Array.from({ length: 240_000 }, (_, n) => [`key_${n}`, n]));
   const began = performance.now();

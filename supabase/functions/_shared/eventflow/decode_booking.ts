@@ -1,16 +1,10 @@
-import {
-  createReading,
-  type Reading,
-  readText,
-  remainder,
-  setOwn,
-  setStated,
-} from "../source/reading.ts";
+import { createReading, type Reading, readText, remainder, setStated } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import {
   isJsonObject,
   type JsonObject,
+  setOwn,
   type Snapshot,
   SNAPSHOT_LIMITS,
   type SnapshotWarning,

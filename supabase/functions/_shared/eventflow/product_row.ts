@@ -6,7 +6,6 @@ import {
   readNumber,
   readText,
   remainder,
-  setOwn,
   setStated,
   type Stated,
   warn,
@@ -14,6 +13,7 @@ import {
 import {
   isJsonObject,
   type JsonObject,
+  setOwn,
   SNAPSHOT_LIMITS,
   type SnapshotProduct,
 } from "../booking/snapshot.ts";

@@ -1,8 +1,9 @@
-import { type Reading, readList, setOwn, setStated, warn } from "../source/reading.ts";
+import { type Reading, readList, setStated, warn } from "../source/reading.ts";
 import { shortKey } from "../booking/child_keys.ts";
 import {
   isJsonObject,
   type JsonObject,
+  setOwn,
   type Snapshot,
   type SnapshotProduct,
 } from "../booking/snapshot.ts";

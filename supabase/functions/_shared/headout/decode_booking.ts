@@ -5,7 +5,6 @@ import {
   readNumber,
   readText,
   remainder,
-  setOwn,
   setStated,
 } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
@@ -13,6 +12,7 @@ import { sealSnapshot } from "../booking/seal_snapshot.ts";
 import {
   isJsonObject,
   type JsonObject,
+  setOwn,
   type Snapshot,
   SNAPSHOT_LIMITS,
   type SnapshotBooking,

@@ -25,11 +25,10 @@ const STATUSES: ReadonlyMap<string, BookingStatus> = new Map<HeadoutStatus, Book
 
 /** Our status for one of Headout's words; `undefined` for a word that we do not know. */
 export function mapHeadoutStatus(word: string): BookingStatus | undefined {
-  return STATUSES.get(readHeadoutStatus(word));
+  return STATUSES.get(readHeadoutStatus(normalizeStatusWord(word)));
 }
 
-/** A status word as the others of its kind are written: `CAPTURE_TIMEOUT` is `CAPTURE_TIMEDOUT`. */
-function readHeadoutStatus(word: string): string {
-  const normal = normalizeStatusWord(word);
-  return normal === "CAPTURE_TIMEOUT" ? "CAPTURE_TIMEDOUT" : normal;
+/** Headout's word for a status: `CAPTURE_TIMEOUT` is another spelling of `CAPTURE_TIMEDOUT`. */
+export function readHeadoutStatus(word: string): string {
+  return word === "CAPTURE_TIMEOUT" ? "CAPTURE_TIMEDOUT" : word;
 }

@@ -2,6 +2,7 @@ import { parseNumber } from "../booking/number.ts";
 import {
   isJsonObject,
   type JsonObject,
+  setOwn,
   SNAPSHOT_LIMITS,
   type SnapshotWarning,
 } from "../booking/snapshot.ts";
@@ -50,7 +51,7 @@ export function valueAt(source: JsonObject, path: string): unknown {
 
 /** Whether a value says something: not null, white space, `{}` or `[]`. Zero and false do. */
 export function holds(value: unknown): boolean {
-  if (typeof value === "string") return value.trim() !== "";
+  if (typeof value === "string") return /\S/.test(value);
   if (Array.isArray(value)) return value.length > 0;
   if (isJsonObject(value)) return Object.keys(value).length > 0;
   return value !== undefined && value !== null;
@@ -144,16 +145,6 @@ export function remainder(reading: Reading): JsonObject | undefined {
     any = true;
   }
   return any ? rest : undefined;
-}
-
-/** Sets an own property, also `__proto__`, which an assignment would lose. */
-export function setOwn(target: JsonObject, key: string, value: unknown): void {
-  if (key !== "__proto__") {
-    target[key] = value;
-    return;
-  }
-  const own = { value, enumerable: true, configurable: true, writable: true };
-  Object.defineProperty(target, key, own);
 }
 
 /** Sets `key` unless `value` is undefined. */

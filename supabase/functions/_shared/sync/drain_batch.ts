@@ -33,7 +33,7 @@ export interface Batch {
 }
 
 /** How long a source may take for one booking, in milliseconds. */
-const READ_MS = 15_000;
+export const READ_MS = 15_000;
 /** A read with less time left than this is not started, since it would only cost an attempt. */
 export const LEAST_READ_MS = 500;
 /**

@@ -2,6 +2,7 @@ import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import { DatabaseUnavailable } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { BookingStore } from "./booking_store.ts";
+import { LEAST_READ_MS, READ_MS } from "./drain_batch.ts";
 import type { DrainCounters } from "./drain_counters.ts";
 import { forEachBounded } from "./for_each_bounded.ts";
 import { type BookingToRead, readBooking, type Sources } from "./read_booking.ts";
@@ -24,10 +25,6 @@ export interface RefreshTask {
   /** Reads at once. */
   readonly concurrency: number;
 }
-
-/** How long a source may take for one booking, and the least time for starting a read. */
-const READ_MS = 15_000;
-const LEAST_READ_MS = 500;
 
 /**
  * Reads each booking alone and applies what its source states, without a delivery (rule: it heals by
