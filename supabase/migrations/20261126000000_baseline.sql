@@ -68,6 +68,15 @@ $$;
 
 comment on function sync.url_key(text) is 'The identity of a URL: without query and fragment, whose tokens change on every read (incident: attachments multiplied by tokens).';
 
+create function sync.describe_instant(at timestamptz) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select to_char(describe_instant.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
+$$;
+
+comment on function sync.describe_instant(timestamptz) is 'A moment as "2026-05-01 08:30:00 UTC".';
+
 -- schemas/10_organizations.sql
 
 -- Tenants and their members. Every domain table names its organization, and a row never changes it.
@@ -1552,7 +1561,7 @@ end;
 $$;
 
 comment on function sync.keep_status(sync.planned_snapshot) is
-  'The same snapshot without its status: the rest of the statement is as good as any.';
+  'The same snapshot without its status; the rest of the statement still applies.';
 
 create function sync.hold_deletions(page sync.page, plan sync.planned_snapshot[]) returns void
 language plpgsql
@@ -1788,31 +1797,27 @@ create function sync.find_observations(page sync.page, plan sync.planned_snapsho
 language sql stable
 set search_path = ''
 as $$
-  with kept as materialized (
-    select p.snapshot from unnest(plan) p where p.verdict = 'apply'
-  ), words as materialized (
-    select distinct k.snapshot #>> '{booking,source_status}' as word from kept k
-    where not k.snapshot -> 'booking' ? 'status' and not k.snapshot ? 'deleted'
-  ), unknown as materialized (
-    select w.word from words w
-    where w.word is not null and sync.meaning_of(page.organization_id, page.source, w.word) is null
+  with warned as materialized (
+    select w.*, p.snapshot #>> '{booking,source_status}' as word
+    from unnest(plan) p
+    cross join jsonb_to_recordset(p.snapshot -> 'warnings') w (field text, code text, message text)
+    where p.verdict = 'apply' and p.snapshot ? 'warnings'
   )
-  select 'unknown_status_word', 'status', sync.normalize_word(u.word), count(*), min(u.word)
-  from unknown u
-  join kept k on k.snapshot #>> '{booking,source_status}' = u.word
-  group by sync.normalize_word(u.word)
+  select 'unknown_status_word', 'status', sync.normalize_word(w.word), count(*), min(w.word)
+  from warned w
+  where w.code = 'unknown_status' and w.word is not null
+  group by sync.normalize_word(w.word)
   union all
   select case w.code when 'omitted_content' then 'omitted_content' else 'refused_field' end,
     regexp_replace(w.field, '\[\d+\]', '[]', 'g'), '', count(*), min(w.message)
-  from kept k
-  cross join jsonb_to_recordset(k.snapshot -> 'warnings') w (field text, code text, message text)
-  where k.snapshot ? 'warnings' and w.code <> 'unknown_status'
+  from warned w
+  where w.code <> 'unknown_status'
   group by 1, 2
   union all
   select distinct 'unknown_field', f.name, '', 1, null
-  from kept k
-  cross join jsonb_object_keys(k.snapshot #> '{booking,extra}') f (name)
-  where k.snapshot -> 'booking' ? 'extra'
+  from unnest(plan) p
+  cross join jsonb_object_keys(p.snapshot #> '{booking,extra}') f (name)
+  where p.verdict = 'apply' and p.snapshot -> 'booking' ? 'extra'
 $$;
 
 comment on function sync.find_observations(sync.page, sync.planned_snapshot[]) is 'What was odd in the snapshots of a page that are applied.';
@@ -5233,7 +5238,7 @@ begin
   )
   insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
   select page.organization_id, r.booking_id, 'import', r.delivery_id, 'disagrees',
-    jsonb_build_object('disagreements[' || r.word_at || '].word', jsonb_build_array(null, r.words))
+    jsonb_build_object('disagreements[' || sync.describe_instant(r.word_at) || '].word', jsonb_build_array(null, r.words))
   from reported r;
 end;
 $$;
@@ -5612,6 +5617,24 @@ $$;
 comment on function sync.event_change_fields(sync.event_change, text) is
   'The fields of a row_change for a calendar or warehouse row, under the names of its table.';
 
+-- Row by row on purpose (lateral): for `= any` the planner expects to meet a row at once, and reads the
+-- whole table when there is none, which is what a first import asks.
+create function sync.has_events(booking_ids bigint[], projection text) returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if projection = 'calendar' then
+    return exists (select from unnest(booking_ids) b (id)
+      cross join lateral (select from public.calendar_events c where c.booking_id = b.id limit 1) c);
+  end if;
+  return exists (select from unnest(booking_ids) b (id)
+    cross join lateral (select from public.warehouse_events w where w.booking_id = b.id limit 1) w);
+end;
+$$;
+
+comment on function sync.has_events(bigint[], text) is 'Whether any of some bookings has rows in the calendar or the warehouse.';
+
 create function sync.project_events(booking_ids bigint[], projection text, detailed boolean)
 returns setof sync.row_change
 language plpgsql
@@ -5621,8 +5644,7 @@ declare
   changes sync.event_change[];
 begin
   -- A first import has nothing to compare with.
-  if exists (select from public.calendar_events c where projection = 'calendar' and c.booking_id = any (booking_ids))
-    or exists (select from public.warehouse_events w where projection = 'warehouse' and w.booking_id = any (booking_ids)) then
+  if sync.has_events(booking_ids, projection) then
     changes := array(select c from sync.plan_events(booking_ids, projection) c);
   else
     changes := array(select row(d, null, null)::sync.event_change from sync.desired_events(booking_ids, projection) d);
@@ -6132,6 +6154,7 @@ comment on function public.project_bookings(bigint[], boolean) is
 -- All but the last follow from what is stored and go with it. A person takes reasons away (80); one
 -- comes back only with a new cause. Nothing here runs for a page in which nothing of the kind happened.
 
+-- A cause names instants by their epoch, so that it reads the same in every session (time zone, date style).
 create function sync.current_causes(booking_ids bigint[])
 returns table (booking_id bigint, reason text, cause text)
 language sql stable
@@ -6141,11 +6164,11 @@ as $$
   from sync.held_changes h
   where h.booking_id = any (current_causes.booking_ids) and h.released_at is null and h.dismissed_at is null
   union all
-  select g.booking_id, 'disagreeing', g.word || ' ' || g.word_at
+  select g.booking_id, 'disagreeing', g.word || ' ' || extract(epoch from g.word_at)
   from sync.disagreements g
   where g.booking_id = any (current_causes.booking_ids) and g.outcome = 'disagrees'
   union all
-  select d.booking_id, 'emptied', d.collection || ' ' || min(d.first_seen_at)
+  select d.booking_id, 'emptied', d.collection || ' ' || extract(epoch from min(d.first_seen_at))
   from sync.doubts d
   join public.bookings b on b.id = d.booking_id and b.status = 'CONFIRMED'
   where d.booking_id = any (current_causes.booking_ids) and d.emptied and d.dismissed_at is null
@@ -6159,7 +6182,7 @@ as $$
   from public.warehouse_events w
   where w.booking_id = any (current_causes.booking_ids) and w.day_dropped
   union all
-  select b.id, 'cancelled', b.status || ' ' || b.status_changed_at
+  select b.id, 'cancelled', b.status || ' ' || extract(epoch from b.status_changed_at)
   from public.bookings b
   join public.organizations o on o.id = b.organization_id
   where b.id = any (current_causes.booking_ids) and b.status in ('CANCELLED', 'REJECTED')
@@ -7174,6 +7197,27 @@ create trigger calendar_events_note_adjustment before update of starts_at, ends_
 create trigger warehouse_events_note_adjustment before update of starts_at, ends_at on public.warehouse_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
 
+create function sync.review_undropped() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform from sync.review(array[new.booking_id]);
+  return null;
+end;
+$$;
+
+comment on function sync.review_undropped() is 'Trigger: a row that a person lets go of asks for no review any more.';
+
+create trigger calendar_events_review_undropped after update of starts_at, ends_at, times_locked on public.calendar_events
+  for each row when (current_user = 'authenticated' and old.day_dropped and not new.day_dropped)
+  execute function sync.review_undropped();
+
+create trigger warehouse_events_review_undropped after update of starts_at, ends_at on public.warehouse_events
+  for each row when (current_user = 'authenticated' and old.day_dropped and not new.day_dropped)
+  execute function sync.review_undropped();
+
 create function sync.note_review() returns trigger
 language plpgsql
 security definer
@@ -7523,15 +7567,6 @@ create policy booking_attachments_insert on public.booking_attachments for inser
 -- Why does this booking look as it does? Its timeline in plain words: one function per kind of line.
 -- Each thing that happened has one line, and a cause stands before its effect.
 -- Rules: every change can be explained.
-
-create function sync.describe_instant(at timestamptz) returns text
-language sql immutable parallel safe
-set search_path = ''
-as $$
-  select to_char(describe_instant.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
-$$;
-
-comment on function sync.describe_instant(timestamptz) is 'A moment as "2026-05-01 08:30:00 UTC".';
 
 create function sync.describe_subject(history_key text) returns text
 language sql immutable parallel safe
@@ -8121,6 +8156,8 @@ declare
 begin
   page.organization_id := apply_status_words.organization_id;
   page.source := apply_status_words.source;
+  page.force := false;
+  page.detailed := false;
   page.compares := true;
   loop
     -- What was read last, said once more: the rows are compared, and nothing newer is undone.

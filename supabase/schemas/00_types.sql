@@ -62,3 +62,12 @@ as $$
 $$;
 
 comment on function sync.url_key(text) is 'The identity of a URL: without query and fragment, whose tokens change on every read (incident: attachments multiplied by tokens).';
+
+create function sync.describe_instant(at timestamptz) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+  select to_char(describe_instant.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
+$$;
+
+comment on function sync.describe_instant(timestamptz) is 'A moment as "2026-05-01 08:30:00 UTC".';

@@ -128,7 +128,7 @@ end;
 $$;
 
 comment on function sync.keep_status(sync.planned_snapshot) is
-  'The same snapshot without its status: the rest of the statement is as good as any.';
+  'The same snapshot without its status; the rest of the statement still applies.';
 
 create function sync.hold_deletions(page sync.page, plan sync.planned_snapshot[]) returns void
 language plpgsql

@@ -40,31 +40,27 @@ create function sync.find_observations(page sync.page, plan sync.planned_snapsho
 language sql stable
 set search_path = ''
 as $$
-  with kept as materialized (
-    select p.snapshot from unnest(plan) p where p.verdict = 'apply'
-  ), words as materialized (
-    select distinct k.snapshot #>> '{booking,source_status}' as word from kept k
-    where not k.snapshot -> 'booking' ? 'status' and not k.snapshot ? 'deleted'
-  ), unknown as materialized (
-    select w.word from words w
-    where w.word is not null and sync.meaning_of(page.organization_id, page.source, w.word) is null
+  with warned as materialized (
+    select w.*, p.snapshot #>> '{booking,source_status}' as word
+    from unnest(plan) p
+    cross join jsonb_to_recordset(p.snapshot -> 'warnings') w (field text, code text, message text)
+    where p.verdict = 'apply' and p.snapshot ? 'warnings'
   )
-  select 'unknown_status_word', 'status', sync.normalize_word(u.word), count(*), min(u.word)
-  from unknown u
-  join kept k on k.snapshot #>> '{booking,source_status}' = u.word
-  group by sync.normalize_word(u.word)
+  select 'unknown_status_word', 'status', sync.normalize_word(w.word), count(*), min(w.word)
+  from warned w
+  where w.code = 'unknown_status' and w.word is not null
+  group by sync.normalize_word(w.word)
   union all
   select case w.code when 'omitted_content' then 'omitted_content' else 'refused_field' end,
     regexp_replace(w.field, '\[\d+\]', '[]', 'g'), '', count(*), min(w.message)
-  from kept k
-  cross join jsonb_to_recordset(k.snapshot -> 'warnings') w (field text, code text, message text)
-  where k.snapshot ? 'warnings' and w.code <> 'unknown_status'
+  from warned w
+  where w.code <> 'unknown_status'
   group by 1, 2
   union all
   select distinct 'unknown_field', f.name, '', 1, null
-  from kept k
-  cross join jsonb_object_keys(k.snapshot #> '{booking,extra}') f (name)
-  where k.snapshot -> 'booking' ? 'extra'
+  from unnest(plan) p
+  cross join jsonb_object_keys(p.snapshot #> '{booking,extra}') f (name)
+  where p.verdict = 'apply' and p.snapshot -> 'booking' ? 'extra'
 $$;
 
 comment on function sync.find_observations(sync.page, sync.planned_snapshot[]) is 'What was odd in the snapshots of a page that are applied.';

@@ -262,7 +262,7 @@ begin
   )
   insert into public.booking_history (organization_id, booking_id, actor, delivery_id, verdict, changes)
   select page.organization_id, r.booking_id, 'import', r.delivery_id, 'disagrees',
-    jsonb_build_object('disagreements[' || r.word_at || '].word', jsonb_build_array(null, r.words))
+    jsonb_build_object('disagreements[' || sync.describe_instant(r.word_at) || '].word', jsonb_build_array(null, r.words))
   from reported r;
 end;
 $$;

@@ -334,6 +334,24 @@ $$;
 comment on function sync.event_change_fields(sync.event_change, text) is
   'The fields of a row_change for a calendar or warehouse row, under the names of its table.';
 
+-- Row by row on purpose (lateral): for `= any` the planner expects to meet a row at once, and reads the
+-- whole table when there is none, which is what a first import asks.
+create function sync.has_events(booking_ids bigint[], projection text) returns boolean
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if projection = 'calendar' then
+    return exists (select from unnest(booking_ids) b (id)
+      cross join lateral (select from public.calendar_events c where c.booking_id = b.id limit 1) c);
+  end if;
+  return exists (select from unnest(booking_ids) b (id)
+    cross join lateral (select from public.warehouse_events w where w.booking_id = b.id limit 1) w);
+end;
+$$;
+
+comment on function sync.has_events(bigint[], text) is 'Whether any of some bookings has rows in the calendar or the warehouse.';
+
 create function sync.project_events(booking_ids bigint[], projection text, detailed boolean)
 returns setof sync.row_change
 language plpgsql
@@ -343,8 +361,7 @@ declare
   changes sync.event_change[];
 begin
   -- A first import has nothing to compare with.
-  if exists (select from public.calendar_events c where projection = 'calendar' and c.booking_id = any (booking_ids))
-    or exists (select from public.warehouse_events w where projection = 'warehouse' and w.booking_id = any (booking_ids)) then
+  if sync.has_events(booking_ids, projection) then
     changes := array(select c from sync.plan_events(booking_ids, projection) c);
   else
     changes := array(select row(d, null, null)::sync.event_change from sync.desired_events(booking_ids, projection) d);

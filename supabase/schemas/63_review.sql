@@ -10,6 +10,7 @@
 -- All but the last follow from what is stored and go with it. A person takes reasons away (80); one
 -- comes back only with a new cause. Nothing here runs for a page in which nothing of the kind happened.
 
+-- A cause names instants by their epoch, so that it reads the same in every session (time zone, date style).
 create function sync.current_causes(booking_ids bigint[])
 returns table (booking_id bigint, reason text, cause text)
 language sql stable
@@ -19,11 +20,11 @@ as $$
   from sync.held_changes h
   where h.booking_id = any (current_causes.booking_ids) and h.released_at is null and h.dismissed_at is null
   union all
-  select g.booking_id, 'disagreeing', g.word || ' ' || g.word_at
+  select g.booking_id, 'disagreeing', g.word || ' ' || extract(epoch from g.word_at)
   from sync.disagreements g
   where g.booking_id = any (current_causes.booking_ids) and g.outcome = 'disagrees'
   union all
-  select d.booking_id, 'emptied', d.collection || ' ' || min(d.first_seen_at)
+  select d.booking_id, 'emptied', d.collection || ' ' || extract(epoch from min(d.first_seen_at))
   from sync.doubts d
   join public.bookings b on b.id = d.booking_id and b.status = 'CONFIRMED'
   where d.booking_id = any (current_causes.booking_ids) and d.emptied and d.dismissed_at is null
@@ -37,7 +38,7 @@ as $$
   from public.warehouse_events w
   where w.booking_id = any (current_causes.booking_ids) and w.day_dropped
   union all
-  select b.id, 'cancelled', b.status || ' ' || b.status_changed_at
+  select b.id, 'cancelled', b.status || ' ' || extract(epoch from b.status_changed_at)
   from public.bookings b
   join public.organizations o on o.id = b.organization_id
   where b.id = any (current_causes.booking_ids) and b.status in ('CANCELLED', 'REJECTED')

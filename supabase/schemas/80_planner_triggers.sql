@@ -58,6 +58,27 @@ create trigger calendar_events_note_adjustment before update of starts_at, ends_
 create trigger warehouse_events_note_adjustment before update of starts_at, ends_at on public.warehouse_events
   for each row when (current_user = 'authenticated') execute function sync.note_adjustment();
 
+create function sync.review_undropped() returns trigger
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+  perform from sync.review(array[new.booking_id]);
+  return null;
+end;
+$$;
+
+comment on function sync.review_undropped() is 'Trigger: a row that a person lets go of asks for no review any more.';
+
+create trigger calendar_events_review_undropped after update of starts_at, ends_at, times_locked on public.calendar_events
+  for each row when (current_user = 'authenticated' and old.day_dropped and not new.day_dropped)
+  execute function sync.review_undropped();
+
+create trigger warehouse_events_review_undropped after update of starts_at, ends_at on public.warehouse_events
+  for each row when (current_user = 'authenticated' and old.day_dropped and not new.day_dropped)
+  execute function sync.review_undropped();
+
 create function sync.note_review() returns trigger
 language plpgsql
 security definer

@@ -2,15 +2,6 @@
 -- Each thing that happened has one line, and a cause stands before its effect.
 -- Rules: every change can be explained.
 
-create function sync.describe_instant(at timestamptz) returns text
-language sql immutable parallel safe
-set search_path = ''
-as $$
-  select to_char(describe_instant.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
-$$;
-
-comment on function sync.describe_instant(timestamptz) is 'A moment as "2026-05-01 08:30:00 UTC".';
-
 create function sync.describe_subject(history_key text) returns text
 language sql immutable parallel safe
 set search_path = ''

@@ -258,6 +258,8 @@ declare
 begin
   page.organization_id := apply_status_words.organization_id;
   page.source := apply_status_words.source;
+  page.force := false;
+  page.detailed := false;
   page.compares := true;
   loop
     -- What was read last, said once more: the rows are compared, and nothing newer is undone.

@@ -142,8 +142,6 @@ test("rule: people are told: a locked row that lost its day asks until it is unl
   await tenant.asPlanner((sql) =>
     sql.query("update public.calendar_events set times_locked = false")
   );
-  const { id } = only(await tenant.select<{ id: number }>("bookings", "id"));
-  await db.rpc("project_bookings", { booking_ids: `{${id}}` });
   assert.deepEqual((await review(tenant)).reasons, []);
 });
 
@@ -176,4 +174,19 @@ test("rule: people are told: a review that is wrong in the row is derived again"
     detailed: true,
   });
   assert.deepEqual(rows.map((row) => row.fields), [{ review_reasons: [["held"], []] }]);
+});
+
+test("rule: people are told: a reason that was taken away stays away in a session of another time zone", async (db) => {
+  const tenant = await db.tenant();
+  const near = { dates: days(["event", dayFromNow(3)]) };
+  await tenant.applyOne(read(60, near));
+  await tenant.applyOne(read(30, { ...near, booking: { status: "CANCELLED" } }));
+  await acknowledge(tenant);
+  await db.query(
+    `with zone as materialized (select set_config('TimeZone', 'America/New_York', true) as name)
+     select public.project_bookings(array(
+       select b.id from public.bookings b where b.organization_id = $1 and zone.name is not null)) from zone`,
+    [tenant.id],
+  );
+  assert.deepEqual((await review(tenant)).reasons, []);
 });

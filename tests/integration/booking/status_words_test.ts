@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { useDatabase } from "../../support/booking_database.ts";
+import { buildSnapshot } from "../../support/booking_builder.ts";
 import { decodeAnswer, eventflowBooking, foundAnswer } from "../../support/eventflow_answer.ts";
 import { only, type Tenant } from "../../support/tenant.ts";
 
@@ -203,5 +204,27 @@ test("rule: every word of the source is read: fields that were left out are coun
       { line: "unknown_field nytt_falt 1" },
       { line: "unknown_field products 1" },
     ],
+  );
+});
+
+test("rule: every word of the source is read: an unknown word of Headout's is named once and counted once", async (db) => {
+  const tenant = await db.tenant();
+  const { status: _, extra: __, ...booking } = buildSnapshot().booking;
+  const verdict = await tenant.applyOne(
+    { ...buildSnapshot(), booking: { ...booking, source_status: "ON_HOLD" } },
+    { source: "headout" },
+  );
+  assert.deepEqual(
+    (verdict as unknown as { warnings: { field: string; code: string }[] }).warnings
+      .map(({ field, code }) => [field, code]),
+    [["status", "unknown_status"]],
+  );
+  assert.deepEqual(
+    await db.query(
+      `select o.kind, o.word, o.count::integer from sync.source_observations o
+       join sync.connections c on c.id = o.connection_id where c.organization_id = $1`,
+      [tenant.id],
+    ),
+    [{ kind: "unknown_status_word", word: "ON HOLD", count: 1 }],
   );
 });

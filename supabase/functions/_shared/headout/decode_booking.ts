@@ -1,11 +1,13 @@
 import {
   createReading,
+  holds,
   pick,
   type Reading,
   readNumber,
   readText,
   remainder,
   setStated,
+  warn,
 } from "../source/reading.ts";
 import { BookingRefusal } from "../booking/refusal.ts";
 import { sealSnapshot } from "../booking/seal_snapshot.ts";
@@ -84,15 +86,13 @@ function decode(raw: JsonObject, externalId: string | undefined, fetchedAt: stri
 function readStatus(reading: Reading, booking: SnapshotBooking): void {
   const found = pick(reading, ["status"]);
   if (found === undefined) return;
-  const { value } = found;
-  if (typeof value === "string" && value.trim() !== "") booking.source_status = value;
-  const status = typeof value === "string" ? mapHeadoutStatus(value) : undefined;
-  if (status !== undefined) booking.status = status;
-  else {
-    reading.warnings.push({
-      field: "status",
-      code: "unknown_status",
-      message: "The status is not one that we know; ours stays as it is",
-    });
+  if (!holds(found.value)) {
+    warn(reading, found.name, "empty_status", "The status is empty; ours stays as it is");
+    return;
   }
+  const word = typeof found.value === "string" ? found.value : JSON.stringify(found.value);
+  booking.source_status = word;
+  // A word that we do not know is named where words get their meaning: sync.status_words.
+  const status = mapHeadoutStatus(word);
+  if (status !== undefined) booking.status = status;
 }
