@@ -12,6 +12,7 @@ export type Handler = (request: Request) => Promise<Response>;
 export interface GatewayOptions {
   readonly database: Database;
   readonly api: SupabaseApi;
+  readonly storage: Handler;
   readonly functions: () => Functions;
   readonly simulators: Readonly<Record<string, Handler>>;
   readonly studio: boolean;
@@ -41,6 +42,7 @@ export function createGateway(
       const simulator = options.simulators[second];
       if (simulator !== undefined) return await simulator(request);
     }
+    if (first === "storage" && second === "v1") return await options.storage(request);
     if ((first === "rest" || first === "auth") && second === "v1") {
       return await options.api.fetch(request, peerAddress);
     }
@@ -103,6 +105,7 @@ function unknownPath(path: string, options: GatewayOptions): Response {
       "/functions/v1/_health",
       "/rest/v1/",
       "/auth/v1/",
+      "/storage/v1/",
       ...Object.keys(options.simulators).map((name) => `/simulators/${name}/`),
       ...(options.studio ? ["/ (studio)"] : []),
     ],

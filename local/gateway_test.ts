@@ -13,6 +13,7 @@ function setUp(changes: Partial<GatewayOptions> = {}, ready = true) {
   const gateway = createGateway({
     database: { query: () => Promise.resolve([]) } as unknown as Database,
     api: { fetch: () => Promise.resolve(new Response("api")) },
+    storage: () => Promise.resolve(new Response("storage")),
     functions: () => ({
       all,
       get: (name) => all.find((process) => process.name === name),
@@ -29,6 +30,7 @@ for (
   const [path, expected] of [
     ["/rest/v1/bookings", "api"],
     ["/auth/v1/health", "api"],
+    ["/storage/v1/object/booking-files/a", "storage"],
     ["/simulators/eventflow/export_bookings", "eventflow"],
   ] as const
 ) {

@@ -9,6 +9,7 @@ import { type LocalKeys, localKeys } from "./keys.ts";
 import { listen } from "./listen.ts";
 import { type ProjectPaths, projectPaths } from "./paths.ts";
 import type { ControlClient } from "./simulators/control_client.ts";
+import { createStorage } from "./storage/create_storage.ts";
 import { createSimulators, type SimulatorsOptions } from "./simulators/create_simulators.ts";
 import { createSupabaseApi, type SupabaseApi } from "./supabase_api.ts";
 import { startTicker } from "./ticker.ts";
@@ -46,7 +47,7 @@ export interface StackOptions {
 
 /** A running stack. */
 export interface Stack {
-  /** The one base URL of API, functions and simulators. */
+  /** The one base URL of API, Storage, functions and simulators. */
   readonly url: string;
   readonly keys: LocalKeys;
   readonly serviceRoleKey: string;
@@ -114,6 +115,16 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     }
   }
 
+  /** Where files lie: beside a database that is kept, else for as long as the stack runs. */
+  async function makeStorageFolder(): Promise<string> {
+    if (options.database === undefined && options.inMemory === false) {
+      return `${paths.state}/storage`;
+    }
+    const folder = await Deno.makeTempDir({ prefix: "booking-files-" });
+    cleanups.push(() => Deno.remove(folder, { recursive: true }));
+    return folder;
+  }
+
   try {
     const database = options.database ?? await openDatabase({
       paths,
@@ -144,6 +155,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     route = createGateway({
       database,
       api,
+      storage: createStorage({
+        database,
+        keys,
+        folder: await makeStorageFolder(),
+        log: (line) => log("storage", line),
+      }),
       functions: () => functions,
       simulators: simulators.handlers,
       studio: options.studio ?? false,

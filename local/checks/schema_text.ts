@@ -71,7 +71,10 @@ export function describeText(definitions: readonly Definition[]): string {
     `median ${medianOf(lengths)}`;
 }
 
-/** Objects of the schemas public and sync, without those of extensions and constraints. */
+/**
+ * Objects of the schemas public and sync, without those of extensions and constraints, and the
+ * policies of Storage.
+ */
 export const catalogQuery = `
   with ours as (
     select c.oid, c.relkind, n.nspname || '.' || c.relname as name
@@ -93,6 +96,10 @@ export const catalogQuery = `
     and not exists (select from pg_depend d where d.objid = t.oid and d.deptype = 'e')
   union all
   select 'policy', p.polname || ' on ' || ours.name from pg_policy p join ours on ours.oid = p.polrelid
+  union all
+  select 'policy', p.polname || ' on storage.' || c.relname
+  from pg_policy p join pg_class c on c.oid = p.polrelid
+  where c.relnamespace = to_regnamespace('storage')
   union all
   select 'trigger', t.tgname || ' on ' || ours.name
   from pg_trigger t join ours on ours.oid = t.tgrelid where not t.tgisinternal

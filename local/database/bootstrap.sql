@@ -1,5 +1,5 @@
 -- What a hosted Supabase project has and a bare Postgres lacks: the request roles, the schemas
--- `auth` and `extensions`, the helpers that RLS policies call, and the default privileges.
+-- `auth`, `extensions` and `storage`, the helpers that RLS policies call, and the default privileges.
 -- The one place of it: `task start`, the tests and the checks all run this file first.
 -- Runs on PGlite and on Postgres 15 and later, any number of times. What a real project already
 -- has is left as it is.
@@ -85,6 +85,55 @@ begin
       )
     $function$;
   end if;
+end;
+$$;
+
+-- Storage's tables, as its policies see them: what a file is called, not what is in it.
+create schema if not exists storage;
+
+create table if not exists storage.buckets (
+  id text primary key,
+  name text not null unique,
+  owner uuid,
+  owner_id text,
+  public boolean default false,
+  avif_autodetection boolean default false,
+  file_size_limit bigint,
+  allowed_mime_types text[],
+  created_at timestamptz default now(),
+  updated_at timestamptz default now()
+);
+
+create table if not exists storage.objects (
+  id uuid primary key default gen_random_uuid(),
+  bucket_id text references storage.buckets (id),
+  name text,
+  owner uuid,
+  owner_id text,
+  metadata jsonb,
+  user_metadata jsonb,
+  version text,
+  path_tokens text[] generated always as (string_to_array(name, '/')) stored,
+  created_at timestamptz default now(),
+  updated_at timestamptz default now(),
+  last_accessed_at timestamptz default now()
+);
+
+do $$
+begin
+  create unique index if not exists bucketid_objname on storage.objects (bucket_id, name);
+  alter table storage.buckets enable row level security;
+  alter table storage.objects enable row level security;
+  if to_regprocedure('storage.foldername(text)') is null then
+    create function storage.foldername(name text) returns text[] language sql immutable as $function$
+      select (string_to_array(name, '/'))[1 : cardinality(string_to_array(name, '/')) - 1]
+    $function$;
+  end if;
+  grant usage on schema storage to anon, authenticated, service_role;
+  grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
+exception
+  -- On a real project they belong to its storage service.
+  when insufficient_privilege then null;
 end;
 $$;
 

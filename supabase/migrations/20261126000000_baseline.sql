@@ -59,14 +59,29 @@ $$;
 comment on function sync.changed_fields(jsonb, jsonb) is
   'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none is forgotten (incident: changed times unnoticed).';
 
-create function sync.url_key(url text) returns text
-language sql immutable parallel safe
+-- Without a query nothing is to be dropped: nearly always.
+create function sync.url_key(url text, with_cache boolean default false) returns text
+language plpgsql immutable parallel safe
 set search_path = ''
 as $$
-  select split_part(split_part(url, '#', 1), '?', 1)
+declare
+  plain constant text := split_part(url, '#', 1);
+  dropped constant text := '^(x-amz-.*|x-goog-.*|token|key|expires|signature|key-pair-id|policy|sig|se|sp|sv|sr|st|spr'
+    || case when with_cache then '' else '|t|v|cb|_' end || ')$';
+  kept text;
+begin
+  if strpos(plain, '?') = 0 then
+    return plain;
+  end if;
+  select string_agg(p.part, '&' order by p.place) into kept
+  from regexp_split_to_table(substr(plain, strpos(plain, '?') + 1), '&') with ordinality p (part, place)
+  where p.part <> '' and split_part(p.part, '=', 1) !~* dropped;
+  return split_part(plain, '?', 1) || coalesce('?' || kept, '');
+end;
 $$;
 
-comment on function sync.url_key(text) is 'The identity of a URL: without query and fragment, whose tokens change on every read (incident: attachments multiplied by tokens).';
+comment on function sync.url_key(text, boolean) is
+  'The identity of a URL: without fragment and the query parameters that sign it, which change on every read (incident: attachments multiplied by tokens), and without those that get past caches unless with_cache. The same rule as urlKey() in the functions.';
 
 create function sync.describe_instant(at timestamptz) returns text
 language sql immutable parallel safe
@@ -348,12 +363,16 @@ create table public.booking_attachments (
     references public.bookings (id, organization_id)
 );
 
+-- Which files in Storage are named by a row: its sweep asks.
+create index booking_attachments_stored_idx on public.booking_attachments (url) where url_key like 'storage:%';
+create index bookings_stored_map_idx on public.bookings (map_drawing_url) where map_drawing_url not like 'http%';
+
 comment on table public.booking_attachments is 'Files of a booking: links from the source, and files that people add (origin user), which no sync touches.';
 comment on column public.booking_attachments.id is 'Internal key.';
 comment on column public.booking_attachments.organization_id is 'The booking''s organization.';
 comment on column public.booking_attachments.booking_id is 'The booking.';
-comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
-comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment, whose tokens change on every read. Identifies the file.';
+comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query; of a file whose content the source sent its path in the bucket booking-files.';
+comment on column public.booking_attachments.url_key is 'Owner: source. What identifies the file: the link without what changes on every read (sync.url_key); storage:{sha256}; or of Headout voucher and ticket:{publicId}:{type}.';
 comment on column public.booking_attachments.listed_under is 'Owner: source. The list of the source that the file was last in; its absence counts only if that list was readable.';
 comment on column public.booking_attachments.file_name is 'Owner: source.';
 comment on column public.booking_attachments.file_type is 'Owner: source.';
@@ -905,7 +924,7 @@ comment on column sync.source_states.contradicted_at is 'When the first read beg
 comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (rule: a webhook during a sync causes a second pass).';
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
-comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted or held: equal content then ends no single read of it.';
+comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted, held or missing (a file): equal content then ends no single read of it.';
 comment on column sync.source_states.read_at is 'When a read that showed the booking last began, to within half of refresh_after; kept only while a rule covers the booking.';
 comment on column sync.source_states.refresh_after is 'How old the last read may be (sync.freshness_rules); null: no rule covers the booking.';
 comment on column sync.source_states.refresh_due_at is 'When it is next read by itself.';
@@ -1811,7 +1830,8 @@ as $$
   select case w.code when 'omitted_content' then 'omitted_content' else 'refused_field' end,
     regexp_replace(w.field, '\[\d+\]', '[]', 'g'), '', count(*), min(w.message)
   from warned w
-  where w.code <> 'unknown_status'
+  -- A file that Storage did not take says nothing about the source.
+  where w.code not in ('unknown_status', 'file_not_stored')
   group by 1, 2
   union all
   select distinct 'unknown_field', f.name, '', 1, null
@@ -1842,6 +1862,112 @@ end;
 $$;
 
 comment on function sync.note_observations(sync.page, sync.planned_snapshot[]) is 'Counts what was odd in the snapshots of a page.';
+
+-- schemas/35_files.sql
+
+-- Files whose content the source sends along: they are kept in Storage, under
+-- {organization_id}/{source}/{external_id}/{sha256}.{ext}, and a booking's rows name them by that path.
+-- The functions upload what is new before the booking is applied (stored_files says what is there already), and
+-- take away at night what no row names.
+--
+-- While a file could not be stored the booking is read again by itself (53: confirming reads).
+-- Rules: one booking stops nothing; nothing is destroyed on a guess.
+
+insert into storage.buckets (id, name, public, file_size_limit)
+values ('booking-files', 'booking-files', false, 20971520)
+on conflict (id) do nothing;
+
+create table sync.missing_files (
+  booking_id bigint primary key,
+  organization_id uuid not null,
+  since timestamptz not null default now(),
+  due_at timestamptz not null,
+  constraint missing_files_booking_fkey foreign key (booking_id, organization_id)
+    references public.bookings (id, organization_id)
+);
+
+comment on table sync.missing_files is 'Bookings with a file that Storage did not take, until a read finds all of them stored.';
+comment on column sync.missing_files.since is 'Since when a file is missing.';
+comment on column sync.missing_files.due_at is 'When the booking is read again for it.';
+
+create function sync.is_named_file(path text) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (select from public.booking_attachments a where a.url = is_named_file.path and a.url_key like 'storage:%')
+    or exists (select from public.bookings b where b.map_drawing_url = is_named_file.path and b.map_drawing_url not like 'http%')
+$$;
+
+comment on function sync.is_named_file(text) is 'Whether a row names a file in Storage: an attachment, or a map drawing.';
+
+-- What the nightly sweep may take soon does not count as stored: it is uploaded anew, and lives on.
+create function public.stored_files(paths text[]) returns table (path text)
+language sql stable
+set search_path = ''
+as $$
+  select o.name
+  from unnest(stored_files.paths) p (path)
+  join storage.objects o on o.bucket_id = 'booking-files' and o.name = p.path
+  where greatest(o.created_at, o.updated_at) > now() - interval '6 days' or sync.is_named_file(o.name)
+$$;
+
+comment on function public.stored_files(text[]) is 'Those of some paths in the bucket booking-files that need not be uploaded.';
+
+create function sync.sweep_files(max_files integer default 1000) returns setof text
+language sql stable
+set search_path = ''
+as $$
+  select o.name
+  from storage.objects o
+  where o.bucket_id = 'booking-files' and greatest(o.created_at, o.updated_at) < now() - interval '7 days'
+    and not sync.is_named_file(o.name)
+  order by o.created_at
+  limit sweep_files.max_files
+$$;
+
+comment on function sync.sweep_files(integer) is
+  'Files in the bucket booking-files that no row names and nobody has written for a week, the oldest first. The functions remove them through the Storage API: a row deleted here would leave the file behind.';
+
+create function public.sweep_files(max_files integer default 1000) returns table (path text)
+language sql stable
+set search_path = ''
+as $$
+  select f from sync.sweep_files(sweep_files.max_files) f
+$$;
+
+comment on function public.sweep_files(integer) is 'The same for the functions: paths to remove.';
+
+create function sync.note_missing_files(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  booking_ids bigint[];
+begin
+  with seen as materialized (
+    select p.booking_id, bool_or(p.snapshot ? 'missing_files') as missing
+    from unnest(plan) p
+    where p.booking_id is not null and p.verdict in ('apply', 'revision', 'unchanged') and p.snapshot is not null
+    group by p.booking_id
+  ), gone as (
+    delete from sync.missing_files m using seen s where m.booking_id = s.booking_id and not s.missing
+    returning m.booking_id
+  ), kept as (
+    insert into sync.missing_files (booking_id, organization_id, due_at)
+    select s.booking_id, page.organization_id, now() + interval '5 minutes' from seen s where s.missing
+    on conflict (booking_id) do update set due_at = excluded.due_at
+    returning booking_id
+  )
+  select array(select g.booking_id from gone g union select k.booking_id from kept k) into booking_ids;
+  if cardinality(booking_ids) > 0 then
+    perform sync.note_unsettled(booking_ids);
+    perform sync.schedule_confirms(booking_ids, array(select d.id from unnest(page.deliveries) d));
+  end if;
+end;
+$$;
+
+comment on function sync.note_missing_files(sync.page, sync.planned_snapshot[]) is
+  'Notes which bookings of a page lack a file that Storage did not take, and has them read again until they do not.';
 
 -- schemas/40_receive.sql
 
@@ -3721,6 +3847,56 @@ $$;
 comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
   'Upserts the files of a planned page by URL key; reports what a stated list leaves out. User files are never touched.';
 
+-- A key that is stored stays with its file: whether what gets past caches is part of a key depends on the
+-- other files of the answer (sync.url_key).
+create function sync.keep_file_keys(plan sync.planned_snapshot[], booking_ids bigint[]) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  pairs jsonb;
+begin
+  with listed as materialized (
+    select p.booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url, i.place
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') with ordinality as i (item, place)
+    where not p.is_new
+  ), added as materialized (
+    select l.*, sync.url_key(l.url_key) as family
+    from listed l
+    where not exists (select from public.booking_attachments a
+      where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key)
+  ), matched as (
+    select distinct on (a.id) n.booking_id, n.url_key, a.url_key as stored_key
+    from added n
+    join public.booking_attachments a on a.booking_id = n.booking_id and a.origin = 'import'
+      and sync.url_key(a.url_key) = n.family
+    where not exists (select from listed l where l.booking_id = a.booking_id and l.url_key = a.url_key)
+    order by a.id, sync.url_key(a.url, true) = sync.url_key(n.url, true) desc, n.place
+  )
+  select jsonb_object_agg(k.booking_id, k.keys) into pairs
+  from (
+    select u.booking_id, jsonb_object_agg(u.url_key, u.stored_key) as keys
+    from (select distinct on (m.booking_id, m.url_key) m.* from matched m order by m.booking_id, m.url_key, m.stored_key) u
+    group by u.booking_id
+  ) k;
+  if pairs is null then
+    return plan;
+  end if;
+  for i in 1 .. cardinality(plan) loop
+    continue when not pairs ? plan[i].booking_id::text;
+    plan[i].snapshot := jsonb_set(plan[i].snapshot, '{attachments,items}', (
+      select jsonb_agg(e.item || jsonb_strip_nulls(jsonb_build_object(
+        'url_key', pairs #>> array[plan[i].booking_id::text, e.item ->> 'url_key'])) order by e.place)
+      from jsonb_array_elements(plan[i].snapshot #> '{attachments,items}') with ordinality e (item, place)));
+  end loop;
+  return plan;
+end;
+$$;
+
+comment on function sync.keep_file_keys(sync.planned_snapshot[], bigint[]) is
+  'The plan with the stored keys of files that are listed under a key with or without what gets past caches.';
+
 -- Links carry tokens that change on every read: fresh ones are stored whenever the booking was written
 -- for another reason, and count as no change.
 create function sync.refresh_urls(plan sync.planned_snapshot[], booking_ids bigint[])
@@ -3791,6 +3967,9 @@ begin
   changes := array(select w from sync.write_bookings(plan, booking_ids, page.organization_id, page.source) w);
   changes := changes || array(select w from sync.write_booking_dates(plan, booking_ids, page.organization_id) w);
   changes := changes || array(select w from sync.write_booking_products(plan, booking_ids, page.organization_id) w);
+  if exists (select from unnest(plan) p where not p.is_new and p.snapshot ? 'attachments') then
+    plan := sync.keep_file_keys(plan, booking_ids);
+  end if;
   changes := changes || array(select w from sync.write_booking_attachments(plan, booking_ids, page.organization_id) w);
 
   if exists (select from unnest(plan) p where p.unsettled)
@@ -3952,6 +4131,9 @@ begin
   end if;
   if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
     perform sync.note_agreement(page, plan, row_changes);
+  end if;
+  if exists (select from unnest(plan) p where p.unsettled or p.snapshot ? 'missing_files') then
+    perform sync.note_missing_files(page, plan);
   end if;
   return sync.page_verdicts(plan, row_changes, page.detailed);
 end;
@@ -4683,11 +4865,12 @@ begin
       or exists (select from sync.held_changes h
         where h.booking_id = b.id and h.released_at is null and h.dismissed_at is null)
       or exists (select from sync.disagreements g
-        where g.booking_id = b.id and (g.ended_at is null or g.outcome = 'disagrees')));
+        where g.booking_id = b.id and (g.ended_at is null or g.outcome = 'disagrees'))
+      or exists (select from sync.missing_files f where f.booking_id = b.id));
 end;
 $$;
 
-comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted, contradicted or held.';
+comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted, contradicted, held or missing a file.';
 
 create function sync.schedule_confirms(booking_ids bigint[], own_ids uuid[]) returns void
 language plpgsql
@@ -4706,6 +4889,8 @@ begin
         select sync.next_read(g, c), 'agreement' from sync.disagreements g where g.booking_id = b.id
         union all
         select sync.next_confirm(b, c), 'absence'
+        union all
+        select greatest(f.due_at, now()), 'files' from sync.missing_files f where f.booking_id = b.id
       ) q (due_at, event_type)
       where q.due_at is not null order by q.due_at limit 1
     ) q
@@ -7446,6 +7631,7 @@ alter table sync.review_causes enable row level security;
 alter table sync.freshness_rules enable row level security;
 alter table sync.status_words enable row level security;
 alter table sync.source_observations enable row level security;
+alter table sync.missing_files enable row level security;
 alter table sync.freshness_claims enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
@@ -7561,6 +7747,11 @@ create policy packing_items_insert on public.packing_items for insert to authent
 create policy booking_attachments_insert on public.booking_attachments for insert to authenticated
   with check (origin = 'user' and organization_id in (
     select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- The first folder of a file's path is its organization.
+create policy booking_files_select on storage.objects for select to authenticated
+  using (bucket_id = 'booking-files' and (storage.foldername(name))[1] in (
+    select m.organization_id::text from public.organization_members m where m.user_id = (select auth.uid())));
 
 -- schemas/90_explain.sql
 
@@ -8513,7 +8704,8 @@ revoke all on function
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
-  public.resume_connection, public.sync_status, public.prune_deliveries
+  public.resume_connection, public.sync_status, public.prune_deliveries,
+  public.stored_files, public.sweep_files
   from public, anon, authenticated;
 grant execute on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
@@ -8521,7 +8713,8 @@ grant execute on function
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
-  public.resume_connection, public.sync_status, public.prune_deliveries
+  public.resume_connection, public.sync_status, public.prune_deliveries,
+  public.stored_files, public.sweep_files
   to service_role;
 
 -- The domain tables: every member reads, the functions write as service_role.

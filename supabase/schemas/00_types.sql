@@ -54,14 +54,29 @@ $$;
 comment on function sync.changed_fields(jsonb, jsonb) is
   'The fields in which two rows (to_jsonb) differ, as { name: [old, new] }. Compares all columns, so none is forgotten (incident: changed times unnoticed).';
 
-create function sync.url_key(url text) returns text
-language sql immutable parallel safe
+-- Without a query nothing is to be dropped: nearly always.
+create function sync.url_key(url text, with_cache boolean default false) returns text
+language plpgsql immutable parallel safe
 set search_path = ''
 as $$
-  select split_part(split_part(url, '#', 1), '?', 1)
+declare
+  plain constant text := split_part(url, '#', 1);
+  dropped constant text := '^(x-amz-.*|x-goog-.*|token|key|expires|signature|key-pair-id|policy|sig|se|sp|sv|sr|st|spr'
+    || case when with_cache then '' else '|t|v|cb|_' end || ')$';
+  kept text;
+begin
+  if strpos(plain, '?') = 0 then
+    return plain;
+  end if;
+  select string_agg(p.part, '&' order by p.place) into kept
+  from regexp_split_to_table(substr(plain, strpos(plain, '?') + 1), '&') with ordinality p (part, place)
+  where p.part <> '' and split_part(p.part, '=', 1) !~* dropped;
+  return split_part(plain, '?', 1) || coalesce('?' || kept, '');
+end;
 $$;
 
-comment on function sync.url_key(text) is 'The identity of a URL: without query and fragment, whose tokens change on every read (incident: attachments multiplied by tokens).';
+comment on function sync.url_key(text, boolean) is
+  'The identity of a URL: without fragment and the query parameters that sign it, which change on every read (incident: attachments multiplied by tokens), and without those that get past caches unless with_cache. The same rule as urlKey() in the functions.';
 
 create function sync.describe_instant(at timestamptz) returns text
 language sql immutable parallel safe

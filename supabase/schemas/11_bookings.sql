@@ -205,12 +205,16 @@ create table public.booking_attachments (
     references public.bookings (id, organization_id)
 );
 
+-- Which files in Storage are named by a row: its sweep asks.
+create index booking_attachments_stored_idx on public.booking_attachments (url) where url_key like 'storage:%';
+create index bookings_stored_map_idx on public.bookings (map_drawing_url) where map_drawing_url not like 'http%';
+
 comment on table public.booking_attachments is 'Files of a booking: links from the source, and files that people add (origin user), which no sync touches.';
 comment on column public.booking_attachments.id is 'Internal key.';
 comment on column public.booking_attachments.organization_id is 'The booking''s organization.';
 comment on column public.booking_attachments.booking_id is 'The booking.';
-comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query.';
-comment on column public.booking_attachments.url_key is 'Owner: source. The link without query and fragment, whose tokens change on every read. Identifies the file.';
+comment on column public.booking_attachments.url is 'Owner: source. The link as last read, with its query; of a file whose content the source sent its path in the bucket booking-files.';
+comment on column public.booking_attachments.url_key is 'Owner: source. What identifies the file: the link without what changes on every read (sync.url_key); storage:{sha256}; or of Headout voucher and ticket:{publicId}:{type}.';
 comment on column public.booking_attachments.listed_under is 'Owner: source. The list of the source that the file was last in; its absence counts only if that list was readable.';
 comment on column public.booking_attachments.file_name is 'Owner: source.';
 comment on column public.booking_attachments.file_type is 'Owner: source.';

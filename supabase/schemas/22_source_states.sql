@@ -39,7 +39,7 @@ comment on column sync.source_states.contradicted_at is 'When the first read beg
 comment on column sync.source_states.requested_seq is 'Counts requests for a read; greater than processed_seq: a read is due (rule: a webhook during a sync causes a second pass).';
 comment on column sync.source_states.processed_seq is 'The last request that a read has covered.';
 comment on column sync.source_states.missing_sightings is 'Runs in a row that did not see the booking.';
-comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted or held: equal content then ends no single read of it.';
+comment on column sync.source_states.unsettled is 'While something of the booking is doubted, contradicted, held or missing (a file): equal content then ends no single read of it.';
 comment on column sync.source_states.read_at is 'When a read that showed the booking last began, to within half of refresh_after; kept only while a rule covers the booking.';
 comment on column sync.source_states.refresh_after is 'How old the last read may be (sync.freshness_rules); null: no rule covers the booking.';
 comment on column sync.source_states.refresh_due_at is 'When it is next read by itself.';

@@ -54,7 +54,8 @@ as $$
   select case w.code when 'omitted_content' then 'omitted_content' else 'refused_field' end,
     regexp_replace(w.field, '\[\d+\]', '[]', 'g'), '', count(*), min(w.message)
   from warned w
-  where w.code <> 'unknown_status'
+  -- A file that Storage did not take says nothing about the source.
+  where w.code not in ('unknown_status', 'file_not_stored')
   group by 1, 2
   union all
   select distinct 'unknown_field', f.name, '', 1, null

@@ -326,6 +326,56 @@ $$;
 comment on function sync.write_booking_attachments(sync.planned_snapshot[], bigint[], uuid) is
   'Upserts the files of a planned page by URL key; reports what a stated list leaves out. User files are never touched.';
 
+-- A key that is stored stays with its file: whether what gets past caches is part of a key depends on the
+-- other files of the answer (sync.url_key).
+create function sync.keep_file_keys(plan sync.planned_snapshot[], booking_ids bigint[]) returns sync.planned_snapshot[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  pairs jsonb;
+begin
+  with listed as materialized (
+    select p.booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url, i.place
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') with ordinality as i (item, place)
+    where not p.is_new
+  ), added as materialized (
+    select l.*, sync.url_key(l.url_key) as family
+    from listed l
+    where not exists (select from public.booking_attachments a
+      where a.booking_id = any (booking_ids) and a.booking_id = l.booking_id and a.url_key = l.url_key)
+  ), matched as (
+    select distinct on (a.id) n.booking_id, n.url_key, a.url_key as stored_key
+    from added n
+    join public.booking_attachments a on a.booking_id = n.booking_id and a.origin = 'import'
+      and sync.url_key(a.url_key) = n.family
+    where not exists (select from listed l where l.booking_id = a.booking_id and l.url_key = a.url_key)
+    order by a.id, sync.url_key(a.url, true) = sync.url_key(n.url, true) desc, n.place
+  )
+  select jsonb_object_agg(k.booking_id, k.keys) into pairs
+  from (
+    select u.booking_id, jsonb_object_agg(u.url_key, u.stored_key) as keys
+    from (select distinct on (m.booking_id, m.url_key) m.* from matched m order by m.booking_id, m.url_key, m.stored_key) u
+    group by u.booking_id
+  ) k;
+  if pairs is null then
+    return plan;
+  end if;
+  for i in 1 .. cardinality(plan) loop
+    continue when not pairs ? plan[i].booking_id::text;
+    plan[i].snapshot := jsonb_set(plan[i].snapshot, '{attachments,items}', (
+      select jsonb_agg(e.item || jsonb_strip_nulls(jsonb_build_object(
+        'url_key', pairs #>> array[plan[i].booking_id::text, e.item ->> 'url_key'])) order by e.place)
+      from jsonb_array_elements(plan[i].snapshot #> '{attachments,items}') with ordinality e (item, place)));
+  end loop;
+  return plan;
+end;
+$$;
+
+comment on function sync.keep_file_keys(sync.planned_snapshot[], bigint[]) is
+  'The plan with the stored keys of files that are listed under a key with or without what gets past caches.';
+
 -- Links carry tokens that change on every read: fresh ones are stored whenever the booking was written
 -- for another reason, and count as no change.
 create function sync.refresh_urls(plan sync.planned_snapshot[], booking_ids bigint[])
@@ -396,6 +446,9 @@ begin
   changes := array(select w from sync.write_bookings(plan, booking_ids, page.organization_id, page.source) w);
   changes := changes || array(select w from sync.write_booking_dates(plan, booking_ids, page.organization_id) w);
   changes := changes || array(select w from sync.write_booking_products(plan, booking_ids, page.organization_id) w);
+  if exists (select from unnest(plan) p where not p.is_new and p.snapshot ? 'attachments') then
+    plan := sync.keep_file_keys(plan, booking_ids);
+  end if;
   changes := changes || array(select w from sync.write_booking_attachments(plan, booking_ids, page.organization_id) w);
 
   if exists (select from unnest(plan) p where p.unsettled)

@@ -137,6 +137,9 @@ begin
   if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
     perform sync.note_agreement(page, plan, row_changes);
   end if;
+  if exists (select from unnest(plan) p where p.unsettled or p.snapshot ? 'missing_files') then
+    perform sync.note_missing_files(page, plan);
+  end if;
   return sync.page_verdicts(plan, row_changes, page.detailed);
 end;
 $$;

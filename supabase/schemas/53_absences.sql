@@ -454,11 +454,12 @@ begin
       or exists (select from sync.held_changes h
         where h.booking_id = b.id and h.released_at is null and h.dismissed_at is null)
       or exists (select from sync.disagreements g
-        where g.booking_id = b.id and (g.ended_at is null or g.outcome = 'disagrees')));
+        where g.booking_id = b.id and (g.ended_at is null or g.outcome = 'disagrees'))
+      or exists (select from sync.missing_files f where f.booking_id = b.id));
 end;
 $$;
 
-comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted, contradicted or held.';
+comment on function sync.note_unsettled(bigint[]) is 'Says on the states of some bookings whether anything of them is doubted, contradicted, held or missing a file.';
 
 create function sync.schedule_confirms(booking_ids bigint[], own_ids uuid[]) returns void
 language plpgsql
@@ -477,6 +478,8 @@ begin
         select sync.next_read(g, c), 'agreement' from sync.disagreements g where g.booking_id = b.id
         union all
         select sync.next_confirm(b, c), 'absence'
+        union all
+        select greatest(f.due_at, now()), 'files' from sync.missing_files f where f.booking_id = b.id
       ) q (due_at, event_type)
       where q.due_at is not null order by q.due_at limit 1
     ) q

@@ -31,6 +31,7 @@ alter table sync.review_causes enable row level security;
 alter table sync.freshness_rules enable row level security;
 alter table sync.status_words enable row level security;
 alter table sync.source_observations enable row level security;
+alter table sync.missing_files enable row level security;
 alter table sync.freshness_claims enable row level security;
 alter table sync.believed_absences enable row level security;
 alter table sync.drift enable row level security;
@@ -146,3 +147,8 @@ create policy packing_items_insert on public.packing_items for insert to authent
 create policy booking_attachments_insert on public.booking_attachments for insert to authenticated
   with check (origin = 'user' and organization_id in (
     select m.organization_id from public.organization_members m where m.user_id = (select auth.uid())));
+
+-- The first folder of a file's path is its organization.
+create policy booking_files_select on storage.objects for select to authenticated
+  using (bucket_id = 'booking-files' and (storage.foldername(name))[1] in (
+    select m.organization_id::text from public.organization_members m where m.user_id = (select auth.uid())));

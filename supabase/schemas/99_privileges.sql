@@ -20,7 +20,8 @@ revoke all on function
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
-  public.resume_connection, public.sync_status, public.prune_deliveries
+  public.resume_connection, public.sync_status, public.prune_deliveries,
+  public.stored_files, public.sweep_files
   from public, anon, authenticated;
 grant execute on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
@@ -28,7 +29,8 @@ grant execute on function
   public.checkpoint_run, public.finish_run, public.list_connections, public.list_resumable_runs,
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
-  public.resume_connection, public.sync_status, public.prune_deliveries
+  public.resume_connection, public.sync_status, public.prune_deliveries,
+  public.stored_files, public.sweep_files
   to service_role;
 
 -- The domain tables: every member reads, the functions write as service_role.

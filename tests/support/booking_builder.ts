@@ -172,9 +172,10 @@ export function complete<T extends { readonly complete: boolean | null }>(list: 
   return { ...list, complete: true };
 }
 
-/** The local day so many days from today, `YYYY-MM-DD` (UTC's today, so ± 1). */
+/** The day so many days from today, `YYYY-MM-DD`, where a test's organization is unless it says otherwise. */
 export function dayFromNow(count: number): string {
-  return new Date(Date.now() + count * 86_400_000).toISOString().slice(0, 10);
+  const today = new Intl.DateTimeFormat("sv-SE", { timeZone: "Europe/Stockholm" }).format();
+  return addDays(today, count);
 }
 
 /** A day so many days after another one. */

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
  * What each room may import of ours. The arrows run one way only: index -> handler -> use case
  * (inbox, sync) -> port (source) <- adapters.
  *
+ * The adapter of the database serves the ports of use cases and of `source`.
+ *
  * `booking` is the canonical form that all of them speak and imports nothing of ours. `source` is
  * the port to a source and how one is read over HTTP; it knows no source by name. The words of one
  * source are in its folder, and a handler may import those words but not the client.
@@ -28,7 +30,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   source: ["source", "booking", ...BASE],
   eventflow: ["eventflow", "words", "source", "booking", ...BASE],
   headout: ["headout", "words", "source", "booking", ...BASE],
-  postgres: ["postgres", "inbox", "sync", "booking", ...BASE],
+  postgres: ["postgres", "inbox", "sync", "source", "booking", ...BASE],
   booking: ["booking"],
   words: ["booking"],
   config: ["config", "errors"],

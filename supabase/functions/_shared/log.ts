@@ -26,6 +26,12 @@ export interface Log {
   readonly error: (message: string, properties?: LogProperties) => void;
 }
 
+/** What a log line says of a fault: its kind and code. Messages may quote data, so they stay out. */
+export function describeFault(error: unknown): LogProperties {
+  const { name, code } = Object(error) as { readonly name?: unknown; readonly code?: unknown };
+  return { error: name, error_code: code };
+}
+
 /** How {@linkcode createLog} writes. */
 export interface LogOptions {
   readonly level?: LogLevel;

@@ -54,7 +54,8 @@ export async function readText(
   return { text: text + decoder.decode(), bytes };
 }
 
-async function* readChunks(
+/** The chunks of a stream as they come, within the same bounds. */
+export async function* readChunks(
   stream: ReadableStream<Uint8Array> | null,
   { maxBytes, signal }: ReadStreamOptions,
 ): AsyncGenerator<Uint8Array> {

@@ -21,6 +21,7 @@ import { createHoldAlarm, withHoldAlarm } from "../_shared/sync/hold_alarm.ts";
 import { resumeRuns } from "../_shared/sync/start_runs.ts";
 import { importSingle, type SingleDeps } from "../_shared/sync/single.ts";
 import type { RunStore } from "../_shared/sync/run_store.ts";
+import type { FileSweep } from "../_shared/sync/sweep_files.ts";
 import { createDrainMode } from "./drain_mode.ts";
 import { createRunModes } from "./run_modes.ts";
 
@@ -35,6 +36,7 @@ export interface ImportBookingsDeps extends Omit<SingleDeps, "now"> {
   readonly organizationId?: string | undefined;
   readonly queue: DeliveryQueue;
   readonly runs: RunStore;
+  readonly files: FileSweep;
   /** How long a single import may take, in milliseconds. */
   readonly syncBudgetMs?: number;
   /** How long a call may run before it stops at a checkpoint, in milliseconds. */
@@ -86,6 +88,7 @@ export function createHandler({
   organizationId,
   queue,
   runs,
+  files,
   syncBudgetMs = 20_000,
   importBudgetMs = 110_000,
   importCpuMs,
@@ -102,7 +105,7 @@ export function createHandler({
       { budgetMs: importBudgetMs, cpuMs: importCpuMs },
       (deadline) => resumeRuns(runDeps, deadline),
     ),
-    ...createRunModes(runDeps, { budgetMs: importBudgetMs, organizationId }),
+    ...createRunModes({ ...runDeps, files, log }, { budgetMs: importBudgetMs, organizationId }),
   };
 
   async function single(body: Body, { startedAt, note }: Call): Promise<Body> {

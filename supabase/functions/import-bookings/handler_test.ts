@@ -22,7 +22,7 @@ import {
   stalled,
   withWallClock,
 } from "../_shared/testing.ts";
-import { fakeRuns } from "../_shared/sync/testing_runs.ts";
+import { fakeRuns, noFiles } from "../_shared/sync/testing_runs.ts";
 import { createHandler, type ImportBookingsDeps } from "./handler.ts";
 
 const SERVICE_KEY = "sb_secret_of_the_service_role";
@@ -83,6 +83,7 @@ function build(changes: Partial<ImportBookingsDeps> & {
       claimRefreshes: () => Promise.resolve([]),
     },
     runs: fakeRuns().store,
+    files: noFiles(),
     log,
     serviceKeys: ["legacy-service-role-key", SERVICE_KEY],
     organizationId: ORGANIZATION,
@@ -413,6 +414,7 @@ Deno.test("createHandler() keeps to its budget when the wall clock is set", asyn
       serviceKeys: [SERVICE_KEY],
       queue,
       runs: fakeRuns().store,
+      files: noFiles(),
     });
     const answer = await read(await handler(post({ syncMode: "drain" }, { headers: RIGHT })));
     assert.deepEqual([answer.body.completed, answer.body.counters.succeeded], [true, 1]);

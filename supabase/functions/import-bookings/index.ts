@@ -4,8 +4,9 @@ import { createHeadoutClient } from "../_shared/headout/client.ts";
 import { createJwtVerifier } from "../_shared/http/jwt.ts";
 import { createLog } from "../_shared/log.ts";
 import { createPostgresBookings } from "../_shared/postgres/bookings.ts";
-import { createRpc } from "../_shared/postgres/client.ts";
+import { createSupabaseApi } from "../_shared/postgres/client.ts";
 import { createPostgresDeliveryQueue } from "../_shared/postgres/delivery_queue.ts";
+import { createStoredFiles } from "../_shared/postgres/files.ts";
 import { createPostgresInbox } from "../_shared/postgres/inbox.ts";
 import { createPostgresRuns } from "../_shared/postgres/runs.ts";
 import { createHandler } from "./handler.ts";
@@ -14,7 +15,9 @@ const config = loadOrExit(loadImportBookingsConfig);
 const log = createLog("import-bookings", { level: config.logLevel });
 for (const warning of config.warnings) log.warn("configuration", { warning });
 
-const rpc = createRpc(config);
+const api = createSupabaseApi(config);
+const { rpc } = api;
+const files = createStoredFiles(api);
 const { eventflow, headout, jwks, jwtSecret } = config;
 
 function clientOptions({ apiUrl, apiKey }: SourceConfig) {
@@ -28,6 +31,7 @@ Deno.serve(createHandler({
         eventflow: createEventFlowClient({
           ...clientOptions(eventflow),
           pageLimit: config.eventflowPageSize,
+          files,
         }),
       }
       : {}),
@@ -43,6 +47,7 @@ Deno.serve(createHandler({
   bookings: createPostgresBookings(rpc),
   inbox: createPostgresInbox(rpc),
   runs: createPostgresRuns(rpc),
+  files,
   queue: createPostgresDeliveryQueue(rpc),
   log,
   serviceKeys: config.serviceKeys,

@@ -4,10 +4,12 @@ import { InvalidBody } from "../_shared/errors.ts";
 import { describeIssues } from "../_shared/http/describe_issues.ts";
 import type { Call } from "../_shared/http/serve_call.ts";
 import type { BookingStore } from "../_shared/sync/booking_store.ts";
+import type { Log } from "../_shared/log.ts";
 import type { RunDeps } from "../_shared/sync/execute_run.ts";
 import { previewRuns } from "../_shared/sync/preview_runs.ts";
 import type { RunMode, RunParameters } from "../_shared/sync/run_store.ts";
 import { type RunTask, startRuns } from "../_shared/sync/start_runs.ts";
+import { type FileSweep, sweepFiles } from "../_shared/sync/sweep_files.ts";
 import { answerRuns, describeRun } from "./answer_runs.ts";
 
 type Body = Readonly<Record<string, unknown>>;
@@ -42,10 +44,15 @@ export const runSchemas = {
 } as const;
 
 /**
- * The modes `incremental`, `full` and `reconcile`, each within `budgetMs` of the start of the call.
+ * The modes `incremental`, `full` and `reconcile`, each within `budgetMs` of the start of the call. A
+ * reconcile that repairs also takes away files that nothing names.
  */
 export function createRunModes(
-  deps: RunDeps & { readonly bookings: BookingStore },
+  deps: RunDeps & {
+    readonly bookings: BookingStore;
+    readonly files: FileSweep;
+    readonly log: Log;
+  },
   options: { readonly budgetMs: number; readonly organizationId?: string | undefined },
 ): Readonly<Record<RunMode, RunModeHandler>> {
   function handle(mode: RunMode): RunModeHandler {
@@ -67,6 +74,9 @@ export function createRunModes(
       const results = await startRuns(deps, task, deadline);
       const answer = await answerRuns(deps.runs, mode, results);
       note({ completed: answer["completed"], runs: results.map(describeRun) });
+      if (mode === "reconcile" && task.parameters.repair !== false) {
+        note({ files_swept: await sweepFiles(deps.files, deps.log) });
+      }
       return answer;
     };
   }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { AnswerError } from "../_shared/errors.ts";
-import { fakeRuns } from "../_shared/sync/testing_runs.ts";
+import { fakeRuns, noFiles } from "../_shared/sync/testing_runs.ts";
 import { eventflowLike } from "../_shared/sync/testing_source.ts";
-import { NOW, ORGANIZATION } from "../_shared/testing.ts";
+import { captureLog, NOW, ORGANIZATION } from "../_shared/testing.ts";
 import { createRunModes } from "./run_modes.ts";
 
 const ROWS = Array.from({ length: 25 }, (_, index) => `b${index}`);
@@ -10,10 +10,13 @@ const ROWS = Array.from({ length: 25 }, (_, index) => `b${index}`);
 function build(wrong: Parameters<typeof eventflowLike>[2] = () => ({}), organizationId?: string) {
   const runs = fakeRuns();
   const dryRuns: number[] = [];
+  const files = noFiles("a/b.png");
   const modes = createRunModes({
     sources: { eventflow: eventflowLike(() => ROWS, 10, wrong).source },
     runs: runs.store,
     alarm: () => {},
+    files,
+    log: captureLog(),
     bookings: {
       applySnapshots(batch) {
         assert.equal(batch.dryRun, true);
@@ -28,7 +31,7 @@ function build(wrong: Parameters<typeof eventflowLike>[2] = () => ({}), organiza
     sleep: () => Promise.resolve(),
   }, { budgetMs: 60_000, organizationId });
   const call = { startedAt: NOW, note: () => {} };
-  return { modes, runs, dryRuns, call };
+  return { modes, runs, dryRuns, call, files };
 }
 
 Deno.test("createRunModes() answers one run with its counters, and null for what is next", async () => {
@@ -101,3 +104,18 @@ for (
     assert.equal(runs.runs.length, 0);
   });
 }
+
+Deno.test("createRunModes() takes away files that nothing names when it repairs, and only then", async () => {
+  const { modes, call, files } = build();
+  await modes.full({}, call);
+  await modes.reconcile({ repair: false }, call);
+  assert.deepEqual(files.removed, []);
+  await modes.reconcile({}, call);
+  assert.deepEqual(files.removed, ["a/b.png"]);
+});
+
+Deno.test("createRunModes() answers a reconcile though Storage is down", async () => {
+  const { modes, call, files } = build();
+  Object.assign(files, { remove: () => Promise.reject(new Error("down")) });
+  assert.equal((await modes.reconcile({}, call))["success"], true);
+});

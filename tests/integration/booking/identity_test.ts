@@ -3,6 +3,7 @@ import { useDatabase } from "../../support/booking_database.ts";
 import { decodeAnswer, eventflowBooking, foundAnswer } from "../../support/eventflow_answer.ts";
 import { packedPieces } from "../../support/packing.ts";
 import { only } from "../../support/tenant.ts";
+import { cachedUrlKey, urlKey } from "../../../supabase/functions/_shared/booking/child_keys.ts";
 import assert from "node:assert/strict";
 
 const test = useDatabase();
@@ -155,4 +156,58 @@ test("incident: a default organization: two tenants share an id and nothing else
   assert.deepEqual(await theirs.select("bookings", "title"), [{ title: "Deras" }]);
   const seen = await mine.asPlanner((sql) => sql.query("select title from public.bookings"));
   assert.deepEqual(seen, [{ title: "Sommarfest" }]);
+});
+
+test("incident: attachments multiplied by tokens: the database knows a file by the same rule", async (db) => {
+  const urls = [
+    "https://f.example.com/d",
+    "https://f.example.com/d?id=7&token=a#p",
+    "https://f.example.com/d?X-Amz-Date=1&id=7&v=2",
+    "https://f.example.com/d?t=1&&_=3",
+    "https://f.example.com/d?Keyword=1&key=2",
+  ];
+  const rows = await db.query<{ key: string; cached: string }>(
+    `select sync.url_key(u.url) as key, sync.url_key(u.url, true) as cached
+     from unnest($1::text[]) with ordinality u (url, place) order by u.place`,
+    [urls],
+  );
+  assert.deepEqual(rows, urls.map((url) => ({ key: urlKey(url), cached: cachedUrlKey(url) })));
+});
+
+test("incident: attachments multiplied by tokens: files that differ in their query alone are told apart, and a stored key stays with its file", async (db) => {
+  const tenant = await db.tenant();
+  let said = 0;
+  const say = async (...urls: readonly string[]) =>
+    await tenant.applyOne(
+      await decodeAnswer(
+        tenant,
+        foundAnswer(eventflowBooking({
+          // Fresh links are stored with a change.
+          title: `Fest ${++said}`,
+          attachments: urls.map((query) => ({ url: `https://f.example.com/d${query}` })),
+        })),
+        "booking-1",
+      ),
+    );
+  const files = () =>
+    tenant.select<{ id: number; url: string }>(
+      "booking_attachments",
+      "id, replace(url, 'https://f.example.com/d', '') as url",
+      "and source_missing_since is null and source_doubted_since is null order by id",
+    );
+  await say("?v=1&token=a", "?id=7");
+  const [first, second] = await files();
+  assert.deepEqual([first?.url, second?.url], ["?v=1&token=a", "?id=7"]);
+  // Another version of the same file is the same file, until both are listed at once.
+  await say("?v=2&token=b", "?id=7&token=c");
+  assert.deepEqual((await files()).map(({ id }) => id), [first?.id, second?.id]);
+  await say("?v=3", "?v=2", "?id=7");
+  const three = await files();
+  assert.deepEqual(three.map(({ id, url }) => [id === first?.id, url]), [
+    [true, "?v=2"],
+    [false, "?id=7"],
+    [false, "?v=3"],
+  ]);
+  await say("?v=2", "?id=7");
+  assert.equal((await files()).some(({ id }) => id === first?.id), true);
 });

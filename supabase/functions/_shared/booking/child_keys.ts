@@ -9,20 +9,40 @@ export function shortKey(text: string): string {
   return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
 
+/** Query parameters that sign a URL: they change on every read. */
+const SIGNATURE =
+  /^(?:x-amz-.*|x-goog-.*|token|key|expires|signature|key-pair-id|policy|sig|se|sp|sv|sr|st|spr)$/i;
+/** Query parameters that only get past caches. */
+const CACHE = /^(?:t|v|cb|_)$/i;
+
 /**
- * The identity of a URL: without query, fragment and credentials, since tokens change on every read
- * while the file stays the same (incident: attachments multiplied by tokens). Text that is not an
- * absolute URL is only cut at its query.
+ * The identity of a URL: without fragment, credentials, and the query parameters that sign it or get
+ * past caches, since these change on every read while the file stays the same (incident: attachments
+ * multiplied by tokens). Other parameters may tell two files apart. Text that is not an absolute URL is
+ * only cut at its query. The same rule in the database is `sync.url_key`.
  *
  * @example
  * ```ts
- * urlKey("https://Files.example.com/a.pdf?token=1#p2"); // "https://files.example.com/a.pdf"
+ * urlKey("https://Files.example.com/a.pdf?id=7&token=1#p2"); // "https://files.example.com/a.pdf?id=7"
  * ```
  */
 export function urlKey(url: string): string {
+  return keyWithout(url, (name) => SIGNATURE.test(name) || CACHE.test(name));
+}
+
+/** The same with the parameters that get past caches, for two files that differ in these alone. */
+export function cachedUrlKey(url: string): string {
+  return keyWithout(url, (name) => SIGNATURE.test(name));
+}
+
+function keyWithout(url: string, drops: (name: string) => boolean): string {
   const parsed = URL.parse(url.trim());
   if (parsed === null || parsed.host === "") return withoutQuery(url.trim());
-  return `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
+  const plain = `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
+  if (parsed.search === "") return plain;
+  const kept = parsed.search.slice(1).split("&")
+    .filter((part) => part !== "" && !drops(part.split("=", 1)[0]!));
+  return kept.length === 0 ? plain : `${plain}?${kept.join("&")}`;
 }
 
 /**

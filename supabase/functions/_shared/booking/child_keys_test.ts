@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isHttpUrl, shortKey, urlKey, withoutQuery } from "./child_keys.ts";
+import { cachedUrlKey, isHttpUrl, shortKey, urlKey, withoutQuery } from "./child_keys.ts";
 
 Deno.test("shortKey() keeps short text and hashes what an index cannot hold", () => {
   assert.equal(shortKey("p1#Bardisk"), "p1#Bardisk");
@@ -30,6 +30,23 @@ Deno.test("urlKey() differs for files that differ in path, host or scheme", () =
     "http://a.example.com/1.pdf",
   ].map(urlKey);
   assert.equal(new Set(keys).size, 4);
+});
+
+Deno.test("urlKey() drops what signs a URL or gets past caches, and nothing else of its query", () => {
+  const base = "https://f.example.com/d";
+  const rows: readonly (readonly [query: string, kept: string, cached: string])[] = [
+    ["?id=7&token=a", "?id=7", "?id=7"],
+    ["?token=a&id=7&v=3", "?id=7", "?id=7&v=3"],
+    ["?X-Amz-Signature=a&X-Amz-Date=b&_=1", "", "?_=1"],
+    ["?x-goog-algorithm=a&Expires=1&Signature=s&Key-Pair-Id=k&Policy=p", "", ""],
+    ["?sig=a&se=b&sp=r&sv=1&sr=b&st=c&spr=https", "", ""],
+    ["?t=1&cb=2&&", "", "?t=1&cb=2"],
+    ["?file=a%20b&keyword=x", "?file=a%20b&keyword=x", "?file=a%20b&keyword=x"],
+  ];
+  for (const [query, kept, cached] of rows) {
+    assert.equal(urlKey(base + query), base + kept);
+    assert.equal(cachedUrlKey(base + query), base + cached);
+  }
 });
 
 Deno.test("urlKey() only cuts text that is not an absolute URL", () => {

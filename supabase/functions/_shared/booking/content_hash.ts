@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Snapshot } from "./snapshot.ts";
-import { withoutQuery } from "./child_keys.ts";
+import { urlKey, withoutQuery } from "./child_keys.ts";
 
 // Fields that say when an answer was made, not what is in it.
 const VOLATILE: ReadonlySet<string> = new Set([
@@ -16,7 +16,7 @@ const VOLATILE: ReadonlySet<string> = new Set([
 
 /**
  * SHA-256 (hex) of what a snapshot states. It leaves out what changes on every read: the moment of
- * reading, the revision, warnings and the queries of URLs (an attachment counts by its `url_key`).
+ * reading, the revision, warnings and the signatures of URLs (an attachment counts by its `url_key`).
  * It covers what an absence may be taken from: `complete`, `stated` and `listed_under`. The order of
  * days, products, attachments, stated names and keys makes no difference.
  */
@@ -77,7 +77,7 @@ function stableBooking(booking: Snapshot["booking"]): Record<string, unknown> {
   const { extra, map_drawing_url: drawing, ...rest } = booking;
   const stable: Record<string, unknown> = rest;
   if (drawing !== undefined) {
-    stable["map_drawing_url"] = drawing === null ? null : withoutQuery(drawing);
+    stable["map_drawing_url"] = drawing === null ? null : urlKey(drawing);
   }
   if (extra !== undefined) stable["extra"] = stableJson(extra);
   return stable;

@@ -135,8 +135,9 @@ export const snapshotProductSchema = z.strictObject({
 });
 
 /**
- * One file; its identity is `url_key`, the URL without query and fragment. `listed_under` is the
- * source's key of the list that has it, the first one if several have it.
+ * One file; its identity is `url_key`, the URL without what changes on every read, or its content
+ * for a file in Storage, whose `url` is its path there. `listed_under` is the source's key of the list
+ * that has it, the first one if several have it.
  */
 export const snapshotAttachmentSchema = z.strictObject({
   url: z.string().min(1).max(SNAPSHOT_LIMITS.url),
@@ -187,6 +188,8 @@ export const snapshotSchema = z.strictObject({
     stated: z.array(z.string().min(1).max(SNAPSHOT_LIMITS.listKey)),
     items: z.array(snapshotAttachmentSchema).max(SNAPSHOT_LIMITS.attachments),
   }).exactOptional(),
+  /** A file of it could not be stored: it is read again for that. */
+  missing_files: z.literal(true).exactOptional(),
   warnings: z.array(warningSchema).exactOptional(),
 });
 

@@ -12,7 +12,10 @@ import {
   SNAPSHOT_LIMITS,
   type SnapshotAttachment,
 } from "../booking/snapshot.ts";
-import { isHttpUrl, urlKey } from "../booking/child_keys.ts";
+import { cachedUrlKey, isHttpUrl, urlKey } from "../booking/child_keys.ts";
+import type { InlineFile } from "../source/base64_file.ts";
+import { extensionOf, storedKey, storedPath } from "../source/inline_files.ts";
+import type { BookingFiles } from "./booking_files.ts";
 
 interface FileNames {
   readonly list: string;
@@ -38,16 +41,17 @@ const LISTS: readonly FileNames[] = [
 ];
 
 /**
- * The files of all three lists, one per URL without query and fragment (incident: attachments
- * multiplied by tokens). Two files with the same name stay two. `undefined` if no list was sent. An
- * entry without a usable URL is skipped with a warning, and unless it has content instead, its list
- * is not stated.
+ * The files of all three lists, one per URL without what changes on every read (incident: attachments
+ * multiplied by tokens), or per content for those that came along. Two files with the same name stay
+ * two. `undefined` if no list was sent. An entry that is no file is left out with a warning, and then
+ * its list is not stated.
  */
 export function readAttachments(
   reading: Reading,
   complete: boolean | null,
+  files: BookingFiles,
 ): Snapshot["attachments"] {
-  const files = new Map<string, SnapshotAttachment>();
+  const found: SnapshotAttachment[] = [];
   const stated: string[] = [];
   let sent = false;
   for (const names of LISTS) {
@@ -56,14 +60,13 @@ export function readAttachments(
     sent = true;
     let readable = true;
     list.forEach((entry: unknown, index) => {
-      const file = readFile(reading, names, entry, index);
-      if (file === "skipped") return;
+      const file = readFile(reading, names, entry, index, files);
       if (file === undefined) readable = false;
-      else mergeFile(files, file);
+      else found.push(file);
     });
     if (readable) stated.push(names.list);
   }
-  return sent ? { complete, stated, items: [...files.values()] } : undefined;
+  return sent ? { complete, stated, items: mergeFiles(found) } : undefined;
 }
 
 function readFile(
@@ -71,28 +74,52 @@ function readFile(
   names: FileNames,
   entry: unknown,
   index: number,
-): SnapshotAttachment | "skipped" | undefined {
+  files: BookingFiles,
+): SnapshotAttachment | undefined {
   const field = `${names.list}[${index}]`;
   if (!isJsonObject(entry)) {
     warn(parent, field, "invalid_attachment", "The entry is not an object; it was skipped");
     return undefined;
   }
   const reading = createReading(entry, parent.warnings, `${field}.`);
-  const url = firstUrl(entry, names.url);
-  if (url === undefined) {
-    const inline = Object.hasOwn(entry, "content_base64");
-    const code = inline ? "content_only" : "missing_url";
-    warn(parent, field, code, "The entry has no usable URL; it was skipped");
-    return inline ? "skipped" : undefined;
+  const name = names.name.length > 0 ? readText(reading, names.name) : tentName(reading);
+  const type = readText(reading, names.type);
+  const content = files.take(parent, `${field}.content_base64`, entry["content_base64"]);
+  const stored = content === undefined || content === "refused" ? undefined : content;
+  const file = stored === undefined
+    ? linkedFile(entry, names)
+    : storedFile(stored, name, type, names.list, files);
+  if (file === undefined) {
+    if (content === "refused") return undefined;
+    warn(parent, field, "missing_url", "The entry has no usable URL; it was skipped");
+    return undefined;
   }
-  const file: SnapshotAttachment = { url, url_key: urlKey(url), listed_under: names.list };
-  setStated(
-    file,
-    "file_name",
-    names.name.length > 0 ? readText(reading, names.name) : tentName(reading),
-  );
-  setStated(file, "file_type", readText(reading, names.type));
+  setStated(file, "file_name", name);
+  setStated(file, "file_type", type ?? stored?.mediaType ?? type);
   return file;
+}
+
+function linkedFile(
+  entry: Record<string, unknown>,
+  names: FileNames,
+): SnapshotAttachment | undefined {
+  const url = firstUrl(entry, names.url);
+  return url === undefined ? undefined : { url, url_key: urlKey(url), listed_under: names.list };
+}
+
+function storedFile(
+  content: InlineFile,
+  name: string | null | undefined,
+  type: string | null | undefined,
+  list: string,
+  { owner }: BookingFiles,
+): SnapshotAttachment {
+  const extension = extensionOf(name, [type, content.mediaType]);
+  return {
+    url: storedPath(owner, content.sha256, extension),
+    url_key: storedKey(content.sha256),
+    listed_under: list,
+  };
 }
 
 /** The first of the alternative fields that holds a link; null and empty ones are passed over. */
@@ -114,13 +141,26 @@ function tentName(reading: Reading): string | undefined {
   return ["Tält", index, view ? `- ${view}` : undefined].filter(Boolean).join(" ");
 }
 
-/** The first entry of a file counts; a later one only fills in what is missing. */
-function mergeFile(files: Map<string, SnapshotAttachment>, file: SnapshotAttachment): void {
-  const known = files.get(file.url_key);
-  if (known === undefined) {
-    files.set(file.url_key, file);
-    return;
+/**
+ * One file for each identity: the first entry counts, a later one only fills in what is missing. Where
+ * links of one answer differ in nothing but what gets past caches, that is part of their identity.
+ */
+function mergeFiles(found: readonly SnapshotAttachment[]): SnapshotAttachment[] {
+  const exact = new Map<string, Set<string>>();
+  for (const { url, url_key } of found) {
+    const keys = exact.get(url_key) ?? new Set();
+    exact.set(url_key, keys.add(isHttpUrl(url) ? cachedUrlKey(url) : url_key));
   }
-  if (known.file_name === undefined) setStated(known, "file_name", file.file_name);
-  if (known.file_type === undefined) setStated(known, "file_type", file.file_type);
+  const files = new Map<string, SnapshotAttachment>();
+  for (const file of found) {
+    if (exact.get(file.url_key)!.size > 1) file.url_key = cachedUrlKey(file.url);
+    const known = files.get(file.url_key);
+    if (known === undefined) {
+      files.set(file.url_key, file);
+      continue;
+    }
+    if (known.file_name === undefined) setStated(known, "file_name", file.file_name);
+    if (known.file_type === undefined) setStated(known, "file_type", file.file_type);
+  }
+  return [...files.values()];
 }

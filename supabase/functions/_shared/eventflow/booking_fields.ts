@@ -17,12 +17,18 @@ import {
   type SnapshotBooking,
 } from "../booking/snapshot.ts";
 import { isHttpUrl } from "../booking/child_keys.ts";
+import { extensionOf, storedPath } from "../source/inline_files.ts";
+import type { BookingFiles } from "./booking_files.ts";
 
 /**
  * The columns of a booking under every name that EventFlow uses for them. Absent fields stay
  * absent; of several alternative names the first that holds something wins.
  */
-export function readBookingFields(reading: Reading, frame: JsonObject): SnapshotBooking {
+export function readBookingFields(
+  reading: Reading,
+  frame: JsonObject,
+  files: BookingFiles,
+): SnapshotBooking {
   const booking: SnapshotBooking = {};
   const text = (key: TextColumn, ...names: string[]): void =>
     setStated(booking, key, readText(reading, names));
@@ -52,7 +58,7 @@ export function readBookingFields(reading: Reading, frame: JsonObject): Snapshot
   if (rental !== undefined) booking.rental_only = rental.value === true;
   text("source_notes", "internal_notes");
   setStated(booking, "economics", readEconomics(reading));
-  setStated(booking, "map_drawing_url", readMapDrawing(reading));
+  setStated(booking, "map_drawing_url", readMapDrawing(reading, files));
   return booking;
 }
 
@@ -117,9 +123,24 @@ function readEconomics(reading: Reading): Stated<JsonObject> {
   return pick(reading, names)?.value as Stated<JsonObject>;
 }
 
-function readMapDrawing(reading: Reading): Stated<string> {
-  const names = ["map_drawing.public_url", "map_drawing.url", "map_drawing_url"];
+function readMapDrawing(reading: Reading, files: BookingFiles): Stated<string> {
   const parent = valueAt(reading.source, "map_drawing");
+  if (isJsonObject(parent) && holds(parent["content_base64"])) {
+    reading.used.add("map_drawing.content_base64");
+    const field = "map_drawing.content_base64";
+    const file = files.take(reading, field, parent["content_base64"]);
+    if (file === "refused") return undefined;
+    if (file !== undefined) {
+      const member = (...names: string[]): string | undefined =>
+        names.map((name) => parent[name]).find((value) => typeof value === "string");
+      const extension = extensionOf(member("file_name", "name"), [
+        member("file_type", "type"),
+        file.mediaType,
+      ]);
+      return storedPath(files.owner, file.sha256, extension);
+    }
+  }
+  const names = ["map_drawing.public_url", "map_drawing.url", "map_drawing_url"];
   if (parent !== undefined && !isJsonObject(parent)) names.push("map_drawing");
   const found = pick(reading, names);
   if (found === undefined) return undefined;

@@ -121,7 +121,7 @@ Deno.test("readPage() sends what it was asked for and the page's number", async 
   await client.readPage({ organizationId: ORGANIZATION });
   await client.readPage({
     organizationId: ORGANIZATION,
-    cursor: 3,
+    cursor: 1_000,
     since: "2026-08-04T17:11:00Z",
     startDate: "2026-01-01",
     endDate: "2026-12-31",
@@ -142,7 +142,7 @@ Deno.test("readPage() sends what it was asked for and the page's number", async 
 
 Deno.test("readPage() brings along the rows before a page that are not on it", async () => {
   const { client } = setUp([list({ id: "b" }, { id: "c" }), list({ id: "a" }, { id: "b" })]);
-  const page = await client.readPage({ organizationId: ORGANIZATION, cursor: 2 });
+  const page = await client.readPage({ organizationId: ORGANIZATION, cursor: 500 });
   assert.deepEqual(page.snapshots.map((snapshot) => snapshot.external_id), ["a", "b", "c"]);
   assert.deepEqual([page.ids, page.overlap], [["b", "c"], ["a", "b"]]);
 });
@@ -150,19 +150,92 @@ Deno.test("readPage() brings along the rows before a page that are not on it", a
 Deno.test("readPage() asks a server with a page size of its own for no smaller page again", async () => {
   const whole = list(...Array.from({ length: 21 }, (_, index) => ({ id: `x${index}` })));
   const { client, requests } = setUp([list({ id: "a" }), whole, list({ id: "b" })]);
-  const first = await client.readPage({ organizationId: ORGANIZATION, cursor: 2 });
+  const first = await client.readPage({ organizationId: ORGANIZATION, cursor: 500 });
   assert.deepEqual([first.overlap, first.snapshots.length], [undefined, 1]);
-  await client.readPage({ organizationId: ORGANIZATION, cursor: 3 });
+  await client.readPage({ organizationId: ORGANIZATION, cursor: 1_000 });
   assert.equal(requests.length, 3);
 });
 
 Deno.test("readPage() does without the rows before, but obeys a Retry-After", async () => {
   const lost = setUp([list({ id: "b" }), status(500)]).client;
-  const page = await lost.readPage({ organizationId: ORGANIZATION, cursor: 2 });
+  const page = await lost.readPage({ organizationId: ORGANIZATION, cursor: 500 });
   assert.deepEqual([page.ids, page.overlap], [["b"], undefined]);
   const limited = setUp([list({ id: "b" }), status(429, { "retry-after": "60" })]).client;
-  await assert.rejects(limited.readPage({ organizationId: ORGANIZATION, cursor: 2 }), {
+  await assert.rejects(limited.readPage({ organizationId: ORGANIZATION, cursor: 500 }), {
     retryAfterMs: 60_000,
+  });
+});
+
+/** A list of `count` bookings that obeys `page` and `limit`, each as `make` says. */
+function pages(count: number, make: (row: number) => string): Answer {
+  return (request) => {
+    const query = new URL(request.url).searchParams;
+    const limit = Number(query.get("limit"));
+    const from = (Number(query.get("page")) - 1) * limit;
+    const rows = Array.from({ length: count }, (_, row) => row).slice(from, from + limit).map(make);
+    return new Response(`{"data":[${rows.join(",")}]}`);
+  };
+}
+
+/** The ids of every page of a list, in the order in which they are first seen, and what was refused. */
+async function readAll(client: ReturnType<typeof createEventFlowClient>) {
+  const ids = new Set<string>();
+  const refused: (string | undefined)[] = [];
+  const cursors: (number | undefined)[] = [];
+  let cursor: number | undefined;
+  for (;;) {
+    const page = await client.readPage({
+      organizationId: ORGANIZATION,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const { external_id } of page.snapshots) ids.add(external_id);
+    refused.push(...page.invalid.map(({ external_id }) => external_id));
+    cursors.push(page.next);
+    if (page.next === undefined) return { ids: [...ids], refused, cursors };
+    assert.ok(page.next > (cursor ?? 0), "it does not move on");
+    cursor = page.next;
+  }
+}
+
+Deno.test("readPage() asks for half of a page that is too large, and reads every booking of the list", async () => {
+  const answer = pages(130, (row) => `{"id":"b${row}","internal_notes":"${"x".repeat(900)}"}`);
+  const { client, requests } = setUp(Array(200).fill(answer), {
+    pageLimit: 100,
+    maxPageBytes: 30_000,
+  });
+  const { ids } = await readAll(client);
+  assert.deepEqual(ids.toSorted(), Array.from({ length: 130 }, (_, row) => `b${row}`).toSorted());
+  const limits = requests.map(({ url }) => Number(new URL(url).searchParams.get("limit")));
+  assert.deepEqual(limits.slice(0, 3), [100, 50, 25]);
+});
+
+Deno.test("readPage() passes over a booking that cannot be read even alone, by its id, and goes on", async () => {
+  const answer = pages(9, (row) => {
+    const rest = row === 4 ? `,"client":{"id":"c"},"x":"${"x".repeat(5_000)}"` : "";
+    return `{"id":"b${row}"${rest}}`;
+  });
+  const { client } = setUp(Array(200).fill(answer), {
+    pageLimit: 8,
+    maxPageBytes: 1_000,
+    maxSingleBytes: 2_000,
+  });
+  const { ids, refused } = await readAll(client);
+  assert.deepEqual(ids, ["b0", "b1", "b2", "b3", "b5", "b6", "b7", "b8"]);
+  assert.deepEqual(refused, ["b4"]);
+});
+
+Deno.test("readPage() takes too many values in one booking for too large", async () => {
+  const answer = pages(
+    3,
+    (row) => `{"id":"b${row}"${row === 1 ? `,"x":[${"{},".repeat(300_000)}{}]` : ""}}`,
+  );
+  const { client } = setUp(Array(20).fill(answer), { pageLimit: 4 });
+  const { ids, refused } = await readAll(client);
+  assert.deepEqual([ids, refused], [["b0", "b2"], ["b1"]]);
+  const alone = () => new Response(`{"data":{"id":"${BOOKING}","x":[${"[],".repeat(300_000)}1]}}`);
+  await assert.rejects(setUp([alone]).client.readSingle(single), {
+    code: "source_invalid",
+    retryable: false,
   });
 });
 
@@ -275,5 +348,6 @@ testFixtures("eventflow", (fetch, { request }) =>
     fetch,
     now: () => FIXTURE_NOW,
     pageRetries: 0,
+    files: { find: () => Promise.resolve(new Set()), put: () => Promise.resolve() },
     ...(request.page_limit && { pageLimit: request.page_limit }),
   }));

@@ -11,7 +11,9 @@ import {
 } from "../booking/snapshot.ts";
 import { type DecodedBooking, decodeOrRefuse } from "../source/decode_rows.ts";
 import { isStorable } from "../booking/storable.ts";
+import type { InlineFiles } from "../source/inline_files.ts";
 import { readAttachments } from "./attachments.ts";
+import { createBookingFiles } from "./booking_files.ts";
 import { readDates } from "./dates.ts";
 import { isSameUuid } from "./identity.ts";
 import { readProducts } from "./products.ts";
@@ -26,6 +28,8 @@ export interface BookingContext {
   readonly fetchedAt: string;
   /** The answer's root: completeness flags and, in a single answer, status and revision. */
   readonly frame: JsonObject;
+  /** The files that the answer carried along. */
+  readonly files?: InlineFiles;
 }
 
 /**
@@ -60,17 +64,20 @@ function decode(
   if (raw["booking_id"] === raw["id"]) reading.used.add("booking_id");
   assertOrganization(reading, context.organizationId);
   const { frame } = context;
+  const { organizationId } = context;
+  const owner = { organizationId, source: "eventflow", externalId } as const;
+  const files = createBookingFiles(owner, context.files ?? new Map());
   const draft: Omit<Snapshot, "content_hash"> = {
     external_id: externalId,
     fetched_at: context.fetchedAt,
     ...readRevision(reading, frame),
-    booking: readBookingFields(reading, frame),
+    booking: readBookingFields(reading, frame, files),
   };
   const flag = (...names: string[]): boolean | null => readComplete(reading, frame, names);
   setStated(draft, "dates", readDates(reading, flag("dates_complete", "calendar_complete")));
   const products = readProducts(reading, flag("products_complete"));
   setStated(draft, "products", products?.collection);
-  setStated(draft, "attachments", readAttachments(reading, flag("attachments_complete")));
+  setStated(draft, "attachments", readAttachments(reading, flag("attachments_complete"), files));
   const extra = remainder(reading) ?? {};
   if (products?.unmapped !== undefined) setOwn(extra, "products", products.unmapped);
   if (Object.keys(extra).length > 0) draft.booking.extra = extra;

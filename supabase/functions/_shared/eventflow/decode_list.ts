@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from "../booking/snapshot.ts";
+import type { InlineFiles } from "../source/inline_files.ts";
 import { SourceError } from "../source/source_error.ts";
 import type { Page } from "../source/booking_source.ts";
 import { decodeRows } from "../source/decode_rows.ts";
@@ -14,23 +15,23 @@ export interface ListQuestion {
   readonly page: number;
   /** Bookings asked for per page. */
   readonly limit: number;
+  /** The files that the answer carried along. */
+  readonly files?: InlineFiles;
 }
 
 /**
- * One page of bookings, from `{ data: [] }`, `{ bookings: [] }` or a bare list. A bad booking is
+ * One page of bookings, whose cursors count rows, from `{ data: [] }`, `{ bookings: [] }` or a bare list. A bad booking is
  * listed in `invalid` and the others are decoded (rule: one booking stops nothing). Throws
  * `SourceError` for anything that is not a list (rule: absence is not a statement).
  */
 export function decodeList(body: unknown, question: ListQuestion): Page {
   const { rows, frame } = findList(body);
-  const { organizationId, fetchedAt, page, limit } = question;
-  const context = { organizationId, fetchedAt, frame };
+  const { organizationId, fetchedAt, page, limit, files = new Map() } = question;
+  const context = { organizationId, fetchedAt, frame, files };
   const decoded = decodeRows(rows, readBookingId, (row) => decodeBooking(row, context));
   // EventFlow does not say how long its list is, so a short page counts as the last.
-  const after = rows.length < limit ? { last: true, probe: page + 1 } : {
-    last: false,
-    next: page + 1,
-  };
+  const beyond = page * limit;
+  const after = rows.length < limit ? { last: true, probe: beyond } : { last: false, next: beyond };
   return { ...decoded, limit, ...after };
 }
 

@@ -77,8 +77,8 @@ function decodeFound(
       "The answer is about a different booking than requested",
     );
   }
-  const { organizationId, fetchedAt } = question;
-  const decoded = decodeBooking(booking, { organizationId, fetchedAt, frame });
+  const { organizationId, fetchedAt, files = new Map() } = question;
+  const decoded = decodeBooking(booking, { organizationId, fetchedAt, frame, files });
   if (decoded.ok) return { kind: "stated", snapshot: decoded.snapshot };
   const { code, field, message } = decoded.invalid;
   if (code === "organization_mismatch") throw contradiction("other_organization", field, message);

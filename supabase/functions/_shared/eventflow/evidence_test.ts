@@ -11,6 +11,11 @@ const NEXT = "2026-09-03";
 const LINK = "https://f.example.com/a.pdf";
 const OTHER = "https://f.example.com/b.pdf";
 
+/** A file that was cut out of the answer, and where it will lie. */
+const HASH = "a".repeat(64);
+const CUT_OUT = { omitted_bytes: 8, sha256: HASH };
+const STORED = `${ORGANIZATION}/eventflow/b1/${HASH}.png`;
+
 /** About the days: items are `phase day`. */
 const dates: Readonly<Record<string, readonly [JsonObject, Evidence | undefined]>> = {
   "no key of any phase": [{}, undefined],
@@ -192,8 +197,12 @@ const attachments: Readonly<Record<string, readonly [JsonObject, Evidence | unde
     [true, [], []],
   ],
   "list with content instead of a link": [
-    { attachments: [{ url: LINK }, { name: "b.png", content_base64: "iVBORw0KGgo=" }] },
-    [null, ["attachments"], [`attachments: ${LINK}`]],
+    { attachments: [{ url: LINK }, { name: "b.png", content_base64: CUT_OUT }] },
+    [null, ["attachments"], [`attachments: ${LINK}`, `attachments: ${STORED}`]],
+  ],
+  "list with content that was none": [
+    { attachments: [{ url: LINK }, { name: "b.png", content_base64: {} }, { content_base64: 7 }] },
+    [null, [], [`attachments: ${LINK}`]],
   ],
 };
 
@@ -241,6 +250,7 @@ function decode(booking: JsonObject): Snapshot {
     organizationId: ORGANIZATION,
     fetchedAt: "2026-11-21T12:00:00Z",
     frame: {},
+    files: new Map([[HASH, { sha256: HASH, bytes: 8, content: new Blob() }]]),
   });
   assert.ok(decoded.ok, "the booking was refused");
   return decoded.snapshot;

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../booking/snapshot.ts";
+import type { InlineFiles } from "../source/inline_files.ts";
 import { SourceError } from "../source/source_error.ts";
 
 /** Which booking was asked for, and when. */
@@ -7,6 +8,8 @@ export interface SingleQuestion {
   readonly organizationId: string;
   /** When the read began, ISO (rule: a fetch is dated when it was read). */
   readonly fetchedAt: string;
+  /** The files that the answer carried along. */
+  readonly files?: InlineFiles;
 }
 
 /** Whether two uuids are the same, ignoring case (RFC 9562 §4). */

@@ -23,16 +23,55 @@ export type CallRpc = (
   signal: AbortSignal,
 ) => Promise<RpcResponse>;
 
-/** Makes the one part of supabase-js that the adapters need: rpc, without a session. */
-export function createRpc(options: DatabaseOptions): CallRpc {
+/** The parts of the API of a project that the adapters need. */
+export interface SupabaseApi {
+  readonly rpc: CallRpc;
+  /** The bucket of the bookings' files. */
+  readonly bucket: FileBucket;
+}
+
+/** A bucket of Storage. Both throw what Storage answers in place of doing it. */
+export interface FileBucket {
+  /** Stores a file, also in place of one that is there. */
+  upload(path: string, content: Blob): Promise<void>;
+  /** Removes files; those that are not there count as removed. */
+  remove(paths: readonly string[]): Promise<void>;
+}
+
+/** The bucket of the bookings' files. */
+const BUCKET = "booking-files";
+
+/** Makes the parts of supabase-js that the adapters need: rpc and one bucket, without a session. */
+export function createSupabaseApi(options: DatabaseOptions): SupabaseApi {
   const client = createClient(options.supabaseUrl.href, options.serviceKeys[0], {
     auth: { autoRefreshToken: false, detectSessionInUrl: false, persistSession: false },
     global: { fetch: fetchWithKeys(options.serviceKeys, options.fetch ?? fetch) },
   });
-  return async (name, args, signal) => {
-    const { data, error, status } = await client.rpc(name, args).abortSignal(signal);
-    return { data, error, status };
+  const bucket = client.storage.from(BUCKET);
+  return {
+    async rpc(name, args, signal) {
+      const { data, error, status } = await client.rpc(name, args).abortSignal(signal);
+      return { data, error, status };
+    },
+    bucket: {
+      async upload(path, content) {
+        const { error } = await bucket.upload(path, content, {
+          contentType: content.type,
+          upsert: true,
+        });
+        if (error) throw error;
+      },
+      async remove(paths) {
+        const { error } = await bucket.remove([...paths]);
+        if (error) throw error;
+      },
+    },
   };
+}
+
+/** The same without files. */
+export function createRpc(options: DatabaseOptions): CallRpc {
+  return createSupabaseApi(options).rpc;
 }
 
 /**

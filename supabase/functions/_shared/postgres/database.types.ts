@@ -1188,6 +1188,18 @@ export type Database = {
           "started_at": string;
         }[];
       };
+      "stored_files": {
+        Args: { "paths": (string)[] };
+        Returns: {
+          "path": string;
+        }[];
+      };
+      "sweep_files": {
+        Args: { "max_files"?: number };
+        Returns: {
+          "path": string;
+        }[];
+      };
       "sync_status": {
         Args: Record<PropertyKey, never>;
         Returns: {

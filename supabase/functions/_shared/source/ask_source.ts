@@ -3,7 +3,12 @@ import { TimeUp, within } from "../within.ts";
 import type { Page } from "./booking_source.ts";
 import { retryPolicy } from "./retry_policy.ts";
 import { SourceError } from "./source_error.ts";
-import { readSourceJson, sourceErrorFromStatus, unavailable } from "./source_response.ts";
+import {
+  readSourceJson,
+  sourceErrorFromStatus,
+  type SourceJson,
+  unavailable,
+} from "./source_response.ts";
 
 /** One `GET` and its bounds. */
 export interface AskSourceOptions {
@@ -16,6 +21,10 @@ export interface AskSourceOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Bytes of an answer at which reading stops. */
   readonly maxBytes: number;
+  /** Awaited once, when the answer turns out to be large. */
+  readonly onHeavy?: ((signal?: AbortSignal) => Promise<void>) | undefined;
+  /** Whether an answer of which the announced length is over the limit is read up to it. */
+  readonly showBeginning?: boolean;
   /** Milliseconds for all of it: every attempt and the answer's body. */
   readonly timeoutMs: number;
   /** Further attempts after a fault that may pass. */
@@ -31,14 +40,9 @@ export interface AskSourceOptions {
 }
 
 /** What a source answered. */
-export interface SourceReply {
-  readonly body: unknown;
+export interface SourceReply extends SourceJson {
   /** When the attempt that was answered began, ISO (rule: a fetch is dated when it was read). */
   readonly fetchedAt: string;
-  /** Bytes of the answer. */
-  readonly bytes: number;
-  /** Milliseconds that parsing it took. */
-  readonly parseMs: number;
 }
 
 /**
@@ -49,16 +53,20 @@ export interface SourceReply {
 export async function askSource(options: AskSourceOptions): Promise<SourceReply> {
   const { source, credential, maxBytes, timeoutMs, now } = options;
   let began = now();
-  let size = { bytes: 0, parseMs: 0 };
-  const onRead = (bytes: number, parseMs: number): void => void (size = { bytes, parseMs });
   try {
     options.signal?.throwIfAborted();
-    const body = await within(timeoutMs, async (timeUp) => {
+    const json = await within(timeoutMs, async (timeUp) => {
       const signal = options.signal ? AbortSignal.any([options.signal, timeUp]) : timeUp;
       const response = await send(options, signal, () => began = now());
-      return await readSourceJson(response, { source, maxBytes, signal, onRead });
+      return await readSourceJson(response, {
+        source,
+        maxBytes,
+        signal,
+        onHeavy: options.onHeavy,
+        showBeginning: options.showBeginning,
+      });
     });
-    return { body, fetchedAt: new Date(began).toISOString(), ...size };
+    return { ...json, fetchedAt: new Date(began).toISOString() };
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof SourceError) throw error;
@@ -108,15 +116,23 @@ export function withoutBody(response: Response): Response {
   return new Response(null, { status, statusText, headers });
 }
 
-/** A page with the bytes of its answer and the milliseconds that it kept the processor busy. */
-export type MeasuredPage = Page & { readonly bytes: number; readonly busyMs: number };
+/** A page with what reading it took. */
+export type MeasuredPage = Page & {
+  /** Bytes of the answer without its files. */
+  readonly bytes: number;
+  /** Bytes of the answer as it came. */
+  readonly received: number;
+  /** Milliseconds that it kept the processor busy. */
+  readonly busyMs: number;
+};
 
 /** The page that `decode` makes of a reply, measured. */
 export function measured(
-  reply: Pick<SourceReply, "bytes" | "parseMs">,
+  reply: Pick<SourceReply, "bytes" | "received" | "parseMs">,
   decode: () => Page,
 ): MeasuredPage {
   const began = performance.now();
   const page = decode();
-  return { ...page, bytes: reply.bytes, busyMs: reply.parseMs + performance.now() - began };
+  const { bytes, received, parseMs } = reply;
+  return { ...page, bytes, received, busyMs: parseMs + performance.now() - began };
 }

@@ -6,6 +6,8 @@ export interface ReadSingleArgs {
   readonly externalId: string;
   /** Uuid. An answer for another organization is a contradiction. */
   readonly organizationId: string;
+  /** Whether files are only named, not stored, since nothing will be written. */
+  readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -35,7 +37,7 @@ export interface AbsentBooking {
 /** Which page to read: leave `cursor` out for the first, pass the last page's `next` for others. */
 export interface ReadPageArgs {
   readonly organizationId: string;
-  /** A page number or an offset, as the source pages; opaque to callers, safe in a checkpoint. */
+  /** How many rows of the list come before the page; opaque to callers, safe in a checkpoint. */
   readonly cursor?: number;
   /** ISO instant: only what was modified since. A source may ignore it. */
   readonly since?: string;
@@ -43,6 +45,8 @@ export interface ReadPageArgs {
   readonly startDate?: string;
   /** `YYYY-MM-DD`. A source may ignore it. */
   readonly endDate?: string;
+  /** Whether files are only named, not stored, since nothing will be written. */
+  readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -43,3 +43,15 @@ export class SourceError extends Error {
     this.details = options.details ?? [];
   }
 }
+
+/** An answer that passes a limit of size. A part of it may not. */
+export class AnswerTooLarge extends SourceError {
+  /** The JSON that the answer begins with. */
+  readonly beginning: string;
+
+  constructor(source: string, why: string, beginning: string) {
+    const message = `${source} answered with more than we can take: ${why}`;
+    super("source_invalid", message, { details: [{ code: "answer_too_large", message: why }] });
+    this.beginning = beginning;
+  }
+}

@@ -1,36 +1,63 @@
-import { readText, TooLarge } from "../read_stream.ts";
-import { SourceError } from "./source_error.ts";
+import { readChunks, TooLarge } from "../read_stream.ts";
+import { createAnswerScanner, type ScannedAnswer } from "./answer_scanner.ts";
+import { type InlineFile } from "./base64_file.ts";
+import { AnswerTooLarge, SourceError } from "./source_error.ts";
 
 /** How to read a source's answer. */
 export interface ReadSourceJsonOptions {
   /** The source's name for messages. */
   readonly source: string;
-  /** Bytes at which reading stops. */
+  /** Bytes at which reading stops, with the files. */
   readonly maxBytes: number;
   /** Ends the reading with its reason. */
-  readonly signal?: AbortSignal;
-  /** Called with the bytes of the answer and the milliseconds that parsing it took. */
-  readonly onRead?: (bytes: number, parseMs: number) => void;
+  readonly signal?: AbortSignal | undefined;
+  /** Awaited once, when the answer turns out to be large. */
+  readonly onHeavy?: ((signal?: AbortSignal) => Promise<void>) | undefined;
+  /** Whether an answer of which the announced length is over the limit is read up to it. */
+  readonly showBeginning?: boolean | undefined;
 }
 
+/** The JSON of an answer and what reading it took. */
+export interface SourceJson {
+  readonly body: unknown;
+  /** What stood in `content_base64`, by SHA-256. */
+  readonly files: ReadonlyMap<string, InlineFile>;
+  /** Bytes of the answer without its files. */
+  readonly bytes: number;
+  /** Bytes of the answer as it came. */
+  readonly received: number;
+  /** Milliseconds that parsing it took. */
+  readonly parseMs: number;
+}
+
+/** Bytes of JSON beside files. What is parsed takes several times as much memory. */
+const MAX_TEXT_BYTES = 32 * 1024 * 1024;
+/** Structural characters; 10,000 product rows have about 400,000. */
+const MAX_STRUCTURE = 500_000;
+/** Bytes of one file. */
+const MAX_FILE_BYTES = 20 * 1024 * 1024;
+/** Bytes of an answer above which a process reads one at a time. */
+const HEAVY_BYTES = 8 * 1024 * 1024;
+/** Characters of a refused answer that its error shows, for the id in it. */
+const SHOWN = 1024 * 1024;
+
 /**
- * The JSON of a source's answer, at most `maxBytes` of it. Throws a retryable `source_unavailable`
- * for an empty, truncated or HTML body and for invalid JSON, since sources recover from these, and
- * a permanent `source_invalid` for a body that is too large.
+ * The JSON of a source's answer, at most `maxBytes` of it; files in it are cut out as they arrive.
+ * Throws a retryable `source_unavailable` for an empty, truncated or HTML body and for invalid JSON,
+ * since sources recover from these, and `AnswerTooLarge` for what passes a limit.
  */
 export async function readSourceJson(
   response: Response,
   options: ReadSourceJsonOptions,
-): Promise<unknown> {
-  const { text, bytes } = await readAnswer(response, options);
-  if (text.trim() === "") {
+): Promise<SourceJson> {
+  const { text, files, bytes, received, scanMs } = await readAnswer(response, options);
+  if (!/\S/.test(text)) {
     throw unavailable(options.source, "empty_body", "answered with an empty body");
   }
   try {
     const began = performance.now();
-    const value: unknown = JSON.parse(text);
-    options.onRead?.(bytes, performance.now() - began);
-    return value;
+    const body: unknown = JSON.parse(text);
+    return { body, files, bytes, received, parseMs: scanMs + performance.now() - began };
   } catch {
     throw /^\s*</.test(text)
       ? unavailable(options.source, "html_body", "answered with HTML instead of JSON")
@@ -81,19 +108,40 @@ export function parseRetryAfter(value: string | null, now: number): number | und
 
 async function readAnswer(
   response: Response,
-  { source, maxBytes, signal }: ReadSourceJsonOptions,
-): Promise<{ readonly text: string; readonly bytes: number }> {
+  options: ReadSourceJsonOptions,
+): Promise<
+  ScannedAnswer & { readonly bytes: number; readonly received: number; readonly scanMs: number }
+> {
+  const { source, maxBytes, signal, onHeavy, showBeginning = false } = options;
+  const scanner = createAnswerScanner({
+    maxTextBytes: Math.min(maxBytes, MAX_TEXT_BYTES),
+    maxStructure: MAX_STRUCTURE,
+    maxFileBytes: MAX_FILE_BYTES,
+  });
+  let scanMs = 0;
+  let received = 0;
+  let heavy = false;
   try {
-    if (Number(response.headers.get("content-length") ?? 0) > maxBytes) {
+    if (!showBeginning && Number(response.headers.get("content-length") ?? 0) > maxBytes) {
       await response.body?.cancel();
-      throw new TooLarge("The announced length is over the limit.");
+      throw new TooLarge(`Cannot take more than ${maxBytes} bytes.`);
     }
-    return await readText(response.body, { maxBytes, signal });
+    // Each chunk is scanned before it is counted, so that the error shows how the answer begins.
+    for await (const chunk of readChunks(response.body, { maxBytes: Infinity, signal })) {
+      const began = performance.now();
+      scanner.write(chunk);
+      received += chunk.byteLength;
+      if (received > maxBytes) throw new TooLarge(`Cannot take more than ${maxBytes} bytes.`);
+      scanMs += performance.now() - began;
+      if (heavy || scanner.held() < HEAVY_BYTES) continue;
+      heavy = true;
+      await onHeavy?.(signal);
+    }
+    const answer = scanner.end();
+    return { ...answer, bytes: scanner.textBytes(), received, scanMs };
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
-    throw new SourceError("source_invalid", `${source} answered with more than ${maxBytes} bytes`, {
-      details: [{ code: "answer_too_large", message: `The answer exceeds ${maxBytes} bytes` }],
-    });
+    throw new AnswerTooLarge(source, error.message, scanner.text().slice(0, SHOWN));
   }
 }
 

@@ -1,7 +1,7 @@
 import { BOOKING_SOURCES, type BookingSourceName } from "../booking/status.ts";
 import { DatabaseError, DatabaseUnavailable } from "../errors.ts";
 import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
-import type { Log } from "../log.ts";
+import { describeFault, type Log } from "../log.ts";
 import type { DeliveryQueue } from "./delivery_queue.ts";
 import { drainBatch, type DrainBatchDeps, LEAST_READ_MS } from "./drain_batch.ts";
 import { createDrainCounters, type DrainCounters } from "./drain_counters.ts";
@@ -92,9 +92,8 @@ export async function drain(deps: DrainDeps, task: DrainTask): Promise<DrainResu
 
 /** Logs the error by name and code. Its message may quote a value. */
 function logFault(log: Log, source: BookingSourceName, error: unknown): void {
-  const { name, code } = Object(error) as { readonly name?: unknown; readonly code?: unknown };
   const rpc = error instanceof DatabaseError ? { rpc: error.rpc } : {};
-  log.error("a source was not drained", { source, error: name, error_code: code, ...rpc });
+  log.error("a source was not drained", { source, ...describeFault(error), ...rpc });
 }
 
 async function drainSource(

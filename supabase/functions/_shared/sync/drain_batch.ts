@@ -1,7 +1,7 @@
 import { AnswerError, DatabaseUnavailable } from "../errors.ts";
 import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import type { Inbox } from "../inbox/inbox.ts";
-import type { Log } from "../log.ts";
+import { describeFault, type Log } from "../log.ts";
 import type { BookingStore, Verdict } from "./booking_store.ts";
 import { type ClaimedDelivery, LEASE_MS } from "./delivery_queue.ts";
 import { countEnd, type DrainCounters } from "./drain_counters.ts";
@@ -123,7 +123,10 @@ export async function drainBatch(
     } catch (error) {
       // The outcome is unknown. If the delivery was finished after all, finishing it again tells.
       const failure = applyFailed(error);
-      logFailure(deps.log, error, group.length);
+      deps.log.error("deliveries not applied", {
+        ...describeFault(error),
+        deliveries: group.length,
+      });
       await forEachBounded(
         group,
         batch.concurrency,
@@ -195,9 +198,4 @@ function applyFailed(cause: unknown): Failure {
     { cause },
   );
   return { error, end: { status: "pending" } };
-}
-
-function logFailure(log: Log, error: unknown, deliveries: number): void {
-  const { name, code } = Object(error) as { readonly name?: unknown; readonly code?: unknown };
-  log.error("deliveries not applied", { error: name, error_code: code, deliveries });
 }

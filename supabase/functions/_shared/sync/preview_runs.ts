@@ -74,7 +74,7 @@ async function previewRun(
   const ended = new AbortController();
   const { now, sleep = sleepFor } = deps;
   const { mode, parameters } = task;
-  const options = { source, connection, mode, parameters, deadline, now, sleep };
+  const options = { source, connection, mode, parameters, deadline, now, sleep, dryRun: true };
   const read = createPageReader({ ...options, signal: ended.signal });
   const since = parameters.since ?? (mode === "incremental" ? connection.cursor : null);
   let checkpoint = { ...NO_CHECKPOINT, since };

@@ -18,6 +18,8 @@ export interface BookingToRead {
   readonly source: BookingSourceName;
   readonly externalId: string;
   readonly organizationId: string;
+  /** Nothing will be written. */
+  readonly dryRun?: boolean;
 }
 
 /** What the source states, or why it states nothing, within `milliseconds`. */
@@ -26,13 +28,13 @@ export async function readBooking(
   booking: BookingToRead,
   milliseconds: number,
 ): Promise<StatedBooking | Failure> {
-  const { externalId, organizationId } = booking;
+  const { externalId, organizationId, dryRun = false } = booking;
   const source = sources[booking.source];
   if (!source) return sourceNotConfigured(booking.source);
   try {
     const answer = await within(
       milliseconds,
-      (signal) => source.readSingle({ externalId, organizationId, signal }),
+      (signal) => source.readSingle({ externalId, organizationId, dryRun, signal }),
     );
     return answer.kind === "absent" ? notFound(answer.reason) : answer;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { callDatabase, DATABASE_TIMEOUT_MS } from "../call_database.ts";
 import { DatabaseUnavailable } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { describeFault, type Log } from "../log.ts";
 import type { BookingStore } from "./booking_store.ts";
 import { LEAST_READ_MS, READ_MS } from "./drain_batch.ts";
 import type { DrainCounters } from "./drain_counters.ts";
@@ -55,8 +55,7 @@ export async function refreshBookings(
       counters.refreshed += 1;
     } catch (error) {
       if (error instanceof DatabaseUnavailable) throw error;
-      const { name, code } = Object(error) as { readonly name?: unknown; readonly code?: unknown };
-      deps.log.error("a booking was not refreshed", { error: name, error_code: code });
+      deps.log.error("a booking was not refreshed", describeFault(error));
     }
   });
   return !breaker.isOpen();

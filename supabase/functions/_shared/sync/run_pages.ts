@@ -16,6 +16,8 @@ export interface PageReaderOptions {
   readonly connection: Connection;
   readonly mode: RunMode;
   readonly parameters: RunParameters;
+  /** Nothing will be written. */
+  readonly dryRun?: boolean;
   /** When waiting no longer helps, in milliseconds of `now()`. */
   readonly deadline: number;
   readonly now: () => number;
@@ -55,6 +57,7 @@ export function createPageReader(options: PageReaderOptions): PageReader {
         ...(since === null ? {} : { since }),
         ...(parameters.start_date === undefined ? {} : { startDate: parameters.start_date }),
         ...(parameters.end_date === undefined ? {} : { endDate: parameters.end_date }),
+        ...(options.dryRun ? { dryRun: true } : {}),
         signal: options.signal,
       }));
   }

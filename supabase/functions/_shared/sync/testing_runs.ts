@@ -1,6 +1,7 @@
 /**
  * Runs in memory for unit tests; they imitate the SQL of runs. Nothing deployed imports this file.
  */
+import type { FileSweep } from "./sweep_files.ts";
 import { ORGANIZATION } from "../testing.ts";
 import type { Verdict } from "./booking_store.ts";
 import {
@@ -124,5 +125,15 @@ export function fakeRuns(onPage: (page: RunPage, count: number) => void = () => 
     state,
     /** Lets the worker of every open run die. */
     kill: () => runs.forEach((run) => dead.add(run.leaseToken)),
+  };
+}
+
+/** Files of which some are named by no row, and which of them were taken away. */
+export function noFiles(...unnamed: string[]): FileSweep & { readonly removed: string[] } {
+  const removed: string[] = [];
+  return {
+    removed,
+    listUnnamed: (limit) => Promise.resolve(unnamed.slice(0, limit)),
+    remove: (paths) => Promise.resolve(void removed.push(...paths)),
   };
 }
