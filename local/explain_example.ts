@@ -55,7 +55,7 @@ async function holdAndReplay(stack: Stack): Promise<string> {
     partnerReferenceId: "HO-480015",
   });
   const send = (status: string, second: number) =>
-    headout.sendWebhook(BOOKING, { status, eventTimestamp: `2027-01-15T10:30:0${second}` });
+    headout.sendWebhook(BOOKING, { status, eventTimestamp: `2026-01-15T10:30:0${second}` });
   await send("COMPLETED", 0);
   await untilDone(stack);
 

@@ -121,19 +121,22 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform now() at time zone new.time_zone;
+  if new.time_zone <> 'UTC' and (
+    new.time_zone !~ '^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/'
+    or not exists (select from pg_catalog.pg_timezone_names z where z.name = new.time_zone)) then
+    raise exception 'Cannot set time_zone: % is not a place in the IANA time zone database', new.time_zone
+      using errcode = '22023', hint = 'Use a name such as Europe/Stockholm, or UTC.';
+  end if;
   return new;
-exception when invalid_parameter_value then
-  raise exception 'Cannot set time_zone: % is not an IANA time zone', new.time_zone
-    using errcode = '22023', hint = 'Use a name such as Europe/Stockholm.';
 end;
 $$;
 
-comment on function sync.check_time_zone() is 'Trigger: refuses a time zone that Postgres does not know.';
+comment on function sync.check_time_zone() is 'Trigger: refuses a time zone that is no place: UTC+2 and Etc/GMT-2 mean the opposite of what people think, EST5EDT what nobody remembers.';
 
+-- Looking a zone up reads all of them, so the default is not.
 create trigger organizations_check_time_zone
   before insert or update of time_zone on public.organizations
-  for each row execute function sync.check_time_zone();
+  for each row when (new.time_zone <> 'Europe/Stockholm') execute function sync.check_time_zone();
 
 create table public.organization_members (
   organization_id uuid not null references public.organizations (id) on delete cascade,
@@ -729,6 +732,9 @@ create table sync.connections (
   freshness_swept_at timestamptz,
   freshness_claimed_at timestamptz,
   not_before date,
+  project_statuses public.booking_status[] not null default '{CONFIRMED}'
+    constraint connections_project_statuses_check
+    check ('CONFIRMED' = any (project_statuses) and project_statuses <@ '{CONFIRMED,PENDING}'),
   last_delivery_at timestamptz,
   last_success_at timestamptz,
   created_at timestamptz not null default now(),
@@ -753,6 +759,7 @@ comment on column sync.connections.freshness_reads_per_minute is 'Owner: operato
 comment on column sync.connections.freshness_swept_at is 'When it was last decided which bookings are kept fresh.';
 comment on column sync.connections.freshness_claimed_at is 'When reads for freshness were last handed out; connections take turns.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
+comment on column sync.connections.project_statuses is 'Owner: operator. Bookings with these statuses have calendar, warehouse and packing rows: CONFIRMED, and PENDING if wanted. After a change call project_bookings.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
 
@@ -1149,20 +1156,22 @@ create function sync.effective_rules(booking_ids bigint[], projection text)
 returns table (
   booking_organization_id uuid, booking_source public.booking_source, kind text,
   anchor public.booking_phase, which text, day_offset integer, start_time time, duration interval,
-  title_template text, rental_only_title_template text, sort_order integer
+  title_template text, rental_only_title_template text, sort_order integer,
+  project_statuses public.booking_status[]
 )
 language sql stable
 set search_path = ''
 as $$
   select e.organization_id, e.source, (e.rule).kind, (e.rule).anchor, (e.rule).which,
     (e.rule).day_offset, (e.rule).start_time, (e.rule).duration, (e.rule).title_template,
-    (e.rule).rental_only_title_template, (e.rule).sort_order
+    (e.rule).rental_only_title_template, (e.rule).sort_order, e.project_statuses
   from (
-    select distinct on (o.organization_id, o.source, r.kind) o.organization_id, o.source, r as rule
+    select distinct on (o.organization_id, o.source, r.kind) o.organization_id, o.source, r as rule, c.project_statuses
     from (
       select distinct b.organization_id, b.source from public.bookings b
       where b.id = any (effective_rules.booking_ids)
     ) o
+    join sync.connections c on c.organization_id = o.organization_id and c.source = o.source
     join sync.projection_rules r on r.projection = effective_rules.projection
       and (r.organization_id is null or r.organization_id = o.organization_id)
       and (r.source is null or r.source = o.source)
@@ -1171,7 +1180,7 @@ as $$
   where (e.rule).enabled
 $$;
 
-comment on function sync.effective_rules(bigint[], text) is 'The enabled rules for the organizations and sources of some bookings: of each kind the most specific one.';
+comment on function sync.effective_rules(bigint[], text) is 'The enabled rules for the organizations and sources of some bookings: of each kind the most specific one, and the statuses that project.';
 
 -- In plpgsql, which keeps its plan: titles are a twentieth of a first import.
 create function sync.fill_title(template text, title text, client text, day text) returns text
@@ -1782,7 +1791,7 @@ create table sync.source_observations (
   connection_id bigint not null references sync.connections (id) on delete cascade,
   day date not null,
   kind text not null constraint source_observations_kind_check
-    check (kind in ('unknown_status_word', 'unknown_field', 'refused_field', 'omitted_content')),
+    check (kind in ('unknown_status_word', 'unknown_field', 'changed_type', 'refused_field', 'omitted_content')),
   field text not null,
   word text not null default '',
   count bigint not null default 1,
@@ -1793,7 +1802,7 @@ create table sync.source_observations (
 );
 
 comment on table sync.source_observations is 'What was odd in a source''s answers, by connection and day (UTC).';
-comment on column sync.source_observations.kind is 'unknown_status_word, unknown_field (no column for it: kept in extra), refused_field (left out), omitted_content (too large).';
+comment on column sync.source_observations.kind is 'unknown_status_word, unknown_field (no column for it: kept in extra), changed_type (text where a list was expected, and the like), refused_field (left out), omitted_content (too large).';
 comment on column sync.source_observations.field is 'The field; positions in lists are left out of its name.';
 comment on column sync.source_observations.word is 'The status word as sync.normalize_word writes it; else empty.';
 comment on column sync.source_observations.count is 'How often; of unknown fields in how many pages it was new that day, which is one.';
@@ -1827,7 +1836,10 @@ as $$
   where w.code = 'unknown_status' and w.word is not null
   group by sync.normalize_word(w.word)
   union all
-  select case w.code when 'omitted_content' then 'omitted_content' else 'refused_field' end,
+  select case when w.code = 'omitted_content' then 'omitted_content'
+      when w.code in ('invalid_text', 'invalid_boolean', 'invalid_list', 'null_list', 'invalid_object', 'invalid_attachment',
+        'invalid_product') then 'changed_type'
+      else 'refused_field' end,
     regexp_replace(w.field, '\[\d+\]', '[]', 'g'), '', count(*), min(w.message)
   from warned w
   -- A file that Storage did not take says nothing about the source.
@@ -2728,6 +2740,17 @@ $$;
 comment on function sync.headout_rank(text) is
   'Place in the lifecycle; decides between two events of one booking in the same second.';
 
+-- No zone is more than 14 hours ahead, and none more than 12 behind.
+create function sync.is_future_event(event sync.deliveries) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select event.event_timestamp collate "C" > to_char(now() at time zone 'UTC' + interval '26 hours', 'YYYY-MM-DD"T"HH24:MI:SS')
+$$;
+
+comment on function sync.is_future_event(sync.deliveries) is
+  'Whether the local time of an event is further ahead of our clock than any zone can be: then it puts nothing in order.';
+
 create function sync.judge_event(
   event sync.deliveries, state sync.source_states, booking public.bookings, stated public.booking_status
 ) returns text
@@ -2737,6 +2760,7 @@ as $$
 begin
   return case
     when booking.id is null then 'stub_created'
+    when sync.is_future_event(event) then 'conflict'
     when event.event_timestamp collate "C" < state.last_event_timestamp then 'stale'
     when event.event_timestamp = state.last_event_timestamp
       and sync.headout_rank(event.event_type) < sync.headout_rank(state.last_event_status) then 'stale'
@@ -2748,7 +2772,7 @@ end;
 $$;
 
 comment on function sync.judge_event(sync.deliveries, sync.source_states, public.bookings, public.booking_status) is
-  'What an event is to its booking: stub_created (unknown until now), applied, stale, conflict (a final status; a read decides) or held.';
+  'What an event is to its booking: stub_created (unknown until now), applied, stale, conflict (a final status, or a time that cannot be; a read decides) or held.';
 
 create function sync.create_stub(event sync.deliveries, organization_id uuid, stated public.booking_status) returns bigint
 language plpgsql
@@ -2935,7 +2959,7 @@ begin
   if applied.outcome in ('applied', 'stub_created', 'conflict') then
     perform from public.project_bookings(array[applied.booking_id]);
   end if;
-  if applied.outcome <> 'stale' then
+  if applied.outcome <> 'stale' and not sync.is_future_event(event) then
     perform sync.note_event(event, applied.outcome, connection.organization_id);
   end if;
   if event.event_timestamp = state.last_event_timestamp and event.event_type <> state.last_event_status then
@@ -5559,7 +5583,7 @@ as $$
         desired_events.projection = 'calendar'
           and (d.start_time is null or d.end_time is null or d.start_time = d.end_time)
     ) as t (start_time, end_time, is_default)
-    where b.id = any (desired_events.booking_ids) and b.status = 'CONFIRMED'
+    where b.id = any (desired_events.booking_ids) and b.status = any (r.project_statuses)
   )
   select l.organization_id, l.booking_id, l.kind, l.day, l.starts at time zone l.time_zone,
     case when l.ends at time zone l.time_zone > l.starts at time zone l.time_zone
@@ -5570,7 +5594,7 @@ as $$
 $$;
 
 comment on function sync.desired_events(bigint[], text) is
-  'Every calendar or warehouse row that some bookings call for; none for a booking that is not confirmed.';
+  'Every calendar or warehouse row that some bookings call for; none for a booking of which the status does not project.';
 
 -- With as many old days as new ones, the n-th old day becomes the n-th new one. Otherwise rows keep
 -- their day where they can, so that a list that flickers loses no team, and the n-th row that is left
@@ -5673,14 +5697,15 @@ set search_path = ''
 as $$
   select exists (
     select from public.bookings b
+    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
     join public.booking_dates d on d.booking_id = b.id
-    where b.id = is_day_dropped.booking_id and b.status = 'CONFIRMED' and d.day = is_day_dropped.day
+    where b.id = is_day_dropped.booking_id and b.status = any (c.project_statuses) and d.day = is_day_dropped.day
       and (is_day_dropped.phase is null or d.phase::text = is_day_dropped.phase)
     having bool_and(d.source_missing_since is not null))
 $$;
 
 comment on function sync.is_day_dropped(bigint, text, date) is
-  'Whether a confirmed booking once had this day, in the phase if one is named, and its source has dropped it.';
+  'Whether a booking that projects once had this day, in the phase if one is named, and its source has dropped it.';
 
 -- A person's times stay. What the source says goes into derived_*, and a difference that the source
 -- made shows as has_source_changes.
@@ -5885,11 +5910,11 @@ as $$
     where k.booking_id = any (wanted_packing_projects.booking_ids) and k.source_missing_since is null
     group by k.booking_id
   ) d on d.booking_id = b.id
-  where b.id = any (wanted_packing_projects.booking_ids) and b.status = 'CONFIRMED'
+  where b.id = any (wanted_packing_projects.booking_ids) and b.status = any (r.project_statuses)
 $$;
 
 comment on function sync.wanted_packing_projects(bigint[]) is
-  'The packing projects that some bookings call for; none for a booking that is not confirmed.';
+  'The packing projects that some bookings call for; none for a booking of which the status does not project.';
 
 -- known_project_ids: the projects that these bookings have already.
 create function sync.write_packing_projects(booking_ids bigint[], known_project_ids bigint[], detailed boolean)

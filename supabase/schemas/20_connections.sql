@@ -23,6 +23,9 @@ create table sync.connections (
   freshness_swept_at timestamptz,
   freshness_claimed_at timestamptz,
   not_before date,
+  project_statuses public.booking_status[] not null default '{CONFIRMED}'
+    constraint connections_project_statuses_check
+    check ('CONFIRMED' = any (project_statuses) and project_statuses <@ '{CONFIRMED,PENDING}'),
   last_delivery_at timestamptz,
   last_success_at timestamptz,
   created_at timestamptz not null default now(),
@@ -47,6 +50,7 @@ comment on column sync.connections.freshness_reads_per_minute is 'Owner: operato
 comment on column sync.connections.freshness_swept_at is 'When it was last decided which bookings are kept fresh.';
 comment on column sync.connections.freshness_claimed_at is 'When reads for freshness were last handed out; connections take turns.';
 comment on column sync.connections.not_before is 'Owner: operator. Bookings whose last day is before this, and that are not stored yet, are skipped.';
+comment on column sync.connections.project_statuses is 'Owner: operator. Bookings with these statuses have calendar, warehouse and packing rows: CONFIRMED, and PENDING if wanted. After a change call project_bookings.';
 comment on column sync.connections.last_delivery_at is 'When a delivery last arrived, to within ten seconds.';
 comment on column sync.connections.last_success_at is 'When a statement of this source last changed something, to within ten seconds.';
 

@@ -65,20 +65,22 @@ create function sync.effective_rules(booking_ids bigint[], projection text)
 returns table (
   booking_organization_id uuid, booking_source public.booking_source, kind text,
   anchor public.booking_phase, which text, day_offset integer, start_time time, duration interval,
-  title_template text, rental_only_title_template text, sort_order integer
+  title_template text, rental_only_title_template text, sort_order integer,
+  project_statuses public.booking_status[]
 )
 language sql stable
 set search_path = ''
 as $$
   select e.organization_id, e.source, (e.rule).kind, (e.rule).anchor, (e.rule).which,
     (e.rule).day_offset, (e.rule).start_time, (e.rule).duration, (e.rule).title_template,
-    (e.rule).rental_only_title_template, (e.rule).sort_order
+    (e.rule).rental_only_title_template, (e.rule).sort_order, e.project_statuses
   from (
-    select distinct on (o.organization_id, o.source, r.kind) o.organization_id, o.source, r as rule
+    select distinct on (o.organization_id, o.source, r.kind) o.organization_id, o.source, r as rule, c.project_statuses
     from (
       select distinct b.organization_id, b.source from public.bookings b
       where b.id = any (effective_rules.booking_ids)
     ) o
+    join sync.connections c on c.organization_id = o.organization_id and c.source = o.source
     join sync.projection_rules r on r.projection = effective_rules.projection
       and (r.organization_id is null or r.organization_id = o.organization_id)
       and (r.source is null or r.source = o.source)
@@ -87,7 +89,7 @@ as $$
   where (e.rule).enabled
 $$;
 
-comment on function sync.effective_rules(bigint[], text) is 'The enabled rules for the organizations and sources of some bookings: of each kind the most specific one.';
+comment on function sync.effective_rules(bigint[], text) is 'The enabled rules for the organizations and sources of some bookings: of each kind the most specific one, and the statuses that project.';
 
 -- In plpgsql, which keeps its plan: titles are a twentieth of a first import.
 create function sync.fill_title(template text, title text, client text, day text) returns text

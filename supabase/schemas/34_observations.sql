@@ -6,7 +6,7 @@ create table sync.source_observations (
   connection_id bigint not null references sync.connections (id) on delete cascade,
   day date not null,
   kind text not null constraint source_observations_kind_check
-    check (kind in ('unknown_status_word', 'unknown_field', 'refused_field', 'omitted_content')),
+    check (kind in ('unknown_status_word', 'unknown_field', 'changed_type', 'refused_field', 'omitted_content')),
   field text not null,
   word text not null default '',
   count bigint not null default 1,
@@ -17,7 +17,7 @@ create table sync.source_observations (
 );
 
 comment on table sync.source_observations is 'What was odd in a source''s answers, by connection and day (UTC).';
-comment on column sync.source_observations.kind is 'unknown_status_word, unknown_field (no column for it: kept in extra), refused_field (left out), omitted_content (too large).';
+comment on column sync.source_observations.kind is 'unknown_status_word, unknown_field (no column for it: kept in extra), changed_type (text where a list was expected, and the like), refused_field (left out), omitted_content (too large).';
 comment on column sync.source_observations.field is 'The field; positions in lists are left out of its name.';
 comment on column sync.source_observations.word is 'The status word as sync.normalize_word writes it; else empty.';
 comment on column sync.source_observations.count is 'How often; of unknown fields in how many pages it was new that day, which is one.';
@@ -51,7 +51,10 @@ as $$
   where w.code = 'unknown_status' and w.word is not null
   group by sync.normalize_word(w.word)
   union all
-  select case w.code when 'omitted_content' then 'omitted_content' else 'refused_field' end,
+  select case when w.code = 'omitted_content' then 'omitted_content'
+      when w.code in ('invalid_text', 'invalid_boolean', 'invalid_list', 'null_list', 'invalid_object', 'invalid_attachment',
+        'invalid_product') then 'changed_type'
+      else 'refused_field' end,
     regexp_replace(w.field, '\[\d+\]', '[]', 'g'), '', count(*), min(w.message)
   from warned w
   -- A file that Storage did not take says nothing about the source.

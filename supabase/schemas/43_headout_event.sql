@@ -32,6 +32,17 @@ $$;
 comment on function sync.headout_rank(text) is
   'Place in the lifecycle; decides between two events of one booking in the same second.';
 
+-- No zone is more than 14 hours ahead, and none more than 12 behind.
+create function sync.is_future_event(event sync.deliveries) returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select event.event_timestamp collate "C" > to_char(now() at time zone 'UTC' + interval '26 hours', 'YYYY-MM-DD"T"HH24:MI:SS')
+$$;
+
+comment on function sync.is_future_event(sync.deliveries) is
+  'Whether the local time of an event is further ahead of our clock than any zone can be: then it puts nothing in order.';
+
 create function sync.judge_event(
   event sync.deliveries, state sync.source_states, booking public.bookings, stated public.booking_status
 ) returns text
@@ -41,6 +52,7 @@ as $$
 begin
   return case
     when booking.id is null then 'stub_created'
+    when sync.is_future_event(event) then 'conflict'
     when event.event_timestamp collate "C" < state.last_event_timestamp then 'stale'
     when event.event_timestamp = state.last_event_timestamp
       and sync.headout_rank(event.event_type) < sync.headout_rank(state.last_event_status) then 'stale'
@@ -52,7 +64,7 @@ end;
 $$;
 
 comment on function sync.judge_event(sync.deliveries, sync.source_states, public.bookings, public.booking_status) is
-  'What an event is to its booking: stub_created (unknown until now), applied, stale, conflict (a final status; a read decides) or held.';
+  'What an event is to its booking: stub_created (unknown until now), applied, stale, conflict (a final status, or a time that cannot be; a read decides) or held.';
 
 create function sync.create_stub(event sync.deliveries, organization_id uuid, stated public.booking_status) returns bigint
 language plpgsql
@@ -239,7 +251,7 @@ begin
   if applied.outcome in ('applied', 'stub_created', 'conflict') then
     perform from public.project_bookings(array[applied.booking_id]);
   end if;
-  if applied.outcome <> 'stale' then
+  if applied.outcome <> 'stale' and not sync.is_future_event(event) then
     perform sync.note_event(event, applied.outcome, connection.organization_id);
   end if;
   if event.event_timestamp = state.last_event_timestamp and event.event_type <> state.last_event_status then

@@ -91,7 +91,7 @@ as $$
         desired_events.projection = 'calendar'
           and (d.start_time is null or d.end_time is null or d.start_time = d.end_time)
     ) as t (start_time, end_time, is_default)
-    where b.id = any (desired_events.booking_ids) and b.status = 'CONFIRMED'
+    where b.id = any (desired_events.booking_ids) and b.status = any (r.project_statuses)
   )
   select l.organization_id, l.booking_id, l.kind, l.day, l.starts at time zone l.time_zone,
     case when l.ends at time zone l.time_zone > l.starts at time zone l.time_zone
@@ -102,7 +102,7 @@ as $$
 $$;
 
 comment on function sync.desired_events(bigint[], text) is
-  'Every calendar or warehouse row that some bookings call for; none for a booking that is not confirmed.';
+  'Every calendar or warehouse row that some bookings call for; none for a booking of which the status does not project.';
 
 -- With as many old days as new ones, the n-th old day becomes the n-th new one. Otherwise rows keep
 -- their day where they can, so that a list that flickers loses no team, and the n-th row that is left
@@ -205,14 +205,15 @@ set search_path = ''
 as $$
   select exists (
     select from public.bookings b
+    join sync.connections c on c.organization_id = b.organization_id and c.source = b.source
     join public.booking_dates d on d.booking_id = b.id
-    where b.id = is_day_dropped.booking_id and b.status = 'CONFIRMED' and d.day = is_day_dropped.day
+    where b.id = is_day_dropped.booking_id and b.status = any (c.project_statuses) and d.day = is_day_dropped.day
       and (is_day_dropped.phase is null or d.phase::text = is_day_dropped.phase)
     having bool_and(d.source_missing_since is not null))
 $$;
 
 comment on function sync.is_day_dropped(bigint, text, date) is
-  'Whether a confirmed booking once had this day, in the phase if one is named, and its source has dropped it.';
+  'Whether a booking that projects once had this day, in the phase if one is named, and its source has dropped it.';
 
 -- A person's times stay. What the source says goes into derived_*, and a difference that the source
 -- made shows as has_source_changes.

@@ -28,11 +28,11 @@ as $$
     where k.booking_id = any (wanted_packing_projects.booking_ids) and k.source_missing_since is null
     group by k.booking_id
   ) d on d.booking_id = b.id
-  where b.id = any (wanted_packing_projects.booking_ids) and b.status = 'CONFIRMED'
+  where b.id = any (wanted_packing_projects.booking_ids) and b.status = any (r.project_statuses)
 $$;
 
 comment on function sync.wanted_packing_projects(bigint[]) is
-  'The packing projects that some bookings call for; none for a booking that is not confirmed.';
+  'The packing projects that some bookings call for; none for a booking of which the status does not project.';
 
 -- known_project_ids: the projects that these bookings have already.
 create function sync.write_packing_projects(booking_ids bigint[], known_project_ids bigint[], detailed boolean)

@@ -47,7 +47,7 @@ export async function changeHeadout(
   const seconds = booking.revision - (standsStill ? 1 : 0);
   return {
     status,
-    eventTimestamp: new Date(Date.UTC(2027, 0, 1) + seconds * 1000).toISOString().slice(0, 19),
+    eventTimestamp: new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString().slice(0, 19),
     organization_id: booking.organizationId,
   };
 }

@@ -66,7 +66,7 @@ stackTest(
       const { body } = await stack.headout.sendWebhook(bookingId, {
         status,
         organization_id: organizationId,
-        eventTimestamp: `2027-01-15T10:30:0${second}`,
+        eventTimestamp: `2026-01-15T10:30:0${second}`,
       });
       const { deliveryId } = body as { readonly deliveryId: string };
       await eventually(

@@ -165,3 +165,21 @@ test("rule: older never overwrites newer: of two snapshots in a page the higher 
   assert.deepEqual(verdicts.map(({ verdict }) => verdict), ["stale", "created"]);
   assert.deepEqual(await tenant.select("bookings", "title"), [{ title: "new" }]);
 });
+
+test("rule: older never overwrites newer: an event of a time that cannot be puts nothing in order, and a read decides", async (db) => {
+  const tenant = await db.tenant();
+  const ahead = (hours: number) =>
+    new Date(Date.now() + hours * 3_600_000).toISOString().slice(0, 19);
+  assert.equal((await tenant.event("7", "PENDING", ahead(-2))).outcome, "stub_created");
+  const far = await tenant.event("7", "CANCELLED", "9999-12-31T00:00:00");
+  assert.deepEqual([far.outcome, far.new_status], ["conflict", "PENDING"]);
+  const kept = await db.query("select status from sync.deliveries where id = $1", [
+    far.delivery_id,
+  ]);
+  assert.deepEqual(kept, [{ status: "pending" }], "no read was put up");
+  assert.equal((await tenant.event("7", "COMPLETED", ahead(-1))).outcome, "applied");
+  // Headout names no zone: a day ahead may be true somewhere.
+  assert.equal((await tenant.event("7", "CANCELLED", ahead(25.9))).outcome, "applied");
+  assert.equal((await tenant.event("8", "COMPLETED", ahead(27))).outcome, "stub_created");
+  assert.equal((await tenant.event("8", "CANCELLED", ahead(-1))).outcome, "applied");
+});

@@ -257,3 +257,28 @@ test("project_bookings() moves due dates until a task is done or adjusted", asyn
     ],
   );
 });
+
+test("project_bookings() shows pending bookings too where a connection says so", async (db) => {
+  const tenant = await db.tenant();
+  const pending = { ...week, booking: { status: "PENDING" as const } };
+  await tenant.applyOne(buildSnapshot(pending));
+  assert.deepEqual(await calendar(tenant), []);
+  const statuses = (list: string) =>
+    db.query("update sync.connections set project_statuses = $2 where organization_id = $1", [
+      tenant.id,
+      list,
+    ]);
+  await statuses("{CONFIRMED,PENDING}");
+  const [{ id } = { id: 0 }] = await tenant.select<{ id: number }>("bookings", "id");
+  await db.rpc("project_bookings", { booking_ids: pgArray([id]) });
+  const shown = await calendar(tenant);
+  assert.equal(shown.length, 6);
+  assert.equal((await tenant.select("packing_projects", "id", "and active")).length, 1);
+  // Confirming it changes nothing of that; an offer is not shown.
+  await tenant.applyOne(buildSnapshot({ ...week, booking: { status: "CONFIRMED" } }));
+  assert.deepEqual(await calendar(tenant), shown);
+  await tenant.applyOne(buildSnapshot({ ...week, booking: { status: "OFFER" } }));
+  assert.deepEqual(await calendar(tenant), []);
+  await assert.rejects(statuses("{PENDING}"), /project_statuses/);
+  await assert.rejects(statuses("{CONFIRMED,CANCELLED}"), /project_statuses/);
+});

@@ -228,3 +228,33 @@ test("rule: every word of the source is read: an unknown word of Headout's is na
     [{ kind: "unknown_status_word", word: "ON HOLD", count: 1 }],
   );
 });
+
+test("rule: every word of the source is read: a field of another type is watched as such", async (db) => {
+  const tenant = await db.tenant();
+  await tenant.applyOne(
+    await decodeAnswer(
+      tenant,
+      foundAnswer(eventflowBooking({
+        title: { sv: "Fest" },
+        carry_more_than_10m: "nej",
+        tent_images: {},
+        latitude: "abc",
+      })),
+      "booking-1",
+    ),
+  );
+  assert.deepEqual(
+    await db.query(
+      `select o.kind, o.field from sync.source_observations o
+       join sync.connections c on c.id = o.connection_id
+       where c.organization_id = $1 and o.kind <> 'unknown_field' order by 1, 2`,
+      [tenant.id],
+    ),
+    [
+      { kind: "changed_type", field: "carry_more_than_10m" },
+      { kind: "changed_type", field: "tent_images" },
+      { kind: "changed_type", field: "title" },
+      { kind: "refused_field", field: "latitude" },
+    ],
+  );
+});

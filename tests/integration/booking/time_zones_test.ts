@@ -116,6 +116,21 @@ test("rule: local times use the organization's zone: a multi-day phase over the 
   assert.deepEqual(shown.map(({ utc }) => utc), ["10-30 08:00", "10-31 09:00", "11-01 09:00"]);
 });
 
-test("rule: local times use the organization's zone: a time zone that does not exist is refused", async (db) => {
-  await assert.rejects(db.tenant({ time_zone: "Europe/Malmo" }), { code: "22023" });
+test("rule: local times use the organization's zone: only a place or UTC is a time zone", async (db) => {
+  const none = [
+    "Europe/Malmo",
+    "UTC+2",
+    "Etc/GMT-2",
+    "EST5EDT",
+    "CET",
+    "europe/stockholm",
+    "US/Eastern",
+    "",
+  ];
+  for (const time_zone of none) {
+    await assert.rejects(db.tenant({ time_zone }), { code: "22023" }, time_zone);
+  }
+  for (const time_zone of ["UTC", "America/Argentina/Buenos_Aires", "Asia/Kolkata"]) {
+    assert.equal((await db.tenant({ time_zone })).timeZone, time_zone);
+  }
 });

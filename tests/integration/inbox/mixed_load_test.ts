@@ -117,7 +117,7 @@ async function doSomething(
       await tenant.event(
         random.pick(["1", "2"]),
         random.pick(["PENDING", "COMPLETED", "CANCELLED"]),
-        `2027-01-15T10:00:${random.integer(10, 40)}`,
+        `2026-01-15T10:00:${random.integer(10, 40)}`,
       );
       return;
     case 8: {

@@ -70,7 +70,7 @@ function decode(
   const draft: Omit<Snapshot, "content_hash"> = {
     external_id: externalId,
     fetched_at: context.fetchedAt,
-    ...readRevision(reading, frame),
+    ...readRevision(reading, frame, context.fetchedAt),
     booking: readBookingFields(reading, frame, files),
   };
   const flag = (...names: string[]): boolean | null => readComplete(reading, frame, names);

@@ -42,7 +42,7 @@ export function decodeTombstone(frame: JsonObject, question: SingleQuestion): Si
   const snapshot = seal({
     external_id: String(tombstone["booking_id"]),
     fetched_at: question.fetchedAt,
-    ...readRevision(createReading(tombstone, []), frame),
+    ...readRevision(createReading(tombstone, []), frame, question.fetchedAt),
     ...(reason === "deleted" ? { deleted: true as const } : {}),
     booking,
   });

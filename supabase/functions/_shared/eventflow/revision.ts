@@ -3,12 +3,13 @@ import type { JsonObject, Snapshot } from "../booking/snapshot.ts";
 import { parseInstant } from "./instants.ts";
 
 /**
- * The revision of a booking, else of the answer's root. Either part may be missing; a malformed one
- * counts as missing, with a warning.
+ * The revision of a booking, else of the answer's root. Either part may be missing; one that is
+ * malformed, or over five minutes ahead of our clock, counts as missing, with a warning.
  */
 export function readRevision(
   reading: Reading,
   frame: JsonObject,
+  fetchedAt: string,
 ): Pick<Snapshot, "source_updated_at" | "source_version"> {
   const at = pick(reading, ["updated_at", "source_updated_at"]);
   const version = pick(reading, ["version", "source_version"]);
@@ -18,7 +19,7 @@ export function readRevision(
   }
   const own = (found: { readonly value: unknown } | undefined, name: string): unknown =>
     found !== undefined && holds(found.value) ? found.value : valueAt(frame, name);
-  const updatedAt = readUpdatedAt(reading, own(at, "source_updated_at"));
+  const updatedAt = readUpdatedAt(reading, own(at, "source_updated_at"), fetchedAt);
   const number = readVersion(reading, own(version, "source_version"));
   return {
     ...(updatedAt === undefined ? {} : { source_updated_at: updatedAt }),
@@ -26,11 +27,18 @@ export function readRevision(
   };
 }
 
-function readUpdatedAt(reading: Reading, value: unknown): string | undefined {
+/** How far ahead of our clock the source's may be, in milliseconds. */
+const CLOCK_TOLERANCE_MS = 5 * 60_000;
+
+function readUpdatedAt(reading: Reading, value: unknown, fetchedAt: string): string | undefined {
   if (value === undefined || value === null || value === "") return undefined;
   const instant = typeof value === "string" ? parseInstant(value) : undefined;
   if (instant === undefined) {
     warn(reading, "updated_at", "invalid_revision", "The revision's time is not an ISO instant");
+  } else if (Date.parse(instant) > Date.parse(fetchedAt) + CLOCK_TOLERANCE_MS) {
+    // It would outweigh every true revision until then.
+    warn(reading, "updated_at", "future_revision", "The revision's time has not come yet");
+    return undefined;
   }
   return instant;
 }

@@ -24,7 +24,7 @@ import { type DecodedBooking, decodeOrRefuse } from "../source/decode_rows.ts";
 import { isStorable } from "../booking/storable.ts";
 import { mapHeadoutStatus } from "./status.ts";
 import { readDates } from "./dates.ts";
-import { readGuests } from "./guests.ts";
+import { readGuests, readInputs } from "./guests.ts";
 import { readTickets } from "./tickets.ts";
 
 /**
@@ -77,6 +77,8 @@ function decode(raw: JsonObject, externalId: string | undefined, fetchedAt: stri
   setStated(draft, "products", guests.products);
   setStated(draft, "attachments", tickets.attachments);
   const extra = remainder(reading) ?? {};
+  const inputs = readInputs(reading);
+  if (inputs !== undefined) setOwn(extra, "inputs", inputs);
   if (tickets.codes.length > 0) setOwn(extra, "tickets", tickets.codes);
   if (Object.keys(extra).length > 0) booking.extra = extra;
   if (warnings.length > 0) draft.warnings = warnings;

@@ -1,8 +1,9 @@
-import { pick, type Reading, readText, valueAt, warn } from "../source/reading.ts";
+import { holds, pick, type Reading, readText, valueAt, warn } from "../source/reading.ts";
 import { shortKey } from "../booking/child_keys.ts";
 import {
   isJsonObject,
   type JsonObject,
+  setOwn,
   type Snapshot,
   type SnapshotBooking,
   type SnapshotProduct,
@@ -109,6 +110,35 @@ function contactFields(
     if (key === undefined || (typeof value !== "string" && value !== null)) return [];
     return [{ key, value }];
   });
+}
+
+/**
+ * What was asked of guests beside the contact (pickup, language, custom questions), by the name of the
+ * question: one answer, or all of them if guests answered differently.
+ */
+export function readInputs(reading: Reading): JsonObject | undefined {
+  const customers = valueAt(reading.source, "customersDetails.customers");
+  const lists = [
+    valueAt(reading.source, "variantInputFields"),
+    ...(Array.isArray(customers) ? customers : []).map((customer) =>
+      isJsonObject(customer) ? customer["inputFields"] : undefined
+    ),
+  ];
+  const answers = new Map<string, unknown[]>();
+  for (const field of lists.filter(Array.isArray).flat()) {
+    if (!isJsonObject(field) || !holds(field["value"])) continue;
+    const name = [field["name"], field["id"]].find((each) =>
+      typeof each === "string" && holds(each)
+    );
+    if (name === undefined || CONTACT.has(word(field["id"])) || CONTACT.has(word(name))) continue;
+    const given = answers.get(name as string) ?? [];
+    if (!given.includes(field["value"])) given.push(field["value"]);
+    answers.set(name as string, given);
+  }
+  if (answers.size === 0) return undefined;
+  const inputs: JsonObject = {};
+  for (const [name, given] of answers) setOwn(inputs, name, given.length === 1 ? given[0] : given);
+  return inputs;
 }
 
 /** Whether a customer holds nothing that should go to `extra`. */
