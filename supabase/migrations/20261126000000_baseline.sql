@@ -901,6 +901,8 @@ create table sync.source_states (
   source_updated_at timestamptz,
   source_version bigint,
   content_hash text,
+  raw_hash text,
+  raw_content_hash text,
   fetched_at timestamptz,
   last_event_timestamp text,
   last_event_status text,
@@ -923,6 +925,8 @@ comment on table sync.source_states is 'What we last knew of a booking at its so
 comment on column sync.source_states.source_updated_at is 'The source''s own revision time of the last applied statement.';
 comment on column sync.source_states.source_version is 'The source''s own revision number of the last applied statement.';
 comment on column sync.source_states.content_hash is 'Hash of the last applied content; null: compare with the rows.';
+comment on column sync.source_states.raw_hash is 'Hash of what a page of the source''s list had for it, and of the decoder''s version.';
+comment on column sync.source_states.raw_content_hash is 'The content_hash that it was decoded to; raw_hash counts only while both are equal.';
 comment on column sync.source_states.fetched_at is 'When the read of the last applied statement began (rule: a fetch is dated when it was read); for an event when it arrived.';
 comment on column sync.source_states.last_event_timestamp is 'Headout''s local time of the newest event.';
 comment on column sync.source_states.last_event_status is 'Headout''s status of the newest event; decides within one second.';
@@ -1238,11 +1242,12 @@ create type sync.planned_snapshot as (
   contradicts boolean,
   withstood boolean,
   contradicted_at timestamptz,
-  ages boolean
+  ages boolean,
+  raw_hash text
 );
 
 comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count; ages: the booking is kept fresh, and its last noted read is old enough to be noted again.';
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count; ages: the booking is kept fresh, and its last noted read is old enough to be noted again; raw_hash: of the text that it was decoded from, if that is to be noted.';
 
 create function sync.with_verdict(planned sync.planned_snapshot, verdict text, error jsonb default null)
 returns sync.planned_snapshot
@@ -3316,9 +3321,11 @@ begin
         null::public.booking_status as old_status, null::public.booking_status as new_status,
         c.unsettled as unsettled, null::boolean as newer, null::boolean as contradicts,
         null::boolean as withstood, null::timestamptz as contradicted_at,
-        c.read_at + c.refresh_after / 2 < c.fetched_at as ages
+        c.read_at + c.refresh_after / 2 < c.fetched_at as ages,
+        -- Once for each content: where texts differ at each read, nothing is gained by noting them.
+        case when c.raw_content_hash is distinct from c.content_hash then c.snapshot ->> 'raw_hash' end as raw_hash
       from (
-        select r.*, b.id as booking_id, s.unsettled, s.read_at, s.refresh_after,
+        select r.*, b.id as booking_id, s.unsettled, s.read_at, s.refresh_after, s.raw_content_hash,
           case
             when s.content_hash = r.content_hash and not page.force and not page.compares
               and not (s.unsettled and page.run_id is null)
@@ -3337,7 +3344,7 @@ begin
           left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
         ) r
         left join lateral (
-          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled, t.read_at, t.refresh_after
+          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled, t.read_at, t.refresh_after, t.raw_content_hash
           from sync.source_states t
           where t.organization_id = page.organization_id and t.source = page.source
             and t.external_id = r.external_id
@@ -4048,9 +4055,9 @@ begin
 
   -- An upsert finds its row by key whatever the planner believes.
   insert into sync.source_states as s (organization_id, source, external_id, source_updated_at,
-    source_version, content_hash, fetched_at)
+    source_version, content_hash, fetched_at, raw_hash, raw_content_hash)
   select page.organization_id, page.source, p.external_id, p.source_updated_at,
-    p.source_version, p.content_hash, p.fetched_at
+    p.source_version, p.content_hash, p.fetched_at, p.raw_hash, case when p.raw_hash is not null then p.content_hash end
   from unnest(plan) p
   where p.verdict in ('apply', 'revision')
   on conflict on constraint source_states_pkey do update set
@@ -4058,6 +4065,8 @@ begin
     source_version = coalesce(excluded.source_version, s.source_version),
     content_hash = excluded.content_hash,
     fetched_at = greatest(excluded.fetched_at, s.fetched_at),
+    raw_hash = excluded.raw_hash,
+    raw_content_hash = excluded.raw_content_hash,
     missing_sightings = 0,
     missing_first_seen_at = null,
     updated_at = now()
@@ -4070,6 +4079,71 @@ $$;
 
 comment on function sync.note_statements(sync.page, sync.planned_snapshot[]) is
   'Notes revision, content and moment of reading of what a page has stated.';
+
+create function sync.note_raw_hashes(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- A state that is locked is not waited for: the next page notes it.
+  update sync.source_states s set raw_hash = k.raw_hash, raw_content_hash = s.content_hash
+  from (
+    select p.external_id, p.raw_hash, p.content_hash from unnest(plan) p
+    cross join lateral (
+      select from sync.source_states t
+      where t.organization_id = page.organization_id and t.source = page.source and t.external_id = p.external_id
+      for update skip locked
+    ) locked
+    where p.verdict = 'unchanged' and p.raw_hash is not null
+  ) k
+  where s.organization_id = page.organization_id and s.source = page.source and s.external_id = k.external_id
+    and s.content_hash = k.content_hash;
+end;
+$$;
+
+comment on function sync.note_raw_hashes(sync.page, sync.planned_snapshot[]) is
+  'Notes from what text unchanged bookings of a page were decoded, so that the next page need not decode it.';
+
+create function public.pass_unchanged(
+  organization_id uuid, source public.booking_source, raw_hashes jsonb, fetched_at timestamptz
+) returns table (raw_hash text)
+language plpgsql
+set search_path = ''
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  page sync.page;
+  plan sync.planned_snapshot[];
+begin
+  page.organization_id := pass_unchanged.organization_id;
+  page.source := pass_unchanged.source;
+  plan := array(
+    select row(null, k.external_id, null, s.content_hash, k.read_at, null, null, 'unchanged', null, null, null, null, null,
+      s.unsettled, null, null, null, null, s.read_at + s.refresh_after / 2 < k.read_at, s.raw_hash)::sync.planned_snapshot
+    from (
+      select e.key as external_id, e.value as raw_hash, least(now(), pass_unchanged.fetched_at) as read_at
+      from jsonb_each_text(pass_unchanged.raw_hashes) e
+    ) k
+    cross join lateral (
+      select t.* from sync.source_states t
+      where t.organization_id = page.organization_id and t.source = page.source and t.external_id = k.external_id
+      offset 0
+    ) s
+    where s.raw_hash = k.raw_hash and s.raw_content_hash = s.content_hash);
+  if cardinality(plan) > 0 then
+    perform sync.note_statements(page, plan);
+    if exists (select from unnest(plan) p where p.ages) then
+      perform sync.note_reads(page, plan);
+    end if;
+  end if;
+  return query select p.raw_hash from unnest(plan) p;
+end;
+$$;
+
+comment on function public.pass_unchanged(uuid, public.booking_source, jsonb, timestamptz) is
+  'Those bookings of a page, { external_id: hash of its text }, whose text is the one that their stored content was decoded from: they are unchanged and need no decoding. Notes that they were seen.';
 
 create function sync.summarize_changes(row_changes sync.row_change[], detailed boolean)
 returns table (booking_id bigint, changes jsonb)
@@ -4150,6 +4224,9 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
+  if exists (select from unnest(plan) p where p.verdict = 'unchanged' and p.raw_hash is not null) then
+    perform sync.note_raw_hashes(page, plan);
+  end if;
   if exists (select from unnest(plan) p where p.ages) then
     perform sync.note_reads(page, plan);
   end if;
@@ -8730,7 +8807,7 @@ revoke all on function
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
   public.resume_connection, public.sync_status, public.prune_deliveries,
-  public.stored_files, public.sweep_files
+  public.stored_files, public.sweep_files, public.pass_unchanged
   from public, anon, authenticated;
 grant execute on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
@@ -8739,7 +8816,7 @@ grant execute on function
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
   public.resume_connection, public.sync_status, public.prune_deliveries,
-  public.stored_files, public.sweep_files
+  public.stored_files, public.sweep_files, public.pass_unchanged
   to service_role;
 
 -- The domain tables: every member reads, the functions write as service_role.

@@ -9,6 +9,8 @@ create table sync.source_states (
   source_updated_at timestamptz,
   source_version bigint,
   content_hash text,
+  raw_hash text,
+  raw_content_hash text,
   fetched_at timestamptz,
   last_event_timestamp text,
   last_event_status text,
@@ -31,6 +33,8 @@ comment on table sync.source_states is 'What we last knew of a booking at its so
 comment on column sync.source_states.source_updated_at is 'The source''s own revision time of the last applied statement.';
 comment on column sync.source_states.source_version is 'The source''s own revision number of the last applied statement.';
 comment on column sync.source_states.content_hash is 'Hash of the last applied content; null: compare with the rows.';
+comment on column sync.source_states.raw_hash is 'Hash of what a page of the source''s list had for it, and of the decoder''s version.';
+comment on column sync.source_states.raw_content_hash is 'The content_hash that it was decoded to; raw_hash counts only while both are equal.';
 comment on column sync.source_states.fetched_at is 'When the read of the last applied statement began (rule: a fetch is dated when it was read); for an event when it arrived.';
 comment on column sync.source_states.last_event_timestamp is 'Headout''s local time of the newest event.';
 comment on column sync.source_states.last_event_status is 'Headout''s status of the newest event; decides within one second.';

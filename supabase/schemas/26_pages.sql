@@ -33,11 +33,12 @@ create type sync.planned_snapshot as (
   contradicts boolean,
   withstood boolean,
   contradicted_at timestamptz,
-  ages boolean
+  ages boolean,
+  raw_hash text
 );
 
 comment on type sync.planned_snapshot is
-  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count; ages: the booking is kept fresh, and its last noted read is old enough to be noted again.';
+  'A snapshot with its verdict: apply, unchanged, revision (same content, newer revision), stale, held, skipped (over before the connection''s first day) or invalid. contradicts: its status is not that of the newest event of the booking (null: there is none, or nothing to compare); withstood: and the event stands against it; contradicted_at: since when such reads count; ages: the booking is kept fresh, and its last noted read is old enough to be noted again; raw_hash: of the text that it was decoded from, if that is to be noted.';
 
 create function sync.with_verdict(planned sync.planned_snapshot, verdict text, error jsonb default null)
 returns sync.planned_snapshot

@@ -69,9 +69,11 @@ begin
         null::public.booking_status as old_status, null::public.booking_status as new_status,
         c.unsettled as unsettled, null::boolean as newer, null::boolean as contradicts,
         null::boolean as withstood, null::timestamptz as contradicted_at,
-        c.read_at + c.refresh_after / 2 < c.fetched_at as ages
+        c.read_at + c.refresh_after / 2 < c.fetched_at as ages,
+        -- Once for each content: where texts differ at each read, nothing is gained by noting them.
+        case when c.raw_content_hash is distinct from c.content_hash then c.snapshot ->> 'raw_hash' end as raw_hash
       from (
-        select r.*, b.id as booking_id, s.unsettled, s.read_at, s.refresh_after,
+        select r.*, b.id as booking_id, s.unsettled, s.read_at, s.refresh_after, s.raw_content_hash,
           case
             when s.content_hash = r.content_hash and not page.force and not page.compares
               and not (s.unsettled and page.run_id is null)
@@ -90,7 +92,7 @@ begin
           left join unnest(page.deliveries) d on d.external_id = e.snapshot ->> 'external_id'
         ) r
         left join lateral (
-          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled, t.read_at, t.refresh_after
+          select t.content_hash, t.source_version, t.source_updated_at, t.unsettled, t.read_at, t.refresh_after, t.raw_content_hash
           from sync.source_states t
           where t.organization_id = page.organization_id and t.source = page.source
             and t.external_id = r.external_id

@@ -29,9 +29,9 @@ begin
 
   -- An upsert finds its row by key whatever the planner believes.
   insert into sync.source_states as s (organization_id, source, external_id, source_updated_at,
-    source_version, content_hash, fetched_at)
+    source_version, content_hash, fetched_at, raw_hash, raw_content_hash)
   select page.organization_id, page.source, p.external_id, p.source_updated_at,
-    p.source_version, p.content_hash, p.fetched_at
+    p.source_version, p.content_hash, p.fetched_at, p.raw_hash, case when p.raw_hash is not null then p.content_hash end
   from unnest(plan) p
   where p.verdict in ('apply', 'revision')
   on conflict on constraint source_states_pkey do update set
@@ -39,6 +39,8 @@ begin
     source_version = coalesce(excluded.source_version, s.source_version),
     content_hash = excluded.content_hash,
     fetched_at = greatest(excluded.fetched_at, s.fetched_at),
+    raw_hash = excluded.raw_hash,
+    raw_content_hash = excluded.raw_content_hash,
     missing_sightings = 0,
     missing_first_seen_at = null,
     updated_at = now()
@@ -51,6 +53,71 @@ $$;
 
 comment on function sync.note_statements(sync.page, sync.planned_snapshot[]) is
   'Notes revision, content and moment of reading of what a page has stated.';
+
+create function sync.note_raw_hashes(page sync.page, plan sync.planned_snapshot[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- A state that is locked is not waited for: the next page notes it.
+  update sync.source_states s set raw_hash = k.raw_hash, raw_content_hash = s.content_hash
+  from (
+    select p.external_id, p.raw_hash, p.content_hash from unnest(plan) p
+    cross join lateral (
+      select from sync.source_states t
+      where t.organization_id = page.organization_id and t.source = page.source and t.external_id = p.external_id
+      for update skip locked
+    ) locked
+    where p.verdict = 'unchanged' and p.raw_hash is not null
+  ) k
+  where s.organization_id = page.organization_id and s.source = page.source and s.external_id = k.external_id
+    and s.content_hash = k.content_hash;
+end;
+$$;
+
+comment on function sync.note_raw_hashes(sync.page, sync.planned_snapshot[]) is
+  'Notes from what text unchanged bookings of a page were decoded, so that the next page need not decode it.';
+
+create function public.pass_unchanged(
+  organization_id uuid, source public.booking_source, raw_hashes jsonb, fetched_at timestamptz
+) returns table (raw_hash text)
+language plpgsql
+set search_path = ''
+set enable_nestloop = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  page sync.page;
+  plan sync.planned_snapshot[];
+begin
+  page.organization_id := pass_unchanged.organization_id;
+  page.source := pass_unchanged.source;
+  plan := array(
+    select row(null, k.external_id, null, s.content_hash, k.read_at, null, null, 'unchanged', null, null, null, null, null,
+      s.unsettled, null, null, null, null, s.read_at + s.refresh_after / 2 < k.read_at, s.raw_hash)::sync.planned_snapshot
+    from (
+      select e.key as external_id, e.value as raw_hash, least(now(), pass_unchanged.fetched_at) as read_at
+      from jsonb_each_text(pass_unchanged.raw_hashes) e
+    ) k
+    cross join lateral (
+      select t.* from sync.source_states t
+      where t.organization_id = page.organization_id and t.source = page.source and t.external_id = k.external_id
+      offset 0
+    ) s
+    where s.raw_hash = k.raw_hash and s.raw_content_hash = s.content_hash);
+  if cardinality(plan) > 0 then
+    perform sync.note_statements(page, plan);
+    if exists (select from unnest(plan) p where p.ages) then
+      perform sync.note_reads(page, plan);
+    end if;
+  end if;
+  return query select p.raw_hash from unnest(plan) p;
+end;
+$$;
+
+comment on function public.pass_unchanged(uuid, public.booking_source, jsonb, timestamptz) is
+  'Those bookings of a page, { external_id: hash of its text }, whose text is the one that their stored content was decoded from: they are unchanged and need no decoding. Notes that they were seen.';
 
 create function sync.summarize_changes(row_changes sync.row_change[], detailed boolean)
 returns table (booking_id bigint, changes jsonb)
@@ -131,6 +198,9 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
+  if exists (select from unnest(plan) p where p.verdict = 'unchanged' and p.raw_hash is not null) then
+    perform sync.note_raw_hashes(page, plan);
+  end if;
   if exists (select from unnest(plan) p where p.ages) then
     perform sync.note_reads(page, plan);
   end if;

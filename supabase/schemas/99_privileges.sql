@@ -21,7 +21,7 @@ revoke all on function
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
   public.resume_connection, public.sync_status, public.prune_deliveries,
-  public.stored_files, public.sweep_files
+  public.stored_files, public.sweep_files, public.pass_unchanged
   from public, anon, authenticated;
 grant execute on function
   public.receive_delivery, public.claim_deliveries, public.claim_refreshes, public.finish_delivery,
@@ -30,7 +30,7 @@ grant execute on function
   public.resume_run, public.list_drift, public.count_drift, public.explain_booking,
   public.replay_deliveries, public.release_held_changes, public.pause_connection,
   public.resume_connection, public.sync_status, public.prune_deliveries,
-  public.stored_files, public.sweep_files
+  public.stored_files, public.sweep_files, public.pass_unchanged
   to service_role;
 
 -- The domain tables: every member reads, the functions write as service_role.

@@ -75,5 +75,5 @@ export function decodePage(
   fetchedAt: string = new Date().toISOString(),
 ): Page {
   const question = { organizationId: tenant.id, fetchedAt, page: 1, limit: 500 };
-  return decodeList({ data: bookings }, question);
+  return decodeList({ rows: bookings, frame: {} }, question);
 }

@@ -171,6 +171,8 @@ export const snapshotSchema = z.strictObject({
   source_updated_at: instant.exactOptional(),
   source_version: z.int().min(0).exactOptional(),
   content_hash: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Hash of what a page had for it; set while a run reads it. */
+  raw_hash: z.string().exactOptional(),
   deleted: z.literal(true).exactOptional(),
   booking: snapshotBookingSchema,
   dates: z.strictObject({

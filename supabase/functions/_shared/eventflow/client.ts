@@ -16,7 +16,7 @@ import { shortKey } from "../booking/child_keys.ts";
 import { createHeavyReads } from "../source/heavy_reads.ts";
 import { type FileStore, keepFiles } from "../source/keep_files.ts";
 import { AnswerTooLarge, SourceError } from "../source/source_error.ts";
-import { decodeList } from "./decode_list.ts";
+import { decodeList, findList, hashRows } from "./decode_list.ts";
 import { findFirstId } from "./find_first_id.ts";
 import { decodeSingle } from "./decode_single.ts";
 
@@ -147,10 +147,11 @@ export function createEventFlowClient(options: EventFlowClientOptions): BookingS
         signal,
       });
       const { body, fetchedAt, files } = reply;
-      const read = measured(
-        reply,
-        () => decodeList(body, { organizationId, fetchedAt, files, ...rows }),
-      );
+      const list = findList(body);
+      const hashes = args.findKnown === undefined ? {} : hashRows(list);
+      const known = await args.findKnown?.(hashes, fetchedAt);
+      const question = { organizationId, fetchedAt, files, ...rows };
+      const read = measured(reply, () => decodeList(list, question, hashes, known));
       if (dryRun) return read;
       return { ...read, snapshots: await keepFiles(options.files, read.snapshots, files, signal) };
     });
@@ -248,6 +249,7 @@ function addOverlap(page: MeasuredPage, before: MeasuredPage): Page {
       ),
       ...page.invalid,
     ],
+    unchanged: [...before.unchanged ?? [], ...page.unchanged ?? []],
     overlap: before.ids,
     bytes: page.bytes + before.bytes,
     busyMs: page.busyMs + before.busyMs,

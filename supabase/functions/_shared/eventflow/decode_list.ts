@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { isJsonObject, type JsonObject } from "../booking/snapshot.ts";
 import type { InlineFiles } from "../source/inline_files.ts";
 import { SourceError } from "../source/source_error.ts";
@@ -19,26 +20,84 @@ export interface ListQuestion {
   readonly files?: InlineFiles;
 }
 
+/** The rows of a list answer, before they are decoded. */
+export interface RawList {
+  readonly rows: readonly unknown[];
+  /** The completeness flags around them. */
+  readonly frame: JsonObject;
+}
+
 /**
- * One page of bookings, whose cursors count rows, from `{ data: [] }`, `{ bookings: [] }` or a bare list. A bad booking is
- * listed in `invalid` and the others are decoded (rule: one booking stops nothing). Throws
- * `SourceError` for anything that is not a list (rule: absence is not a statement).
+ * What the decoding of a booking depends on beside its text. Raise it with every change of what a
+ * booking is decoded to: then each is decoded once more.
  */
-export function decodeList(body: unknown, question: ListQuestion): Page {
-  const { rows, frame } = findList(body);
+export const DECODER_VERSION = 1;
+
+/**
+ * A hash of each row's text, by the booking's id; rows of one id have none. The parsed text is written
+ * anew for it, so white space makes no difference.
+ */
+export function hashRows({ rows, frame }: RawList): Record<string, string> {
+  const around = JSON.stringify([DECODER_VERSION, frame]);
+  const hashes: Record<string, string> = Object.create(null);
+  const twice = new Set<string>();
+  for (const row of rows) {
+    const id = readBookingId(row);
+    if (id === undefined) continue;
+    if (Object.hasOwn(hashes, id)) twice.add(id);
+    hashes[id] = createHash("sha256").update(around).update(JSON.stringify(row)).digest(
+      "base64url",
+    );
+  }
+  for (const id of twice) delete hashes[id];
+  return hashes;
+}
+
+/**
+ * One page of bookings, whose cursors count rows. A bad booking is listed in `invalid` and the others
+ * are decoded (rule: one booking stops nothing); those with a hash in `known` are passed over.
+ */
+export function decodeList(
+  { rows, frame }: RawList,
+  question: ListQuestion,
+  rawHashes: Readonly<Record<string, string>> = {},
+  known: ReadonlySet<string> = new Set(),
+): Page {
   const { organizationId, fetchedAt, page, limit, files = new Map() } = question;
   const context = { organizationId, fetchedAt, frame, files };
-  const decoded = decodeRows(rows, readBookingId, (row) => decodeBooking(row, context));
+  const hashOf = (row: unknown): string | undefined => {
+    const id = readBookingId(row);
+    return id !== undefined && Object.hasOwn(rawHashes, id) ? rawHashes[id] : undefined;
+  };
+  const isKnown = (row: unknown): boolean => known.size > 0 && known.has(hashOf(row) ?? "");
+  const changed = rows.filter((row) => !isKnown(row));
+  const decoded = decodeRows(changed, readBookingId, (row) => {
+    const result = decodeBooking(row, context);
+    const hash = hashOf(row);
+    if (result.ok && hash !== undefined) result.snapshot.raw_hash = hash;
+    return result;
+  });
   // EventFlow does not say how long its list is, so a short page counts as the last.
   const beyond = page * limit;
   const after = rows.length < limit ? { last: true, probe: beyond } : { last: false, next: beyond };
-  return { ...decoded, limit, ...after };
+  const idsOf = (list: readonly unknown[]) =>
+    list.map(readBookingId).filter((id) => id !== undefined);
+  return {
+    ...decoded,
+    ...(changed.length === rows.length ? {} : {
+      unchanged: idsOf(rows.filter(isKnown)),
+      ids: idsOf(rows),
+    }),
+    limit,
+    ...after,
+  };
 }
 
-/** The list in an answer and the completeness flags around it. */
-function findList(
-  body: unknown,
-): { readonly rows: readonly unknown[]; readonly frame: JsonObject } {
+/**
+ * The list in an answer, `{ data: [] }`, `{ bookings: [] }` or a bare list, and the completeness flags
+ * around it. Throws `SourceError` for anything that is not a list (rule: absence is not a statement).
+ */
+export function findList(body: unknown): RawList {
   if (Array.isArray(body)) return { rows: body, frame: {} };
   if (isJsonObject(body)) {
     assertSuccess(body);

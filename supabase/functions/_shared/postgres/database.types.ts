@@ -1086,6 +1086,17 @@ export type Database = {
           "verdict": string;
         }[];
       };
+      "pass_unchanged": {
+        Args: {
+          "fetched_at": string;
+          "organization_id": string;
+          "raw_hashes": Json;
+          "source": Database["public"]["Enums"]["booking_source"];
+        };
+        Returns: {
+          "raw_hash": string;
+        }[];
+      };
       "pause_connection": {
         Args: {
           "organization_id": string;

@@ -48,6 +48,7 @@ const named = z.object({
 });
 const resumableRow = named.extend({ run_id: z.string() });
 const resumedRow = z.intersection(begunRow, named);
+const rawHashRow = z.object({ raw_hash: z.string() });
 const finishedRow = z.object({ finished: z.boolean() });
 const driftRow = z.looseObject({ external_id: z.string(), field: z.string() });
 const countRow = z.object({
@@ -78,6 +79,18 @@ export function createPostgresRuns(rpc: CallRpc): RunStore {
       const args = { organization_id: organizationId, source, mode, parameters };
       const row = await callRow(rpc, "begin_run", args, { row: begunRow });
       return toOutcome(row, { organizationId, source }, mode);
+    },
+
+    async passUnchanged({ organizationId, source }, rawHashes, fetchedAt) {
+      const rows = await callRows(rpc, "pass_unchanged", {
+        ...{
+          organization_id: organizationId,
+          source,
+          raw_hashes: rawHashes,
+          fetched_at: fetchedAt,
+        },
+      }, { row: rawHashRow });
+      return new Set(rows.map(({ raw_hash }) => raw_hash));
     },
 
     async resumeRun(runId) {

@@ -34,6 +34,15 @@ export interface AbsentBooking {
   readonly bytes?: number;
 }
 
+/**
+ * Finds the bookings of a page whose text is known: given `{ external id: hash of its text }`, the
+ * hashes of those that need no decoding.
+ */
+export type FindKnown = (
+  rawHashes: Readonly<Record<string, string>>,
+  fetchedAt: string,
+) => Promise<ReadonlySet<string>>;
+
 /** Which page to read: leave `cursor` out for the first, pass the last page's `next` for others. */
 export interface ReadPageArgs {
   readonly organizationId: string;
@@ -47,6 +56,8 @@ export interface ReadPageArgs {
   readonly endDate?: string;
   /** Whether files are only named, not stored, since nothing will be written. */
   readonly dryRun?: boolean;
+  /** Spares decoding what has not changed. A source may ignore it. */
+  readonly findKnown?: FindKnown;
   readonly signal?: AbortSignal;
 }
 
@@ -67,6 +78,8 @@ export interface InvalidBooking {
 export interface Page {
   readonly snapshots: readonly Snapshot[];
   readonly invalid: readonly InvalidBooking[];
+  /** The bookings that were passed over since nothing of their text has changed. */
+  readonly unchanged?: readonly string[];
   /** Every readable id on the page, also of refused bookings; for `guardPage`. */
   readonly ids: readonly string[];
   /** Whether the source has no page after this one. */

@@ -15,6 +15,8 @@ export interface FileStore {
 /** Milliseconds that looking up the files of an answer, or uploading one of them, may take. */
 const FIND_MS = 5_000;
 const PUT_MS = 20_000;
+/** Uploads at once. */
+const UPLOADS = 4;
 
 /**
  * The snapshots of an answer once the files that they name are stored; a file that is stored already
@@ -53,15 +55,28 @@ async function uploadMissing(
   try {
     const found = await bounded(FIND_MS, signal, (up) => store.find([...left], up));
     for (const path of found) left.delete(path);
-    for (const path of [...left]) {
-      const content = new Blob([named.get(path)!.content], { type: mediaTypeOf(path) });
-      await bounded(PUT_MS, signal, () => store.put(path, content));
-      left.delete(path);
-    }
   } catch {
-    // The caller's end is not a fault of Storage. After a fault the rest would only wait as long.
+    // The caller's end is not a fault of Storage.
     signal?.throwIfAborted();
+    return left;
   }
+  const waiting = [...left];
+  let down = false;
+  async function uploadNext(): Promise<void> {
+    for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+      const content = new Blob([named.get(path)!.content], { type: mediaTypeOf(path) });
+      try {
+        await bounded(PUT_MS, signal, () => store.put(path!, content));
+        left.delete(path);
+      } catch {
+        down = true;
+      }
+      // After a fault the rest would only wait as long.
+      if (down) return;
+    }
+  }
+  await Promise.all(Array.from({ length: UPLOADS }, uploadNext));
+  signal?.throwIfAborted();
   return left;
 }
 
@@ -91,7 +106,8 @@ function filesOf(snapshot: Snapshot): (readonly [path: string, sha256: string])[
 
 function withoutFiles(snapshot: Snapshot, lost: ReadonlySet<string>): Snapshot {
   if (!filesOf(snapshot).some(([path]) => lost.has(path))) return snapshot;
-  const { content_hash: _, ...draft } = structuredClone(snapshot);
+  // The next page must not take the booking for known.
+  const { content_hash: _hash, raw_hash: _raw, ...draft } = structuredClone(snapshot);
   const warnings: SnapshotWarning[] = [];
   const { attachments, booking } = draft;
   if (attachments !== undefined) {

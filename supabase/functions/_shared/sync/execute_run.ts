@@ -71,6 +71,10 @@ export async function executeRun(
     mode: run.mode,
     parameters: run.parameters,
     deadline,
+    // A reconcile compares with the rows, whatever has changed.
+    ...(run.mode === "reconcile" ? {} : {
+      findKnown: (rawHashes, fetchedAt) => deps.runs.passUnchanged(run, rawHashes, fetchedAt),
+    }),
     now: deps.now,
     sleep: deps.sleep ?? sleepFor,
     signal: ended.signal,

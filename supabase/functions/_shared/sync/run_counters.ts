@@ -73,10 +73,16 @@ export function countPage(counters: RunCounters, page: Page, sourceMs: number): 
     counters,
     page.invalid.map((invalid) => ({ verdict: "invalid", ...refusalOf(invalid) })),
   );
+  const unchanged = page.unchanged?.length ?? 0;
+  const verdicts = unchanged === 0 ? refused.verdicts : {
+    ...refused.verdicts,
+    unchanged: (refused.verdicts["unchanged"] ?? 0) + unchanged,
+  };
   return {
     ...refused,
+    verdicts,
     pages: counters.pages + 1,
-    bookings: counters.bookings + page.snapshots.length + page.invalid.length,
+    bookings: counters.bookings + page.snapshots.length + page.invalid.length + unchanged,
     bytes_read: counters.bytes_read + (page.bytes ?? 0),
     source_ms: counters.source_ms + Math.round(sourceMs),
   };

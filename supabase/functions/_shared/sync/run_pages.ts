@@ -1,6 +1,6 @@
 import type { Sleep } from "../clock.ts";
 import { guardPage, type PageVerdict } from "../source/page_guard.ts";
-import type { BookingSource, Page } from "../source/booking_source.ts";
+import type { BookingSource, FindKnown, Page } from "../source/booking_source.ts";
 import { SourceError } from "../source/source_error.ts";
 import { fingerprint, type PassedPage, type RunCheckpoint } from "./run_checkpoint.ts";
 import type { Connection, RunMode, RunParameters } from "./run_store.ts";
@@ -18,6 +18,8 @@ export interface PageReaderOptions {
   readonly parameters: RunParameters;
   /** Nothing will be written. */
   readonly dryRun?: boolean;
+  /** Spares decoding what has not changed. */
+  readonly findKnown?: FindKnown;
   /** When waiting no longer helps, in milliseconds of `now()`. */
   readonly deadline: number;
   readonly now: () => number;
@@ -58,6 +60,7 @@ export function createPageReader(options: PageReaderOptions): PageReader {
         ...(parameters.start_date === undefined ? {} : { startDate: parameters.start_date }),
         ...(parameters.end_date === undefined ? {} : { endDate: parameters.end_date }),
         ...(options.dryRun ? { dryRun: true } : {}),
+        ...(options.findKnown === undefined ? {} : { findKnown: options.findKnown }),
         signal: options.signal,
       }));
   }
@@ -67,10 +70,18 @@ export function createPageReader(options: PageReaderOptions): PageReader {
       applied.get(external_id) !== content_hash
     );
     applied = new Map(page.snapshots.map((each) => [each.external_id, each.content_hash]));
+    // What a page repeats of the one before has been counted.
+    const unchanged = page.unchanged?.filter((id) => !seen.has(id)) ?? [];
     const ids = page.ids;
     for (const id of ids) seen.add(id);
     for (const id of page.overlap ?? []) seen.add(id);
-    return { cursor, ids, page: { ...page, snapshots }, next: moveBack(cursor, next), steppedBack };
+    return {
+      cursor,
+      ids,
+      page: { ...page, snapshots, unchanged },
+      next: moveBack(cursor, next),
+      steppedBack,
+    };
   }
 
   function moveBack(cursor: number | null, next: number | undefined): number | undefined {

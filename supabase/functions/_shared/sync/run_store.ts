@@ -103,6 +103,15 @@ export interface RunStore {
   beginRun(connection: Connection, mode: RunMode, parameters: RunParameters): Promise<BeginOutcome>;
   /** Undefined if another worker has ended it meanwhile. */
   resumeRun(runId: string): Promise<BeginOutcome | undefined>;
+  /**
+   * Notes as seen which bookings of a page, `{ external id: hash of its text }`, are as they are
+   * stored, and returns their hashes.
+   */
+  passUnchanged(
+    connection: Connection,
+    rawHashes: Readonly<Record<string, string>>,
+    fetchedAt: string,
+  ): Promise<ReadonlySet<string>>;
   /** Throws {@linkcode RunLost} or {@linkcode RunPaused}; then nothing was applied. */
   checkpointRun(page: RunPage): Promise<readonly Verdict[]>;
   /** False if the lease was lost. */

@@ -81,6 +81,7 @@ export function fakeRuns(onPage: (page: RunPage, count: number) => void = () => 
         run && ["running", "stopped"].includes(run.status) ? open(run, "resumed") : undefined,
       );
     },
+    passUnchanged: () => Promise.resolve(new Set()),
     checkpointRun(page) {
       const run = held(page.runId, page.leaseToken);
       if (!run) return Promise.reject(new RunLost("lost"));
