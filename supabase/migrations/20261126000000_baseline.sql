@@ -2861,19 +2861,27 @@ $$;
 
 comment on function sync.note_event(sync.deliveries, text, uuid) is 'Makes an event the newest of its booking.';
 
-create function sync.dispute_event(event sync.deliveries, organization_id uuid) returns void
+create function sync.dispute_event(booking_id bigint) returns void
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
 begin
   update sync.source_states s set last_event_at = null, contradicted_at = null
-  where s.organization_id = dispute_event.organization_id and s.source = 'headout'
-    and s.external_id = event.external_id;
+  from public.bookings b
+  where b.id = dispute_event.booking_id
+    and s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id;
+  -- Reads that were to bear an event out have nothing to bear out any more.
+  update sync.disagreements g set ended_at = now(), outcome = 'overruled'
+  where g.booking_id = dispute_event.booking_id and g.ended_at is null;
+  if found then
+    perform sync.note_unsettled(array[dispute_event.booking_id]);
+    perform sync.schedule_confirms(array[dispute_event.booking_id], '{}');
+  end if;
 end;
 $$;
 
-comment on function sync.dispute_event(sync.deliveries, uuid) is
+comment on function sync.dispute_event(bigint) is
   'Two events of one second disagree: neither stands against a read, and the next one decides.';
 
 create type sync.applied_event as (
@@ -2968,7 +2976,7 @@ begin
     perform sync.note_event(event, applied.outcome, connection.organization_id);
   end if;
   if event.event_timestamp = state.last_event_timestamp and event.event_type <> state.last_event_status then
-    perform sync.dispute_event(event, connection.organization_id);
+    perform sync.dispute_event(applied.booking_id);
   end if;
   if refetch then
     applied.lease_token := (sync.enter_lane(event.id, connection, true)).lease_token;
@@ -5651,14 +5659,16 @@ as $$
       on r.booking_organization_id = b.organization_id and r.booking_source = b.source
     join days d on d.booking_id = b.id and d.phase = r.anchor
       and case r.which when 'first' then d.place = 1 when 'last' then d.place_from_end = 1 else true end
+    -- An end that is its start says nothing; from 24:00 to 00:00 is one moment, too.
+    cross join lateral (select case when d.start_time = '24:00' and d.end_time = '00:00' then null
+      else nullif(d.end_time, d.start_time) end) e (end_time)
     cross join lateral (
       -- The calendar shows the times of the booking; the warehouse works by the hours of the rule.
       select case when desired_events.projection <> 'calendar' then r.start_time
           when d.start_time is not null then d.start_time
           when d.end_time is null or r.start_time < d.end_time then r.start_time end,
-        case when desired_events.projection = 'calendar' then nullif(d.end_time, d.start_time) end,
-        desired_events.projection = 'calendar'
-          and (d.start_time is null or d.end_time is null or d.start_time = d.end_time)
+        case when desired_events.projection = 'calendar' then e.end_time end,
+        desired_events.projection = 'calendar' and (d.start_time is null or e.end_time is null)
     ) as t (start_time, end_time, is_default)
     where b.id = any (desired_events.booking_ids) and b.status = any (r.project_statuses)
   )

@@ -148,19 +148,27 @@ $$;
 
 comment on function sync.note_event(sync.deliveries, text, uuid) is 'Makes an event the newest of its booking.';
 
-create function sync.dispute_event(event sync.deliveries, organization_id uuid) returns void
+create function sync.dispute_event(booking_id bigint) returns void
 language plpgsql
 set search_path = ''
 as $$
 #variable_conflict use_column
 begin
   update sync.source_states s set last_event_at = null, contradicted_at = null
-  where s.organization_id = dispute_event.organization_id and s.source = 'headout'
-    and s.external_id = event.external_id;
+  from public.bookings b
+  where b.id = dispute_event.booking_id
+    and s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id;
+  -- Reads that were to bear an event out have nothing to bear out any more.
+  update sync.disagreements g set ended_at = now(), outcome = 'overruled'
+  where g.booking_id = dispute_event.booking_id and g.ended_at is null;
+  if found then
+    perform sync.note_unsettled(array[dispute_event.booking_id]);
+    perform sync.schedule_confirms(array[dispute_event.booking_id], '{}');
+  end if;
 end;
 $$;
 
-comment on function sync.dispute_event(sync.deliveries, uuid) is
+comment on function sync.dispute_event(bigint) is
   'Two events of one second disagree: neither stands against a read, and the next one decides.';
 
 create type sync.applied_event as (
@@ -255,7 +263,7 @@ begin
     perform sync.note_event(event, applied.outcome, connection.organization_id);
   end if;
   if event.event_timestamp = state.last_event_timestamp and event.event_type <> state.last_event_status then
-    perform sync.dispute_event(event, connection.organization_id);
+    perform sync.dispute_event(applied.booking_id);
   end if;
   if refetch then
     applied.lease_token := (sync.enter_lane(event.id, connection, true)).lease_token;

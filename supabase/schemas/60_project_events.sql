@@ -82,14 +82,16 @@ as $$
       on r.booking_organization_id = b.organization_id and r.booking_source = b.source
     join days d on d.booking_id = b.id and d.phase = r.anchor
       and case r.which when 'first' then d.place = 1 when 'last' then d.place_from_end = 1 else true end
+    -- An end that is its start says nothing; from 24:00 to 00:00 is one moment, too.
+    cross join lateral (select case when d.start_time = '24:00' and d.end_time = '00:00' then null
+      else nullif(d.end_time, d.start_time) end) e (end_time)
     cross join lateral (
       -- The calendar shows the times of the booking; the warehouse works by the hours of the rule.
       select case when desired_events.projection <> 'calendar' then r.start_time
           when d.start_time is not null then d.start_time
           when d.end_time is null or r.start_time < d.end_time then r.start_time end,
-        case when desired_events.projection = 'calendar' then nullif(d.end_time, d.start_time) end,
-        desired_events.projection = 'calendar'
-          and (d.start_time is null or d.end_time is null or d.start_time = d.end_time)
+        case when desired_events.projection = 'calendar' then e.end_time end,
+        desired_events.projection = 'calendar' and (d.start_time is null or e.end_time is null)
     ) as t (start_time, end_time, is_default)
     where b.id = any (desired_events.booking_ids) and b.status = any (r.project_statuses)
   )

@@ -57,11 +57,27 @@ function content(booking: WorldBooking, random: Random): Record<string, unknown>
     delivery_contact_name: random.pick(["Åsa Öberg", "Bo Ek", null]),
     carry_more_than_10m: random.chance(0.5),
     economics: { total_ex_vat: random.integer(1, 9) * 1000 },
-    attachments: Array.from({ length: random.integer(0, 2) }, (_, n) => ({
-      public_url: `https://files.eventflow.example/${booking.id}/${n}.pdf`,
-      file_name: `${n}.pdf`,
-    })),
-    rig_start_time: random.pick(["07:00", "08:30", null]),
+    attachments: [
+      ...Array.from({ length: random.integer(0, 2) }, (_, n) => ({
+        public_url: `https://files.eventflow.example/${booking.id}/${n}.pdf`,
+        file_name: `${n}.pdf`,
+      })),
+      ...(random.chance(0.2) ? [inlineFile(booking, random)] : []),
+    ],
+    rig_start_time: random.pick(["07:00", "08:30", null, "kl 8", 8, "24:00"]),
+    ...(random.chance(0.15) ? { custom: random.pick(ODD) } : {}),
+  };
+}
+
+/** What no column takes, and what no database does. */
+const ODD = [{ a: [1, null] }, "half \ud83d", "NUL \u0000", 1e308, [], "x".repeat(70_000)] as const;
+
+/** A file whose content comes along; now and then one of some size. */
+function inlineFile(booking: WorldBooking, random: Random): Record<string, unknown> {
+  const text = `Plan ${random.integer(1, 3)} of ${booking.id}. `;
+  return {
+    file_name: "plan.txt",
+    content_base64: btoa(text.repeat(random.pick([1, 1, 1, 9_000]))),
   };
 }
 

@@ -1,6 +1,9 @@
 import type { Snapshot } from "../../supabase/functions/_shared/booking/snapshot.ts";
 import { decodeSingle as decodeEventflow } from "../../supabase/functions/_shared/eventflow/decode_single.ts";
 import { decodeSingle as decodeHeadout } from "../../supabase/functions/_shared/headout/decode_single.ts";
+import type { SingleQuestion } from "../../supabase/functions/_shared/eventflow/identity.ts";
+import type { SingleAnswer } from "../../supabase/functions/_shared/source/booking_source.ts";
+import { readSourceJson } from "../../supabase/functions/_shared/source/source_response.ts";
 import type { TestStack } from "../support/stack.ts";
 import { readRows } from "./domain_rows.ts";
 import type { World, WorldBooking, WorldOrganization } from "./world.ts";
@@ -78,9 +81,21 @@ async function decode(stack: TestStack, booking: WorldBooking): Promise<Snapshot
   const stated = await stack[booking.source].get(booking.id);
   const answer = booking.source === "headout"
     ? decodeHeadout(stated, question)
-    : decodeEventflow({ data: [stated] }, question);
+    : await decodeAnswer({ data: [stated] }, question);
   if (!("snapshot" in answer)) throw new Error(`${booking.id} is absent at its source`);
   return answer.snapshot;
+}
+
+/** As an answer over HTTP, from which files are cut out before it is decoded. */
+async function decodeAnswer(
+  answer: unknown,
+  question: SingleQuestion,
+): Promise<SingleAnswer> {
+  const { body, files } = await readSourceJson(Response.json(answer), {
+    source: "EventFlow",
+    maxBytes: 100_000_000,
+  });
+  return decodeEventflow(body, { ...question, files });
 }
 
 function differences(

@@ -1,5 +1,5 @@
 import type { EventflowBooking } from "./booking.ts";
-import { fileHost } from "./seed.ts";
+import { fileHost } from "./seed_words.ts";
 
 /** A booking as it is sent: with the organization, and with a new token in every file URL. */
 export function exported(

@@ -1,8 +1,10 @@
 import { addDays, createRandom, type Random } from "../random.ts";
 import type { EventflowBooking } from "./booking.ts";
 import { seedProducts } from "./seed_products.ts";
+import { realLifeBooking } from "./real_life.ts";
 import {
   clients,
+  fileHost,
   firstNames,
   lastNames,
   notes,
@@ -22,6 +24,8 @@ export interface EventflowSeed {
   readonly productsPerBooking?: number;
   /** Every how many bookings is a whole one; the others are bare offers. Absent: all are whole. */
   readonly wholeEvery?: number;
+  /** Bookings as the real source sends them, with all that is odd in them. */
+  readonly realLife?: boolean;
 }
 
 /** The id of seeded booking `index`, from which `seedIndex` reads it back. */
@@ -43,6 +47,10 @@ export function seedUpdatedAt(seed: EventflowSeed, index: number): string {
 
 /** Seeded booking `index`, computed from the seed: the same at every call. */
 export function seedBooking(seed: EventflowSeed, index: number): EventflowBooking {
+  if (seed.realLife) {
+    const { booking } = realLifeBooking(seed.seed, index, seed.firstDay);
+    return { ...booking, id: seedId(index) } as EventflowBooking;
+  }
   const whole = wholeBooking(seed, index);
   if (index % (seed.wholeEvery ?? 1) === 0) return whole;
   const none: readonly never[] = [];
@@ -119,9 +127,6 @@ function wholeBooking(seed: EventflowSeed, index: number): EventflowBooking {
       : [],
   };
 }
-
-/** The host of the simulated files; the name does not resolve. */
-export const fileHost = "https://files.eventflow.example";
 
 function phaseDays(
   seed: EventflowSeed,

@@ -69,3 +69,5 @@ export const places = [
   { city: "Östersund", postalCode: "831 31", latitude: 63.1792, longitude: 14.6357 },
   { city: "Visby", postalCode: "621 57", latitude: 57.6348, longitude: 18.2948 },
 ] as const;
+/** The host of the simulated files; the name does not resolve. */
+export const fileHost = "https://files.eventflow.example";

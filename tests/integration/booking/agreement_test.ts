@@ -323,6 +323,20 @@ test(`rule: a sender's word and the read must agree in the end: of two events of
   }
 });
 
+test(`rule: a sender's word and the read must agree in the end: a series for an event that another of its second disputes comes to its end`, async (db) => {
+  const tenant = await db.tenant();
+  const { delivery_id, lease_token } = await tenant.event("9", "PENDING", "2026-01-15T10:00:00");
+  await tenant.applyOne(buildSnapshot({ external_id: "9", ...confirmed }), {
+    source: "headout",
+    delivery_id,
+    lease_token: lease_token!,
+  });
+  assert.equal((await due(tenant)).length, 1);
+  await tenant.event("9", "COMPLETED", "2026-01-15T10:00:00");
+  assert.deepEqual(await series(tenant), [{ word: "PENDING", reads: 0, outcome: "overruled" }]);
+  assert.deepEqual(await due(tenant), []);
+});
+
 test(`rule: a sender's word and the read must agree in the end: a stale event that states another status puts up a read`, async (db) => {
   const tenant = await db.tenant();
   await tenant.event("9", "CANCELLED", "2025-10-26T02:40:00");

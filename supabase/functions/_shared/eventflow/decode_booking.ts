@@ -80,7 +80,8 @@ function decode(
   setStated(draft, "attachments", readAttachments(reading, flag("attachments_complete"), files));
   const extra = remainder(reading) ?? {};
   if (products?.unmapped !== undefined) setOwn(extra, "products", products.unmapped);
-  if (Object.keys(extra).length > 0) draft.booking.extra = extra;
+  // Also if it is empty: what the source does not send any more is not kept.
+  draft.booking.extra = extra;
   if (warnings.length > 0) draft.warnings = warnings;
   return sealSnapshot(draft);
 }

@@ -80,7 +80,7 @@ function decode(raw: JsonObject, externalId: string | undefined, fetchedAt: stri
   const inputs = readInputs(reading);
   if (inputs !== undefined) setOwn(extra, "inputs", inputs);
   if (tickets.codes.length > 0) setOwn(extra, "tickets", tickets.codes);
-  if (Object.keys(extra).length > 0) booking.extra = extra;
+  booking.extra = extra;
   if (warnings.length > 0) draft.warnings = warnings;
   return sealSnapshot(draft);
 }
