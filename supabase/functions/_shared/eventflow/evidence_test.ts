@@ -250,7 +250,7 @@ function decode(booking: JsonObject): Snapshot {
     organizationId: ORGANIZATION,
     fetchedAt: "2026-11-21T12:00:00Z",
     frame: {},
-    files: new Map([[HASH, { sha256: HASH, bytes: 8, content: new Blob() }]]),
+    files: new Map([[HASH, { sha256: HASH, bytes: 8, content: [] }]]),
   });
   assert.ok(decoded.ok, "the booking was refused");
   return decoded.snapshot;

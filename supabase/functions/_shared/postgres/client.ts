@@ -33,7 +33,11 @@ export interface SupabaseApi {
 /** A bucket of Storage. Both throw what Storage answers in place of doing it. */
 export interface FileBucket {
   /** Stores a file, also in place of one that is there. */
-  upload(path: string, content: Blob): Promise<void>;
+  upload(
+    path: string,
+    content: readonly Uint8Array<ArrayBuffer>[],
+    mediaType: string,
+  ): Promise<void>;
   /** Removes files; those that are not there count as removed. */
   remove(paths: readonly string[]): Promise<void>;
 }
@@ -54,10 +58,13 @@ export function createSupabaseApi(options: DatabaseOptions): SupabaseApi {
       return { data, error, status };
     },
     bucket: {
-      async upload(path, content) {
-        const { error } = await bucket.upload(path, content, {
-          contentType: content.type,
+      async upload(path, content, contentType) {
+        // As a stream, so that the content is not copied into one piece.
+        const body = ReadableStream.from(content);
+        const { error } = await bucket.upload(path, body, {
+          contentType,
           upsert: true,
+          duplex: "half",
         });
         if (error) throw error;
       },

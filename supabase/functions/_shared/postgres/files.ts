@@ -16,7 +16,7 @@ export function createStoredFiles({ rpc, bucket }: SupabaseApi): FileStore & Fil
       });
       return new Set(rows.map(({ path }) => path));
     },
-    put: (path, content) => bucket.upload(path, content),
+    put: (path, content, mediaType) => bucket.upload(path, content, mediaType),
     async listUnnamed(limit) {
       const rows = await callRows(rpc, "sweep_files", { max_files: limit }, { row: pathRow });
       return rows.map(({ path }) => path);

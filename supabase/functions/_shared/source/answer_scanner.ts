@@ -88,7 +88,7 @@ export function createAnswerScanner(limits: AnswerLimits): AnswerScanner {
     }
     if (!files.has(ended.sha256)) {
       files.set(ended.sha256, ended);
-      fileBytes += ended.content.size;
+      fileBytes += ended.content.length === 0 ? 0 : ended.bytes;
     }
     text += JSON.stringify({ omitted_bytes: ended.bytes, sha256: ended.sha256 });
   }

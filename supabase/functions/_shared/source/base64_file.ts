@@ -6,8 +6,11 @@ export interface InlineFile {
   readonly sha256: string;
   /** Bytes of the content; characters of text that is not base64. */
   readonly bytes: number;
-  /** The content, outside of the heap; empty if `problem` says why it was dropped. */
-  readonly content: Blob;
+  /**
+   * The content in pieces, so that it is never held twice; none if `problem` says why it was dropped.
+   * Not a Blob: what that holds is not counted as memory, so nothing frees it in time.
+   */
+  readonly content: readonly Uint8Array<ArrayBuffer>[];
   readonly problem?: "too_large" | "not_base64";
   /** What a `data:` URL said it is, such as `image/png`. */
   readonly mediaType?: string;
@@ -129,7 +132,7 @@ export function createBase64Reader(maxBytes: number): Base64Reader {
       return {
         sha256: hash.digest("hex"),
         bytes: problem === "not_base64" ? characters : bytes,
-        content: new Blob(problem === undefined ? pieces : []),
+        content: problem === undefined ? pieces : [],
         ...(problem === undefined ? {} : { problem }),
         ...(mediaType === undefined ? {} : { mediaType }),
       };

@@ -9,7 +9,7 @@ export interface FileStore {
   /** Those of some paths that need not be uploaded. */
   find(paths: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
   /** Stores a file, also in place of one that is there. */
-  put(path: string, content: Blob): Promise<void>;
+  put(path: string, content: readonly Uint8Array<ArrayBuffer>[], mediaType: string): Promise<void>;
 }
 
 /** Milliseconds that looking up the files of an answer, or uploading one of them, may take. */
@@ -64,9 +64,9 @@ async function uploadMissing(
   let down = false;
   async function uploadNext(): Promise<void> {
     for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
-      const content = new Blob([named.get(path)!.content], { type: mediaTypeOf(path) });
+      const { content } = named.get(path)!;
       try {
-        await bounded(PUT_MS, signal, () => store.put(path!, content));
+        await bounded(PUT_MS, signal, () => store.put(path!, content, mediaTypeOf(path!)));
         left.delete(path);
       } catch {
         down = true;

@@ -7,7 +7,7 @@ import { type FileStore, keepFiles } from "./keep_files.ts";
 const HASHES = ["a", "b"].map((letter) => letter.repeat(64));
 const FILES = new Map(HASHES.map((sha256) => [
   sha256,
-  { sha256, bytes: 1, content: new Blob([sha256.slice(0, 1)]) },
+  { sha256, bytes: 1, content: [new Uint8Array(1)] },
 ]));
 const OWNER = {
   organizationId: "7d0c2f8e-3a52-4c1e-9a8e-1f6f0a4b5c01",
