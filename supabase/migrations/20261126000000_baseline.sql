@@ -2867,7 +2867,8 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 begin
-  update sync.source_states s set last_event_at = null, contradicted_at = null
+  -- The read that decides may say what an earlier one said in vain.
+  update sync.source_states s set last_event_at = null, contradicted_at = null, content_hash = null
   from public.bookings b
   where b.id = dispute_event.booking_id
     and s.organization_id = b.organization_id and s.source = b.source and s.external_id = b.external_id;

@@ -337,6 +337,17 @@ test(`rule: a sender's word and the read must agree in the end: a series for an 
   assert.deepEqual(await due(tenant), []);
 });
 
+test(`rule: a sender's word and the read must agree in the end: the read after two events of one second decides, though it says what it said before`, async (db) => {
+  const tenant = await db.tenant();
+  await tenant.event("9", "CANCELLED", "2026-01-15T10:00:00");
+  const snapshot = buildSnapshot({ external_id: "9", ...confirmed });
+  await tenant.applyOne(snapshot, { source: "headout" });
+  assert.equal(await status(tenant), "CANCELLED", "the event stands");
+  assert.equal((await tenant.event("9", "COMPLETED", "2026-01-15T10:00:00")).outcome, "stale");
+  await tenant.applyOne({ ...snapshot, fetched_at: secondsAgo(0) }, { source: "headout" });
+  assert.equal(await status(tenant), "CONFIRMED");
+});
+
 test(`rule: a sender's word and the read must agree in the end: a stale event that states another status puts up a read`, async (db) => {
   const tenant = await db.tenant();
   await tenant.event("9", "CANCELLED", "2025-10-26T02:40:00");
