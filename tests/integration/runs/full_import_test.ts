@@ -5,7 +5,7 @@ import { startTestStack, type TestStack, useStack } from "../../support/stack.ts
 import { cursorOf, domainRows, historyCounts, run, runWell } from "./support.ts";
 
 /** Two pages and a bit, at full scale of EventFlow's size; `RUN_COUNT` for more. */
-const PAGE = fullScale ? 500 : 200;
+const PAGE = fullScale ? 500 : 80;
 const COUNT = Number(Deno.env.get("RUN_COUNT") ?? 2 * PAGE + 10);
 const seed = {
   environment: { EVENTFLOW_PAGE_SIZE: String(PAGE) },

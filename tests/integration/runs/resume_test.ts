@@ -9,7 +9,7 @@ import { type TestStack, useStack } from "../../support/stack.ts";
 import { domainRows, historyCounts } from "./support.ts";
 
 /** Five pages of 20: the run is in this process, so that it can die wherever a test wants. */
-const COUNT = 90;
+const COUNT = 85;
 const stackTest = useStack({ eventflow: { count: COUNT, productsPerBooking: 2, wholeEvery: 3 } });
 let whole: Promise<unknown> | undefined;
 

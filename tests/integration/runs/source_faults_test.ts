@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { untilHeld } from "../../support/deliveries.ts";
+import { fullScale } from "../../support/scale.ts";
 import { type TestStack, useStack } from "../../support/stack.ts";
 import { cursorOf, historyCounts, run, runWell, seedBookings } from "./support.ts";
 
 /** Three pages: two whole ones and one booking. */
-const PAGE = 100;
+const PAGE = fullScale ? 100 : 40;
 const COUNT = 2 * PAGE + 1;
 const stackTest = useStack({
   environment: { EVENTFLOW_PAGE_SIZE: String(PAGE) },
