@@ -21,7 +21,7 @@ export function startBanner(stack: Stack, details: {
     ...(environment.ORGANIZATION_ID === undefined ? { organization_id: organization } : {}),
   });
   return `
-  API          ${url}/rest/v1/   (auth: ${url}/auth/v1/)
+  API          ${url}/rest/v1/   (also /auth/v1/ and /storage/v1/)
   Functions    ${url}/functions/v1/{receive-booking,headout-webhook,import-bookings}
   Health       ${url}/functions/v1/_health
   Studio       ${url}/
