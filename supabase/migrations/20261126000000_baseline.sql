@@ -4369,15 +4369,17 @@ create type sync.held_leases as (deliveries sync.deliveries[], lost text[]);
 
 comment on type sync.held_leases is 'The deliveries that a caller may finish, and the bookings of those whose lease it has lost.';
 
-create function sync.hold_leases(work jsonb) returns sync.held_leases
+create function sync.hold_leases(work jsonb, connection_id bigint) returns sync.held_leases
 language plpgsql
 set search_path = ''
 as $$
 declare
   leases sync.held_leases;
 begin
-  select array_agg(l.held) filter (where (l.held).id is not null),
-    array_agg(coalesce((l.held).external_id, d.external_id)) filter (where (l.held).id is null)
+  -- A delivery of another connection is not the caller's, whatever lease it names.
+  select array_agg(l.held) filter (where (l.held).connection_id = hold_leases.connection_id),
+    array_agg(coalesce((l.held).external_id, d.external_id))
+      filter (where (l.held).connection_id is distinct from hold_leases.connection_id)
   into leases.deliveries, leases.lost
   from (
     select (e.item ->> 'delivery_id')::uuid as id, (e.item ->> 'lease_token')::uuid as token
@@ -4390,8 +4392,8 @@ begin
 end;
 $$;
 
-comment on function sync.hold_leases(jsonb) is
-  'Locks the deliveries of [{ delivery_id, lease_token }] whose lease the caller still has.';
+comment on function sync.hold_leases(jsonb, bigint) is
+  'Locks the deliveries of [{ delivery_id, lease_token }] of a connection whose lease the caller still has.';
 
 create function sync.settle_page(deliveries sync.deliveries[], verdicts sync.snapshot_verdict[]) returns void
 language plpgsql
@@ -4475,7 +4477,7 @@ begin
   end;
   if refusal is null and (apply_snapshots.delivery_id is not null or apply_snapshots.deliveries <> '[]') then
     leases := sync.hold_leases(apply_snapshots.deliveries || case when apply_snapshots.delivery_id is null then '[]'
-      else jsonb_build_array(jsonb_build_object('delivery_id', apply_snapshots.delivery_id, 'lease_token', apply_snapshots.lease_token)) end);
+      else jsonb_build_array(jsonb_build_object('delivery_id', apply_snapshots.delivery_id, 'lease_token', apply_snapshots.lease_token)) end, connection.id);
     -- A worker that lost its lease can finish nothing, and apply nothing in its name.
     refusal := case when leases.lost is not null and leases.deliveries is null then 'lease_lost' end;
     if leases.lost is not null then
@@ -8843,6 +8845,8 @@ grant select, insert, update, delete on public.organizations, public.organizatio
   public.booking_dates, public.booking_products, public.booking_attachments, public.booking_history,
   public.calendar_events, public.warehouse_events, public.packing_projects, public.packing_tasks,
   public.packing_items, public.packing_change_requests to service_role;
+-- Numbers of identity columns are drawn for whoever may insert, without a right to the sequence.
+revoke all on all sequences in schema public from public, anon, authenticated;
 grant usage, select on all sequences in schema public to service_role;
 
 -- What planners and packers write (rule: a person's work is never overwritten).

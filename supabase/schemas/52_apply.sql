@@ -334,15 +334,17 @@ create type sync.held_leases as (deliveries sync.deliveries[], lost text[]);
 
 comment on type sync.held_leases is 'The deliveries that a caller may finish, and the bookings of those whose lease it has lost.';
 
-create function sync.hold_leases(work jsonb) returns sync.held_leases
+create function sync.hold_leases(work jsonb, connection_id bigint) returns sync.held_leases
 language plpgsql
 set search_path = ''
 as $$
 declare
   leases sync.held_leases;
 begin
-  select array_agg(l.held) filter (where (l.held).id is not null),
-    array_agg(coalesce((l.held).external_id, d.external_id)) filter (where (l.held).id is null)
+  -- A delivery of another connection is not the caller's, whatever lease it names.
+  select array_agg(l.held) filter (where (l.held).connection_id = hold_leases.connection_id),
+    array_agg(coalesce((l.held).external_id, d.external_id))
+      filter (where (l.held).connection_id is distinct from hold_leases.connection_id)
   into leases.deliveries, leases.lost
   from (
     select (e.item ->> 'delivery_id')::uuid as id, (e.item ->> 'lease_token')::uuid as token
@@ -355,8 +357,8 @@ begin
 end;
 $$;
 
-comment on function sync.hold_leases(jsonb) is
-  'Locks the deliveries of [{ delivery_id, lease_token }] whose lease the caller still has.';
+comment on function sync.hold_leases(jsonb, bigint) is
+  'Locks the deliveries of [{ delivery_id, lease_token }] of a connection whose lease the caller still has.';
 
 create function sync.settle_page(deliveries sync.deliveries[], verdicts sync.snapshot_verdict[]) returns void
 language plpgsql
@@ -440,7 +442,7 @@ begin
   end;
   if refusal is null and (apply_snapshots.delivery_id is not null or apply_snapshots.deliveries <> '[]') then
     leases := sync.hold_leases(apply_snapshots.deliveries || case when apply_snapshots.delivery_id is null then '[]'
-      else jsonb_build_array(jsonb_build_object('delivery_id', apply_snapshots.delivery_id, 'lease_token', apply_snapshots.lease_token)) end);
+      else jsonb_build_array(jsonb_build_object('delivery_id', apply_snapshots.delivery_id, 'lease_token', apply_snapshots.lease_token)) end, connection.id);
     -- A worker that lost its lease can finish nothing, and apply nothing in its name.
     refusal := case when leases.lost is not null and leases.deliveries is null then 'lease_lost' end;
     if leases.lost is not null then

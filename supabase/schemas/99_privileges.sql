@@ -46,6 +46,8 @@ grant select, insert, update, delete on public.organizations, public.organizatio
   public.booking_dates, public.booking_products, public.booking_attachments, public.booking_history,
   public.calendar_events, public.warehouse_events, public.packing_projects, public.packing_tasks,
   public.packing_items, public.packing_change_requests to service_role;
+-- Numbers of identity columns are drawn for whoever may insert, without a right to the sequence.
+revoke all on all sequences in schema public from public, anon, authenticated;
 grant usage, select on all sequences in schema public to service_role;
 
 -- What planners and packers write (rule: a person's work is never overwritten).

@@ -1,7 +1,7 @@
 -- The machinery is private. Only service_role uses the schema sync, which holds for everything in
 -- it, also for what a later file adds and forgets to revoke: a function belongs to everybody at first.
 begin;
-select plan(10);
+select plan(11);
 
 create temporary table outsiders (role text);
 insert into outsiders values ('anon'), ('authenticated');
@@ -32,6 +32,12 @@ select is_empty($$
   select f.proname, o.role from functions f cross join outsiders o
   where f.nspname = 'sync' and has_function_privilege(o.role, f.oid, 'execute')
 $$, 'anon and authenticated execute no function of sync');
+
+select is_empty($$
+  select c.relname, o.role from pg_class c cross join outsiders o
+  where c.relkind = 'S' and c.relnamespace = 'public'::regnamespace
+    and has_sequence_privilege(o.role, c.oid, 'usage, select, update')
+$$, 'anon and authenticated use no sequence');
 
 select is_empty($$
   select t.relname, o.role from sync_tables t cross join outsiders o

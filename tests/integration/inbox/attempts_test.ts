@@ -150,3 +150,19 @@ test("incident: throttled counted as done: a read that was throttled half way co
     return decodeAnswer(tenant, { success: false, error: "too many requests" });
   }
 });
+
+test("rule: work is bounded and resumes: nobody ends a delivery of another organization, whatever lease is named", async (db) => {
+  const [ours, theirs] = [await db.tenant(), await db.tenant()];
+  const { delivery_id, lease_token } = await theirs.receive("booking-1");
+  const verdict = await ours.applyOne(buildSnapshot(), { delivery_id, lease_token });
+  assert.equal(verdict.verdict, "lease_lost");
+  assert.deepEqual(await ours.select("bookings", "id"), []);
+  assert.deepEqual(
+    await db.query("select status from sync.deliveries where id = $1", [delivery_id]),
+    [
+      { status: "processing" },
+    ],
+  );
+  const own = await theirs.applyOne(buildSnapshot(), { delivery_id, lease_token });
+  assert.equal(own.verdict, "created");
+});

@@ -91,7 +91,9 @@ export function createHeadoutClient(options: HeadoutClientOptions): BookingSourc
 
   async function readSingle(args: ReadSingleArgs): Promise<SingleAnswer> {
     const { externalId } = args;
-    const url = `${bookings}${encodeURIComponent(externalId)}/`;
+    // Headout's ids are digits. Anything else, such as "..", would ask another path.
+    if (!/^\d+$/.test(externalId)) return { kind: "absent", reason: "not_a_booking_id" };
+    const url = `${bookings}${externalId}/`;
     let unconfirmed = false;
     try {
       const reply = await ask({
