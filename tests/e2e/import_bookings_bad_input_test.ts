@@ -128,7 +128,7 @@ function sign(
   claims: Record<string, unknown> = { role: times.role ?? "service_role" },
 ): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
-  return new SignJWT(claims).setProtectedHeader({ alg: "HS256" })
+  return new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setIssuedAt(now - 5)
     .setNotBefore(now + (times.notBefore ?? -5)).setExpirationTime(now + (times.expires ?? 600))
     .sign(text(secret));
 }

@@ -88,20 +88,23 @@ export function loadReceiveBookingConfig(env: Environment): ReceiveBookingConfig
 /** Throws {@linkcode ConfigError}, also if no credential at all is configured. */
 export function loadHeadoutWebhookConfig(env: Environment): HeadoutWebhookConfig {
   const reader = createReader("headout-webhook", env);
+  const jwksUrl = reader.take("HEADOUT_JWKS_URL");
+  // An auth service signs tokens for many: without these any of them would open the webhook.
+  const named = jwksUrl === undefined ? reader.take : reader.need;
   const config = {
     webhookSecrets: present([
       reader.take("WEBHOOK_SECRET"),
       reader.take("WEBHOOK_SECRET_PREVIOUS"),
     ]),
     webhookKey: reader.take("HEADOUT_WEBHOOK_KEY"),
-    jwksUrl: reader.take("HEADOUT_JWKS_URL"),
+    jwksUrl,
     jwtSecret: reader.take("HEADOUT_JWT_SECRET"),
-    jwtIssuer: reader.take("HEADOUT_JWT_ISSUER"),
-    jwtAudience: reader.take("HEADOUT_JWT_AUDIENCE"),
+    jwtIssuer: named("HEADOUT_JWT_ISSUER"),
+    jwtAudience: named("HEADOUT_JWT_AUDIENCE"),
     inlineSyncLimit: reader.take("INLINE_SYNC_LIMIT") ?? 8,
     ...readCommon(reader),
   };
-  const { webhookKey, jwksUrl, jwtSecret, webhookSecrets } = config;
+  const { webhookKey, jwtSecret, webhookSecrets } = config;
   if (!webhookKey && !jwksUrl && !jwtSecret && webhookSecrets.length === 0) {
     reader.missOneOf([
       "HEADOUT_WEBHOOK_KEY",

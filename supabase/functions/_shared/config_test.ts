@@ -128,13 +128,21 @@ Deno.test("loadHeadoutWebhookConfig() does not start without any credential", ()
 
 Deno.test("loadHeadoutWebhookConfig() fetches keys over https only, but from this machine", () => {
   const load = loadHeadoutWebhookConfig;
+  const named = { HEADOUT_JWT_ISSUER: "https://auth.etera.dev", HEADOUT_JWT_AUDIENCE: "headout" };
   for (
     const url of ["https://auth.etera.dev/jwks", "http://127.0.0.1:9/jwks", "http://localhost/j"]
   ) {
-    assert.equal(load({ ...GOOD, HEADOUT_JWKS_URL: url }).jwksUrl?.href, url);
+    assert.equal(load({ ...GOOD, ...named, HEADOUT_JWKS_URL: url }).jwksUrl?.href, url);
   }
-  const error = problemOf(load, { HEADOUT_JWKS_URL: "http://auth.etera.dev/jwks" });
+  const error = problemOf(load, { ...named, HEADOUT_JWKS_URL: "http://auth.etera.dev/jwks" });
   assert.deepEqual(error.variables, ["HEADOUT_JWKS_URL"]);
+});
+
+Deno.test("loadHeadoutWebhookConfig() takes no key set without the issuer and the audience of its tokens", () => {
+  const error = problemOf(loadHeadoutWebhookConfig, {
+    HEADOUT_JWKS_URL: "https://auth.etera.dev/jwks",
+  });
+  assert.deepEqual(error.variables, ["HEADOUT_JWT_ISSUER", "HEADOUT_JWT_AUDIENCE"]);
 });
 
 Deno.test("loadHeadoutWebhookConfig() warns of a key that must be encoded in a URL", () => {

@@ -262,7 +262,7 @@ for (
   Deno.test(`createHandler() answers ${expected} to a ${role} JWT by ${secret.length} characters`, async () => {
     const verifyJwt = createJwtVerifier({ secret: JWT_SECRET, now: () => NOW });
     const jwt = await new SignJWT({ role }).setProtectedHeader({ alg: "HS256" })
-      .sign(new TextEncoder().encode(secret));
+      .setExpirationTime(NOW / 1000 + 600).sign(new TextEncoder().encode(secret));
     const headers = { authorization: `Bearer ${jwt}`, apikey: "sb_publishable_key" };
     assert.equal((await build({ verifyJwt }).handler(post(BODY, { headers }))).status, expected);
     // A JWT that cannot be verified is refused whatever it says.

@@ -11,6 +11,9 @@ import { createPostgresInbox } from "../_shared/postgres/inbox.ts";
 import { createPostgresRuns } from "../_shared/postgres/runs.ts";
 import { createHandler } from "./handler.ts";
 
+/** How long a token of a caller may live. The platform's own key is configured, and no such token. */
+const SERVICE_TOKEN_SECONDS = 24 * 3600;
+
 const config = loadOrExit(loadImportBookingsConfig);
 const log = createLog("import-bookings", { level: config.logLevel });
 for (const warning of config.warnings) log.warn("configuration", { warning });
@@ -51,7 +54,9 @@ Deno.serve(createHandler({
   queue: createPostgresDeliveryQueue(rpc),
   log,
   serviceKeys: config.serviceKeys,
-  verifyJwt: jwks || jwtSecret ? createJwtVerifier({ jwks, secret: jwtSecret }) : undefined,
+  verifyJwt: jwks || jwtSecret
+    ? createJwtVerifier({ jwks, secret: jwtSecret, maxLifetimeSeconds: SERVICE_TOKEN_SECONDS })
+    : undefined,
   organizationId: config.organizationId,
   syncBudgetMs: config.syncBudgetMs,
   importBudgetMs: config.importBudgetMs,

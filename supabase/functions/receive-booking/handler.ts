@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AnswerError, InvalidBody } from "../_shared/errors.ts";
-import { checkSignature } from "../_shared/http/check_signature.ts";
+import { checkSignature, readWebhookHeader } from "../_shared/http/check_signature.ts";
 import {
   checkSecret,
   combineOutcomes,
@@ -116,7 +116,9 @@ export function createHandler({
     known: CredentialOutcome,
   ): Promise<Uint8Array> {
     const { headers } = request;
-    if (signingSecret === undefined || !headers.has("webhook-signature")) requireRight(known);
+    if (signingSecret === undefined || readWebhookHeader(headers, "signature") === null) {
+      requireRight(known);
+    }
     const release = takePlace(unproven);
     const bytes = await read(request).finally(release);
     const caller = combineOutcomes([known, checkSignature(bytes, headers, signingSecret)]);
@@ -125,7 +127,7 @@ export function createHandler({
     return bytes;
   }
 
-  async function answer(call: Call, bytes: Uint8Array): Promise<Response> {
+  async function answer(call: Call, bytes: Uint8Array, signed: boolean): Promise<Response> {
     const { request: { headers }, requestId, startedAt, note } = call;
     const deadline = startedAt + syncBudgetMs;
     const body = parseJsonBody(bytes, headers);
@@ -148,6 +150,7 @@ export function createHandler({
       function: NAME,
       organizationId: notice.organizationId,
       externalId: notice.externalId,
+      signed,
     });
     const stored = await receiveDelivery(deps, {
       delivery: {
@@ -187,7 +190,7 @@ export function createHandler({
     const signed = caller === "right" ? undefined : await readSigned(call, caller);
     const release = takePlace(requests);
     try {
-      return await answer(call, signed ?? await read(call.request));
+      return await answer(call, signed ?? await read(call.request), signed !== undefined);
     } finally {
       release();
     }

@@ -53,8 +53,8 @@ export const VARIABLES = {
   HEADOUT_WEBHOOK_KEY: [secret, "one word of visible ASCII characters, 32 or more are advised"],
   HEADOUT_JWKS_URL: [safeUrl, "an https URL (http on this machine only)"],
   HEADOUT_JWT_SECRET: [z.string(), "the secret that HS256 tokens are signed with"],
-  HEADOUT_JWT_ISSUER: [z.string(), "the `iss` of the tokens"],
-  HEADOUT_JWT_AUDIENCE: [z.string(), "the `aud` of the tokens"],
+  HEADOUT_JWT_ISSUER: [z.string(), "the `iss` of the tokens; needed with HEADOUT_JWKS_URL"],
+  HEADOUT_JWT_AUDIENCE: [z.string(), "the `aud` of the tokens; needed with HEADOUT_JWKS_URL"],
   // A delivery's lease lasts 60 s, and its import must end before that.
   SYNC_BUDGET_MS: [milliseconds(100, 55_000), "whole milliseconds from 100 to 55000"],
   IMPORT_BUDGET_MS: [milliseconds(1_000, 145_000), "whole milliseconds from 1000 to 145000"],

@@ -38,6 +38,11 @@ export interface JwtOptions {
   readonly secret?: string | undefined;
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
+  /**
+   * Seconds: a token must say when it was issued, no longer ago than this, and live no longer than
+   * this.
+   */
+  readonly maxLifetimeSeconds?: number | undefined;
   readonly fetch?: typeof fetch;
   /** Milliseconds. Default `Date.now`. */
   readonly now?: () => number;
@@ -61,7 +66,7 @@ export class KeysUnavailable extends AnswerError {
 
 /**
  * Makes a verifier that fails closed: asymmetric algorithms with the key set, HS256 with the
- * secret, 30 s of clock tolerance, issuer and audience where set. A token with an unknown key waits
+ * secret, an `exp`, 30 s of clock tolerance, issuer and audience where set. A token with an unknown key waits
  * for up to a second, until the key set has been read again. Throws {@linkcode KeysUnavailable}
  * rather than call a good token wrong, since senders do not repeat a 401.
  */
@@ -74,19 +79,29 @@ export function createJwtVerifier(options: JwtOptions): VerifyJwt {
 
   return async (token) => {
     const expected: JWTVerifyOptions = {
+      // A token without an end would open the door for ever (RFC 8725 §3.10).
+      requiredClaims: ["exp"],
       clockTolerance: TOLERANCE_SECONDS,
       currentDate: new Date(now()),
       ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
       ...(options.audience === undefined ? {} : { audience: options.audience }),
+      ...(options.maxLifetimeSeconds === undefined
+        ? {}
+        : { maxTokenAge: options.maxLifetimeSeconds }),
+    };
+    const checked = (payload: JWTPayload): JWTPayload | undefined => {
+      const { iat = 0, exp = Infinity } = payload;
+      return exp - iat > (options.maxLifetimeSeconds ?? Infinity) ? undefined : payload;
     };
     try {
       const { alg } = decodeProtectedHeader(token);
       if (alg === "HS256" && secret) {
-        return (await jwtVerify(token, secret, { ...expected, algorithms: ["HS256"] })).payload;
+        const { payload } = await jwtVerify(token, secret, { ...expected, algorithms: ["HS256"] });
+        return checked(payload);
       }
       if (alg !== undefined && ASYMMETRIC.includes(alg) && publicKeys) {
-        return (await jwtVerify(token, publicKeys, { ...expected, algorithms: ASYMMETRIC }))
-          .payload;
+        const known = { ...expected, algorithms: ASYMMETRIC };
+        return checked((await jwtVerify(token, publicKeys, known)).payload);
       }
       return undefined;
     } catch (error) {

@@ -15,7 +15,8 @@ const KEYS = {
 
 function token(options: { alg?: string; kid?: string; key?: CryptoKey } = {}): Promise<string> {
   const { alg = "ES256", kid = "k1", key = first.privateKey } = options;
-  return new SignJWT({ sub: "s" }).setProtectedHeader({ alg, kid }).sign(key);
+  return new SignJWT({ sub: "s" }).setProtectedHeader({ alg, kid })
+    .setExpirationTime(Math.floor(Math.max(NOW, Date.now()) / 1000) + 86_400).sign(key);
 }
 
 /** A key set behind a fetch that counts and can fail; a sleep only moves the fake clock. */
@@ -153,11 +154,38 @@ Deno.test("createJwtVerifier() takes HS256 by the secret beside the key set", as
   const secret = "a-secret-of-at-least-thirty-two-bytes";
   const verify = createJwtVerifier({ jwks: KEYS, secret, now: () => NOW });
   const key = new TextEncoder().encode(secret);
-  const right = await new SignJWT({ sub: "s" }).setProtectedHeader({ alg: "HS256" }).sign(key);
+  const right = await new SignJWT({ sub: "s" }).setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime(NOW / 1000 + 600).sign(key);
   assert.equal((await verify(right))?.sub, "s");
   assert.equal((await verify(await token()))?.sub, "s");
   const hs512 = await new SignJWT({}).setProtectedHeader({ alg: "HS512" }).sign(new Uint8Array(64));
   assert.equal(await verify(hs512), undefined);
+});
+
+Deno.test("createJwtVerifier() refuses a token that never ends", async () => {
+  const verify = createJwtVerifier({ jwks: KEYS, now: () => NOW });
+  const endless = await new SignJWT({ sub: "s" }).setProtectedHeader({ alg: "ES256", kid: "k1" })
+    .sign(first.privateKey);
+  assert.equal(await verify(endless), undefined);
+});
+
+Deno.test("createJwtVerifier() bounds how long a token may live, from when it says it was issued", async () => {
+  const verify = createJwtVerifier({ jwks: KEYS, now: () => NOW, maxLifetimeSeconds: 3_600 });
+  const now = NOW / 1000;
+  const issued = (iat: number | undefined, exp: number) => {
+    const jwt = new SignJWT({ ...(iat === undefined ? {} : { iat }), exp })
+      .setProtectedHeader({ alg: "ES256", kid: "k1" });
+    return jwt.sign(first.privateKey);
+  };
+  assert.ok(await verify(await issued(now - 60, now + 3_500)));
+  assert.equal(await verify(await issued(undefined, now + 60)), undefined, "it says no beginning");
+  assert.equal(await verify(await issued(now - 3_700, now + 60)), undefined, "it is too old");
+  assert.equal(await verify(await issued(now - 60, now + 3_600)), undefined, "it lives too long");
+  assert.equal(
+    await verify(await issued(now + 600, now + 900)),
+    undefined,
+    "it is from the future",
+  );
 });
 
 Deno.test("createJwtVerifier() without any key accepts nothing", async () => {

@@ -9,17 +9,21 @@ export interface DedupeScope {
   readonly function: string;
   readonly organizationId: string;
   readonly externalId: string;
+  /** Whether a signature proved the sender. Then only what is signed counts: `webhook-id`. */
+  readonly signed: boolean;
 }
 
 /**
  * The dedupe key of a delivery: its `idempotency-key`, else its `webhook-id` header, within one
- * function, organization and booking. Null without either header: then every delivery is a separate
+ * function, organization and booking. With a signature an `idempotency-key` says nothing: it is not
+ * signed, so whoever captured a request could send it again under another one. Null without either header: then every delivery is a separate
  * event. The booking is part of the key because senders reuse keys for other bookings (incident: an
  * idempotency key used twice). A key of more than 255 characters is replaced by its SHA-256, so
  * that it fits an index.
  */
 export function readDedupeKey(headers: Headers, scope: DedupeScope): string | null {
-  const given = headers.get("idempotency-key")?.trim() || headers.get("webhook-id")?.trim();
+  const id = (headers.get("webhook-id") ?? headers.get("svix-id"))?.trim();
+  const given = scope.signed ? id : headers.get("idempotency-key")?.trim() || id;
   if (!given) return null;
   // Encoded it contains no colon, so two different pairs of booking and key never look the same.
   const booking = shorten(encodeURIComponent(scope.externalId));

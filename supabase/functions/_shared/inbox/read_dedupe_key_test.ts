@@ -1,13 +1,27 @@
 import assert from "node:assert/strict";
 import { readDedupeKey } from "./read_dedupe_key.ts";
 
-const SCOPE = { function: "receive-booking", organizationId: "o-1", externalId: "b-1" };
+const SCOPE = {
+  function: "receive-booking",
+  organizationId: "o-1",
+  externalId: "b-1",
+  signed: false,
+};
 
 Deno.test("readDedupeKey() prefers idempotency-key to webhook-id", () => {
   const headers = new Headers({ "idempotency-key": " k1 ", "webhook-id": "w1" });
   assert.equal(readDedupeKey(headers, SCOPE), "receive-booking:o-1:b-1:k1");
   headers.set("idempotency-key", " ");
   assert.equal(readDedupeKey(headers, SCOPE), "receive-booking:o-1:b-1:w1");
+});
+
+Deno.test("readDedupeKey() counts only the signed id once a signature proved the sender", () => {
+  const signed = { ...SCOPE, signed: true };
+  const headers = new Headers({ "idempotency-key": "k1", "webhook-id": "w1" });
+  assert.equal(readDedupeKey(headers, signed), "receive-booking:o-1:b-1:w1");
+  const svix = new Headers({ "idempotency-key": "k1", "svix-id": "s1" });
+  assert.equal(readDedupeKey(svix, signed), "receive-booking:o-1:b-1:s1");
+  assert.equal(readDedupeKey(new Headers({ "idempotency-key": "k1" }), signed), null);
 });
 
 Deno.test("readDedupeKey() is null without a header", () => {
