@@ -211,6 +211,7 @@ create table public.bookings (
   updated_at timestamptz not null default now(),
   constraint bookings_organization_source_external_key unique (organization_id, source, external_id),
   constraint bookings_id_organization_key unique (id, organization_id),
+  constraint bookings_planner_notes_check check (length(planner_notes) <= 10000),
   constraint bookings_external_id_check check (length(external_id) between 1 and 200)
 );
 
@@ -361,6 +362,9 @@ create table public.booking_attachments (
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
+  -- What a person adds is opened by others with a click.
+  constraint booking_attachments_user_url_check
+    check (origin = 'import' or url ~* '^https?://' and length(url) <= 8192 and length(file_name) <= 1000),
   constraint booking_attachments_booking_url_key unique (booking_id, url_key),
   constraint booking_attachments_booking_fkey foreign key (booking_id, organization_id)
     references public.bookings (id, organization_id)
@@ -460,6 +464,8 @@ create table public.calendar_events (
   constraint calendar_events_booking_type_day_key unique (booking_id, event_type, day)
     deferrable initially immediate,
   constraint calendar_events_ends_after_start_check check (ends_at > starts_at),
+  constraint calendar_events_own_check
+    check (booking_id is not null or length(title) <= 1000 and length(delivery_address) <= 1000),
   constraint calendar_events_booking_check
     check ((booking_id is null) = (event_type in ('activity', 'todo'))),
   constraint calendar_events_booking_fkey foreign key (booking_id, organization_id)
@@ -641,6 +647,12 @@ create table public.packing_items (
   updated_at timestamptz not null default now(),
   constraint packing_items_project_product_key unique (packing_project_id, booking_product_id),
   constraint packing_items_kind_check check ((booking_product_id is null) <> (manual_name is null)),
+  -- NaN is greater than any number.
+  constraint packing_items_quantities_check
+    check (quantity_packed between 0 and 1e9 and quantity_returned between 0 and 1e9),
+  constraint packing_items_manual_check
+    check (manual_name is null or length(manual_name) between 1 and 500 and quantity_to_pack between 0 and 1e9),
+  constraint packing_items_notes_check check (length(notes) <= 10000),
   constraint packing_items_project_fkey foreign key (packing_project_id, organization_id)
     references public.packing_projects (id, organization_id)
 );

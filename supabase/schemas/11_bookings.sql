@@ -50,6 +50,7 @@ create table public.bookings (
   updated_at timestamptz not null default now(),
   constraint bookings_organization_source_external_key unique (organization_id, source, external_id),
   constraint bookings_id_organization_key unique (id, organization_id),
+  constraint bookings_planner_notes_check check (length(planner_notes) <= 10000),
   constraint bookings_external_id_check check (length(external_id) between 1 and 200)
 );
 
@@ -200,6 +201,9 @@ create table public.booking_attachments (
   source_missing_since timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
+  -- What a person adds is opened by others with a click.
+  constraint booking_attachments_user_url_check
+    check (origin = 'import' or url ~* '^https?://' and length(url) <= 8192 and length(file_name) <= 1000),
   constraint booking_attachments_booking_url_key unique (booking_id, url_key),
   constraint booking_attachments_booking_fkey foreign key (booking_id, organization_id)
     references public.bookings (id, organization_id)

@@ -30,6 +30,8 @@ create table public.calendar_events (
   constraint calendar_events_booking_type_day_key unique (booking_id, event_type, day)
     deferrable initially immediate,
   constraint calendar_events_ends_after_start_check check (ends_at > starts_at),
+  constraint calendar_events_own_check
+    check (booking_id is not null or length(title) <= 1000 and length(delivery_address) <= 1000),
   constraint calendar_events_booking_check
     check ((booking_id is null) = (event_type in ('activity', 'todo'))),
   constraint calendar_events_booking_fkey foreign key (booking_id, organization_id)

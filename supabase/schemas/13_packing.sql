@@ -99,6 +99,12 @@ create table public.packing_items (
   updated_at timestamptz not null default now(),
   constraint packing_items_project_product_key unique (packing_project_id, booking_product_id),
   constraint packing_items_kind_check check ((booking_product_id is null) <> (manual_name is null)),
+  -- NaN is greater than any number.
+  constraint packing_items_quantities_check
+    check (quantity_packed between 0 and 1e9 and quantity_returned between 0 and 1e9),
+  constraint packing_items_manual_check
+    check (manual_name is null or length(manual_name) between 1 and 500 and quantity_to_pack between 0 and 1e9),
+  constraint packing_items_notes_check check (length(notes) <= 10000),
   constraint packing_items_project_fkey foreign key (packing_project_id, organization_id)
     references public.packing_projects (id, organization_id)
 );

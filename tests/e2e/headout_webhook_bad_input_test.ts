@@ -21,9 +21,9 @@ testBadInput(stackTest, {
     }),
     "an empty key in the URL": () => ({ path: "headout-webhook?key=" }),
     "a wrong x-api-key": () => ({ path: "headout-webhook", headers: { "x-api-key": "wrong" } }),
-    "Headout's URL key in x-api-key": ({ keys }) => ({
+    "EventFlow's secret in x-api-key": ({ keys }) => ({
       path: "headout-webhook",
-      headers: { "x-api-key": keys.headoutWebhookKey },
+      headers: { "x-api-key": keys.webhookSecret },
     }),
     "a bearer where no JWT is configured": ({ keys }) => ({
       path: "headout-webhook",

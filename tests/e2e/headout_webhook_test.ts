@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bodyOf, eventually } from "../support/answers.ts";
+import { assertError, bodyOf, eventually } from "../support/answers.ts";
 import { allRows, deliveriesOf, deliveryOf, gained } from "../support/rows.ts";
 import { type TestStack, useStack } from "../support/stack.ts";
 
@@ -276,15 +276,30 @@ stackTest("headout-webhook keeps applying events while the connection is paused"
   assert.deepEqual([kept.status, kept.attempts], ["pending", 0], "the re-fetch waits");
 });
 
-stackTest("headout-webhook accepts WEBHOOK_SECRET in x-api-key", async (stack) => {
-  const organizationId = await stack.organization();
-  const answer = await stack.post(
-    `headout-webhook?organization_id=${organizationId}`,
-    { bookingId: nextId++, status: "PENDING", eventTimestamp: "2024-01-15T10:00:00" },
-    { "x-api-key": stack.keys.webhookSecret },
-  );
-  assert.equal(bodyOf(answer).outcome, "stub_created");
-});
+stackTest(
+  "headout-webhook accepts its own key in x-api-key, and EventFlow's secret nowhere",
+  async (stack) => {
+    const organizationId = await stack.organization();
+    const send = (query: string, headers: Readonly<Record<string, string>> = {}) =>
+      stack.post(
+        `headout-webhook?organization_id=${organizationId}${query}`,
+        { bookingId: nextId++, status: "PENDING", eventTimestamp: "2024-01-15T10:00:00" },
+        headers,
+      );
+    const { headoutWebhookKey, webhookSecret } = stack.keys;
+    assert.equal(
+      bodyOf(await send("", { "x-api-key": headoutWebhookKey })).outcome,
+      "stub_created",
+    );
+    for (
+      const answer of [
+        await send("", { "x-api-key": webhookSecret }),
+        await send("", { authorization: `Bearer ${webhookSecret}` }),
+        await send(`&key=${webhookSecret}`),
+      ]
+    ) assertError(answer, { status: 401, code: "unauthorized" });
+  },
+);
 
 stackTest(
   "headout-webhook's key in the URL reaches neither a log line nor the inbox",

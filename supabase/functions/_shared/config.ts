@@ -26,7 +26,6 @@ export interface ReceiveBookingConfig extends CommonConfig {
 
 /** The configuration of headout-webhook; at least one credential is set. */
 export interface HeadoutWebhookConfig extends CommonConfig {
-  readonly webhookSecrets: readonly string[];
   readonly webhookKey: string | undefined;
   readonly jwksUrl: URL | undefined;
   readonly jwtSecret: string | undefined;
@@ -92,10 +91,6 @@ export function loadHeadoutWebhookConfig(env: Environment): HeadoutWebhookConfig
   // An auth service signs tokens for many: without these any of them would open the webhook.
   const named = jwksUrl === undefined ? reader.take : reader.need;
   const config = {
-    webhookSecrets: present([
-      reader.take("WEBHOOK_SECRET"),
-      reader.take("WEBHOOK_SECRET_PREVIOUS"),
-    ]),
     webhookKey: reader.take("HEADOUT_WEBHOOK_KEY"),
     jwksUrl,
     jwtSecret: reader.take("HEADOUT_JWT_SECRET"),
@@ -104,14 +99,9 @@ export function loadHeadoutWebhookConfig(env: Environment): HeadoutWebhookConfig
     inlineSyncLimit: reader.take("INLINE_SYNC_LIMIT") ?? 8,
     ...readCommon(reader),
   };
-  const { webhookKey, jwtSecret, webhookSecrets } = config;
-  if (!webhookKey && !jwksUrl && !jwtSecret && webhookSecrets.length === 0) {
-    reader.missOneOf([
-      "HEADOUT_WEBHOOK_KEY",
-      "HEADOUT_JWKS_URL",
-      "HEADOUT_JWT_SECRET",
-      "WEBHOOK_SECRET",
-    ]);
+  const { webhookKey, jwtSecret } = config;
+  if (!webhookKey && !jwksUrl && !jwtSecret) {
+    reader.missOneOf(["HEADOUT_WEBHOOK_KEY", "HEADOUT_JWKS_URL", "HEADOUT_JWT_SECRET"]);
   }
   // Either of them ends a value in a URL. White space has been ruled out already.
   if (/[&#]/.test(config.webhookKey ?? "")) {

@@ -36,8 +36,6 @@ export interface HeadoutWebhookDeps {
   readonly inbox: Inbox;
   readonly importer: Importer;
   readonly log: Log;
-  /** Accepted values of `x-api-key`. */
-  readonly webhookSecrets?: readonly string[];
   /** The accepted `?key=`, since Headout can only be configured with a URL. */
   readonly webhookKey?: string | undefined;
   /** Verifies `Authorization: Bearer`, for a gateway in front that signs its calls. */
@@ -95,7 +93,6 @@ export function createHandler({
   inbox,
   importer,
   log,
-  webhookSecrets = [],
   webhookKey,
   verifyJwt,
   organizationId,
@@ -104,7 +101,7 @@ export function createHandler({
   background = createBackground(),
   now = monotonicNow,
 }: HeadoutWebhookDeps): (request: Request) => Promise<Response> {
-  if (webhookSecrets.length === 0 && webhookKey === undefined && verifyJwt === undefined) {
+  if (webhookKey === undefined && verifyJwt === undefined) {
     throw new TypeError("Cannot create the handler: no credential is configured");
   }
   const deps = { inbox, importer, log, now, budgetMs: syncBudgetMs };
@@ -116,12 +113,10 @@ export function createHandler({
     headers: Headers,
     url: URL,
   ): Promise<CredentialOutcome> {
-    const known = combineOutcomes([
-      checkSecret(headers.get("x-api-key"), webhookSecrets),
-      ...readUrlKey(url).map((key) =>
-        checkSecret(key, webhookKey === undefined ? [] : [webhookKey])
-      ),
-    ]);
+    const keys = webhookKey === undefined ? [] : [webhookKey];
+    const known = combineOutcomes(
+      [headers.get("x-api-key"), ...readUrlKey(url)].map((key) => checkSecret(key, keys)),
+    );
     const token = readBearer(headers);
     if (known === "right" || token === undefined) return known;
     return await verifyJwt?.(token) === undefined ? "wrong" : "right";

@@ -256,7 +256,7 @@ for (
     ["absent", {}, ""],
     ["absent", {}, "?key="],
     ["wrong", {}, "?key=guess"],
-    ["wrong", { "x-api-key": KEY }, ""],
+    ["wrong", { "x-api-key": "guess" }, ""],
     ["wrong", { authorization: `Bearer ${KEY}` }, ""],
   ] as const
 ) {
@@ -294,11 +294,11 @@ Deno.test("createHandler() answers 401 without reading the body", async () => {
   }
 });
 
-Deno.test("createHandler() accepts x-api-key, the previous one too", async () => {
-  const { handler } = build({ webhookSecrets: ["new-secret", SECRET] });
-  for (const secret of ["new-secret", SECRET]) {
-    assert.equal((await handler(post(BODY, { headers: { "x-api-key": secret } }))).status, 200);
-  }
+Deno.test("createHandler() accepts its key as x-api-key too", async () => {
+  const { handler } = build();
+  const send = (key: string) => handler(post(BODY, { headers: { "x-api-key": key } }));
+  assert.equal((await send(KEY)).status, 200);
+  assert.equal((await send("another-key")).status, 401);
 });
 
 const { publicKey, privateKey } = await generateKeyPair("ES256");

@@ -25,7 +25,6 @@ Deno.serve(createHandler({
     serviceKey: config.serviceKeys[0],
   }),
   log,
-  webhookSecrets: config.webhookSecrets,
   webhookKey: config.webhookKey,
   verifyJwt,
   organizationId: config.organizationId,

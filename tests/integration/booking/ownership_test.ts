@@ -304,3 +304,43 @@ test("rule: every function checks its caller: nobody but the service calls the f
   );
   assert.deepEqual(granted, [], "somebody else may call these");
 });
+
+const unfit: Readonly<Record<string, readonly [sql: string, values: readonly unknown[]]>> = {
+  "a link that is a script": [
+    "insert into public.booking_attachments (organization_id, booking_id, url, url_key, origin) values ($1, $2, $3, 'x', 'user')",
+    ["javascript:alert(1)"],
+  ],
+  "a link that is a file in Storage": [
+    "insert into public.booking_attachments (organization_id, booking_id, url, url_key, origin) values ($1, $2, $3, 'x', 'user')",
+    ["storage:abc"],
+  ],
+  "a quantity that is no number": [
+    "update public.packing_items set quantity_packed = $3::numeric where organization_id = $1 and $2 > 0",
+    ["NaN"],
+  ],
+  "an endless quantity": [
+    "update public.packing_items set quantity_returned = $3::numeric where organization_id = $1 and $2 > 0",
+    ["Infinity"],
+  ],
+  "a negative quantity": [
+    "update public.packing_items set quantity_packed = $3::numeric where organization_id = $1 and $2 > 0",
+    ["-1"],
+  ],
+  "notes of 50,000 characters": [
+    "update public.bookings set planner_notes = repeat($3, 50000) where organization_id = $1 and id = $2",
+    ["x"],
+  ],
+  "a manual item without a name": [
+    "insert into public.packing_items (organization_id, packing_project_id, manual_name) select $1, p.id, $3 from public.packing_projects p where p.booking_id = $2",
+    [""],
+  ],
+};
+
+for (const [what, [sql, values]] of Object.entries(unfit)) {
+  test(`rule: a person's work is never overwritten: what no row may hold is refused: ${what}`, async (db) => {
+    const tenant = await db.tenant();
+    const { booking_id } = await tenant.applyOne(buildSnapshot());
+    const write = tenant.asPlanner((each) => each.query(sql, [tenant.id, booking_id, ...values]));
+    await assert.rejects(write, { code: "23514" });
+  });
+}
