@@ -18,7 +18,6 @@ import {
   post,
   read,
   received,
-  SECRET,
   stalled,
   withWallClock,
 } from "../_shared/testing.ts";
