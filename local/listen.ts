@@ -19,7 +19,11 @@ export function listen(
         log(`the gateway failed: ${messageOf(error)}`);
         return jsonResponse({ message: "The local gateway failed; its terminal says why" }, 500);
       },
-    }, (request, info) => handle(request, info.remoteAddr.hostname));
+    }, (request, info) => {
+      // The URL is made of the Host header, which anybody writes.
+      if (URL.parse(request.url) !== null) return handle(request, info.remoteAddr.hostname);
+      return jsonResponse({ message: "The Host header is malformed" }, 400);
+    });
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new OperatorError(

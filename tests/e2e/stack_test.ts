@@ -23,6 +23,26 @@ stackTest("startStack() answers an unknown path with what there is", async (stac
   assert.ok((await answer.json()).paths.includes("/functions/v1/receive-booking"));
 });
 
+stackTest("nobody answers 500 to a malformed Host header", async (stack) => {
+  const functions = stack.functions.all.map(({ name, url }) => [url, `/${name}`] as const);
+  for (const [url, path] of [[stack.url, "/functions/v1/headout-webhook"] as const, ...functions]) {
+    const { hostname, port } = new URL(url);
+    const connection = await Deno.connect({ hostname, port: Number(port) });
+    await connection.write(
+      new TextEncoder().encode(
+        `POST ${path}?key=${stack.keys.headoutWebhookKey} HTTP/1.1\r\nHost: [::\r\nConnection: close\r\n` +
+          "Content-Length: 2\r\n\r\n{}",
+      ),
+    );
+    const answer = new TextDecoder().decode(await readAll(connection));
+    assert.match(answer, /^HTTP\/1\.1 400 /, path);
+  }
+});
+
+async function readAll(connection: Deno.Conn): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(connection.readable).arrayBuffer());
+}
+
 stackTest("startStack() starts a function again within a second of its death", async (stack) => {
   const process = stack.functions.get("receive-booking");
   const before = process?.pid();

@@ -62,6 +62,10 @@ async function answerAnyway(
   call: Call,
 ): Promise<Response> {
   try {
+    // The URL is made of the Host header, which a stranger writes.
+    if (URL.parse(call.request.url) === null) {
+      throw new AnswerError(400, "invalid_host", "Cannot answer: the Host header is malformed.");
+    }
     if (call.request.method === "OPTIONS") return new Response(null, { status: 204 });
     if (call.request.method !== "POST") throw methodNotAllowed();
     return await answer(call);

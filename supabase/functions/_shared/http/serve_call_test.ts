@@ -134,3 +134,14 @@ Deno.test("serveCall() writes the line of a quiet call at debug, unless somethin
     assert.ok(!("quiet" in log.lines[0]!));
   }
 });
+
+Deno.test("serveCall() answers 400 to a Host header of which no URL can be made", async () => {
+  const log = captureLog();
+  const handle = serveCall(() => Promise.reject(new Error("it was called")), { log });
+  for (const host of ["[::", "a b", "x:99999"]) {
+    // As Deno.serve makes it; the constructor of Request would refuse the URL.
+    const request = { url: `http://${host}/x`, method: "POST", headers: new Headers(), body: null };
+    const { status, body } = await read(await handle(request as unknown as Request));
+    assert.deepEqual([status, body.error.code], [400, "invalid_host"]);
+  }
+});
