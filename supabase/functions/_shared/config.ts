@@ -20,7 +20,8 @@ export interface CommonConfig {
 /** The configuration of receive-booking. */
 export interface ReceiveBookingConfig extends CommonConfig {
   readonly webhookSecrets: readonly string[];
-  readonly signingSecret: string | undefined;
+  /** The current one and, during a rotation, the previous one. */
+  readonly signingSecrets: readonly string[];
   readonly inlineSyncLimit: number;
 }
 
@@ -77,7 +78,10 @@ export function loadReceiveBookingConfig(env: Environment): ReceiveBookingConfig
   const secrets = [reader.need("WEBHOOK_SECRET"), reader.take("WEBHOOK_SECRET_PREVIOUS")];
   const config = {
     webhookSecrets: present(secrets),
-    signingSecret: reader.take("WEBHOOK_SIGNING_SECRET"),
+    signingSecrets: present([
+      reader.take("WEBHOOK_SIGNING_SECRET"),
+      reader.take("WEBHOOK_SIGNING_SECRET_PREVIOUS"),
+    ]),
     inlineSyncLimit: reader.take("INLINE_SYNC_LIMIT") ?? 8,
     ...readCommon(reader),
   };

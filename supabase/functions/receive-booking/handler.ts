@@ -38,7 +38,7 @@ export interface ReceiveBookingDeps {
   /** The current secret and, during a rotation, the previous one. */
   readonly webhookSecrets: readonly string[];
   /** Standard Webhooks secret. A signed request needs no other credential. */
-  readonly signingSecret?: string | undefined;
+  readonly signingSecrets?: readonly string[];
   /** The only organization served here; without it the body must name one. */
   readonly organizationId?: string | undefined;
   /** How long the sender waits for an answer, in milliseconds, plus a second at most. */
@@ -79,7 +79,7 @@ export function createHandler({
   importer,
   log,
   webhookSecrets,
-  signingSecret,
+  signingSecrets = [],
   organizationId,
   syncBudgetMs = 20_000,
   inlineSyncLimit = 8,
@@ -116,12 +116,12 @@ export function createHandler({
     known: CredentialOutcome,
   ): Promise<Uint8Array> {
     const { headers } = request;
-    if (signingSecret === undefined || readWebhookHeader(headers, "signature") === null) {
+    if (signingSecrets.length === 0 || readWebhookHeader(headers, "signature") === null) {
       requireRight(known);
     }
     const release = takePlace(unproven);
     const bytes = await read(request).finally(release);
-    const caller = combineOutcomes([known, checkSignature(bytes, headers, signingSecret)]);
+    const caller = combineOutcomes([known, checkSignature(bytes, headers, signingSecrets)]);
     note({ caller });
     requireRight(caller);
     return bytes;

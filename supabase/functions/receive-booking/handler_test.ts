@@ -258,7 +258,7 @@ Deno.test("createHandler() accepts the previous secret during a rotation, as a b
 
 Deno.test("createHandler() accepts a Standard Webhooks signature instead of a secret", async () => {
   const signingSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-  const { handler, inbox, log } = build({ signingSecret });
+  const { handler, inbox, log } = build({ signingSecrets: [signingSecret] });
   const text = JSON.stringify(BODY);
   const at = new Date();
   const headers = {
@@ -518,7 +518,7 @@ function sign(text: string): Readonly<Record<string, string>> {
 
 Deno.test("createHandler() keeps slots for callers with a secret free of unsigned strangers", async () => {
   const { handler, log } = build({
-    signingSecret: SIGNING,
+    signingSecrets: [SIGNING],
     requestLimit: 1,
     unprovenLimit: 2,
     syncBudgetMs: 50,
@@ -544,7 +544,7 @@ Deno.test("createHandler() frees the slot of a signed body once it is verified",
   );
   const { handler } = build({
     importer,
-    signingSecret: SIGNING,
+    signingSecrets: [SIGNING],
     requestLimit: 1,
     unprovenLimit: 1,
   });

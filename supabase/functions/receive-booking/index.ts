@@ -17,7 +17,7 @@ Deno.serve(createHandler({
   }),
   log,
   webhookSecrets: config.webhookSecrets,
-  signingSecret: config.signingSecret,
+  signingSecrets: config.signingSecrets,
   organizationId: config.organizationId,
   syncBudgetMs: config.syncBudgetMs,
   inlineSyncLimit: config.inlineSyncLimit,

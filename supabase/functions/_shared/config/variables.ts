@@ -38,6 +38,10 @@ export const VARIABLES = {
   SUPABASE_JWT_SECRET: [z.string(), "the project's legacy JWT secret"],
   WEBHOOK_SECRET: [secret, "one word of visible ASCII characters, 32 or more are advised"],
   WEBHOOK_SECRET_PREVIOUS: [secret, "the secret that WEBHOOK_SECRET has replaced"],
+  WEBHOOK_SIGNING_SECRET_PREVIOUS: [
+    base64Secret,
+    "a Standard Webhooks secret, whsec_ and base64",
+  ],
   WEBHOOK_SIGNING_SECRET: [base64Secret, "a Standard Webhooks secret, whsec_ and base64"],
   ORGANIZATION_ID: [z.guid().toLowerCase(), "a uuid"],
   EVENTFLOW_API_URL: [httpUrl, "an http(s) URL, or none and a HEADOUT_API_URL"],

@@ -17,8 +17,8 @@ function sign(changes: { at?: Date; headers?: Record<string, string>; secret?: s
   });
 }
 
-function check(headers: Headers, body = BODY, secret: string | undefined = SECRET) {
-  return checkSignature(new TextEncoder().encode(body), headers, secret);
+function check(headers: Headers, body = BODY, secrets: readonly string[] = [SECRET]) {
+  return checkSignature(new TextEncoder().encode(body), headers, secrets);
 }
 
 Deno.test("checkSignature() accepts a right signature", () => {
@@ -30,9 +30,30 @@ Deno.test("checkSignature() accepts a right one among several", () => {
   assert.equal(check(sign({ headers: { "webhook-signature": several } })), "right");
 });
 
+Deno.test("checkSignature() accepts the previous secret during a rotation", () => {
+  const old = "whsec_b2xkIHNlY3JldCBvZiAzMiBjaGFyYWN0ZXJzIQ==";
+  assert.equal(check(sign({ secret: old }), BODY, [SECRET, old]), "right");
+  assert.equal(check(sign({ secret: old })), "wrong");
+});
+
+Deno.test("checkSignature() reads the headers under the names of Svix too", () => {
+  const signed = sign();
+  const svix = new Headers(
+    ["id", "timestamp", "signature"].map((name) => [
+      `svix-${name}`,
+      signed.get(`webhook-${name}`) ?? "",
+    ]),
+  );
+  assert.equal(check(svix), "right");
+  svix.set("svix-id", "msg_2");
+  assert.equal(check(svix), "wrong");
+  // Another name for a header adds nothing that is not signed.
+  assert.equal(check(new Headers([...svix, ["webhook-id", "msg_3"]])), "wrong");
+});
+
 Deno.test("checkSignature() is absent without a signature or a secret", () => {
   const headers = sign();
-  assert.equal(checkSignature(new TextEncoder().encode(BODY), headers, undefined), "absent");
+  assert.equal(check(headers, BODY, []), "absent");
   headers.delete("webhook-signature");
   assert.equal(check(headers), "absent");
 });
