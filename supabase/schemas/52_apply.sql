@@ -94,8 +94,9 @@ begin
   page.organization_id := pass_unchanged.organization_id;
   page.source := pass_unchanged.source;
   plan := array(
-    select row(null, k.external_id, null, s.content_hash, k.read_at, null, null, 'unchanged', null, null, null, null, null,
-      s.unsettled, null, null, null, null, s.read_at + s.refresh_after / 2 < k.read_at, s.raw_hash)::sync.planned_snapshot
+    select jsonb_populate_record(null::sync.planned_snapshot, jsonb_build_object('external_id', k.external_id,
+      'verdict', 'unchanged', 'content_hash', s.content_hash, 'fetched_at', k.read_at, 'raw_hash', s.raw_hash,
+      'ages', s.read_at + s.refresh_after / 2 < k.read_at))
     from (
       select e.key as external_id, e.value as raw_hash, least(now(), pass_unchanged.fetched_at) as read_at
       from jsonb_each_text(pass_unchanged.raw_hashes) e
