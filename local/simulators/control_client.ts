@@ -50,7 +50,11 @@ export interface ControlClient {
   requests(): Promise<{
     readonly total: number;
     readonly counts: Readonly<Record<string, number>>;
-    readonly requests: readonly { readonly kind: string; readonly status: number }[];
+    readonly requests: readonly {
+      readonly kind: string;
+      readonly status: number;
+      readonly query: Readonly<Record<string, string>>;
+    }[];
   }>;
   /** Back to the seed: no changes, faults or log. */
   reset(): Promise<unknown>;

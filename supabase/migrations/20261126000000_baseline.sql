@@ -1507,7 +1507,9 @@ begin
     where h.organization_id = remaining_cancel_budget.organization_id
       and h.at > now() - interval '60 minutes'
       and (h.changes -> 'bookings.status' ->> 0) = 'CONFIRMED'
-      and remaining_cancel_budget.source = (select b.source from public.bookings b where b.id = h.booking_id)
+      -- Anybody who can send an event can invent a booking: one that no read has shown spends nothing.
+      and exists (select from public.bookings b
+        where b.id = h.booking_id and b.source = remaining_cancel_budget.source and not b.is_stub)
   ));
 end;
 $$;
@@ -2782,7 +2784,7 @@ begin
     when event.event_timestamp = state.last_event_timestamp
       and sync.headout_rank(event.event_type) < sync.headout_rank(state.last_event_status) then 'stale'
     when booking.status = 'REJECTED' and stated <> 'REJECTED' then 'conflict'
-    when sync.is_departure(booking.status, stated) and not sync.is_released(booking.id, now())
+    when sync.is_departure(booking.status, stated) and not booking.is_stub and not sync.is_released(booking.id, now())
       and sync.remaining_cancel_budget(booking.organization_id, 'headout') < 1 then 'held'
     else 'applied' end;
 end;

@@ -57,7 +57,7 @@ begin
     when event.event_timestamp = state.last_event_timestamp
       and sync.headout_rank(event.event_type) < sync.headout_rank(state.last_event_status) then 'stale'
     when booking.status = 'REJECTED' and stated <> 'REJECTED' then 'conflict'
-    when sync.is_departure(booking.status, stated) and not sync.is_released(booking.id, now())
+    when sync.is_departure(booking.status, stated) and not booking.is_stub and not sync.is_released(booking.id, now())
       and sync.remaining_cancel_budget(booking.organization_id, 'headout') < 1 then 'held'
     else 'applied' end;
 end;

@@ -1,5 +1,6 @@
 import type { Sql } from "../../local/database/database.ts";
 import type { Snapshot } from "../../supabase/functions/_shared/booking/snapshot.ts";
+import { buildSnapshot } from "./booking_builder.ts";
 import type { BookingDatabase } from "./booking_database.ts";
 
 /** What may be special about a test's organization. */
@@ -63,6 +64,8 @@ export interface Tenant {
   applyOne(snapshot: Snapshot, options?: ApplyOptions): Promise<Verdict>;
   /** Applies one status event of Headout's; `at` is its local time. */
   event(externalId: string, type: string, at: string): Promise<EventAnswer>;
+  /** A booking of Headout's that an event has confirmed and a read has shown: no stub any more. */
+  partnerBooking(externalId: string, at: string): Promise<EventAnswer>;
   /** Stores an EventFlow webhook. */
   receive(externalId: string, fields?: Readonly<Row>): Promise<DeliveryAnswer>;
   /** Rows of a table of this organization; `rest` is any further SQL. */
@@ -98,22 +101,28 @@ export async function createTenant(
 
   const apply: Tenant["apply"] = (snapshots, { source = "eventflow", ...rest } = {}) =>
     db.rpc<Verdict>("apply_snapshots", { organization_id: id, source, snapshots, ...rest });
+  const event: Tenant["event"] = async (externalId, type, at) =>
+    only(
+      await db.rpc<EventAnswer>("apply_headout_event", {
+        external_id: externalId,
+        event_type: type,
+        event_timestamp: at,
+        organization_id: id,
+        body: { bookingId: externalId, status: type, eventTimestamp: at },
+      }),
+    );
   return {
     id,
     userId,
     timeZone,
     apply,
     applyOne: async (snapshot, applyOptions) => only(await apply([snapshot], applyOptions)),
-    event: async (externalId, type, at) =>
-      only(
-        await db.rpc<EventAnswer>("apply_headout_event", {
-          external_id: externalId,
-          event_type: type,
-          event_timestamp: at,
-          organization_id: id,
-          body: { bookingId: externalId, status: type, eventTimestamp: at },
-        }),
-      ),
+    event,
+    async partnerBooking(externalId, at) {
+      const answer = await event(externalId, "COMPLETED", at);
+      await apply([buildSnapshot({ external_id: externalId })], { source: "headout" });
+      return answer;
+    },
     receive: async (externalId, fields = {}) =>
       only(
         await db.rpc<DeliveryAnswer>("receive_delivery", {

@@ -305,7 +305,7 @@ test(`rule: a sender's word and the read must agree in the end: an event of Head
 
 test(`rule: a sender's word and the read must agree in the end: a read that contradicts a held event of Headout does not end the hold`, async (db) => {
   const tenant = await db.tenant({ cancel_budget: 0 });
-  await tenant.event("9", "COMPLETED", "2026-01-15T10:00:00");
+  await tenant.partnerBooking("9", "2026-01-15T10:00:00");
   assert.equal((await tenant.event("9", "CANCELLED", "2026-01-15T11:00:00")).outcome, "held");
   await tenant.applyOne(buildSnapshot({ external_id: "9", ...confirmed }), { source: "headout" });
   assert.deepEqual(await tenant.select("sync.held_changes", "kind, dismissed_at"), [

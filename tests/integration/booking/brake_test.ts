@@ -69,7 +69,7 @@ test("rule: cancelling takes a positive statement: the brakes of two sources and
 
 test("rule: cancelling takes a positive statement: a Headout event past the budget is held, and a released one passes", async (db) => {
   const tenant = await db.tenant({ cancel_budget: 0 });
-  const { delivery_id, lease_token } = await tenant.event("7", "COMPLETED", "2026-06-01T10:00:00");
+  const { delivery_id, lease_token } = await tenant.partnerBooking("7", "2026-06-01T10:00:00");
   await db.rpc("finish_delivery", { delivery_id, lease_token, status: "succeeded" });
   const held = await tenant.event("7", "CANCELLED", "2026-06-01T11:00:00");
   assert.deepEqual([held.outcome, held.new_status], ["held", "CONFIRMED"]);
@@ -164,4 +164,19 @@ test("incident: changed shape read as cancelled: of 80 true cancellations in a r
     [tenant.id],
   );
   assert.deepEqual(kept, [{ products: 160, events: 180, projects: 60 }]);
+});
+
+test("rule: cancelling takes a positive statement: bookings that only events know spend nothing of the budget", async (db) => {
+  const tenant = await db.tenant({ cancel_budget: 2 });
+  for (let id = 100; id < 125; id++) {
+    await tenant.event(String(id), "COMPLETED", "2026-06-01T10:00:00");
+    const invented = await tenant.event(String(id), "CANCELLED", "2026-06-01T11:00:00");
+    assert.equal(invented.outcome, "applied");
+  }
+  for (const id of ["7", "8", "9"]) await tenant.partnerBooking(id, "2026-06-01T10:00:00");
+  const outcomes: string[] = [];
+  for (const id of ["7", "8", "9"]) {
+    outcomes.push((await tenant.event(id, "CANCELLED", "2026-06-01T11:00:00")).outcome);
+  }
+  assert.deepEqual(outcomes, ["applied", "applied", "held"]);
 });

@@ -56,7 +56,7 @@ test("rule: people are told: a hold asks for a review, and its end takes that aw
 
 test("rule: people are told: a hold of Headout's asks for a review, and a later statement ends it", async (db) => {
   const tenant = await db.tenant({ cancel_budget: 0 });
-  await tenant.event("booking-1", "COMPLETED", "2026-01-15T10:00:00");
+  await tenant.partnerBooking("booking-1", "2026-01-15T10:00:00");
   await tenant.event("booking-1", "CANCELLED", "2026-01-15T11:00:00");
   assert.deepEqual((await review(tenant)).reasons, ["held"]);
   await tenant.event("booking-1", "COMPLETED", "2026-01-15T12:00:00");

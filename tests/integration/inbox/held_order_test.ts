@@ -13,7 +13,7 @@ function revision(source_version: number, status: "CONFIRMED" | "CANCELLED"): Sn
 test("apply_headout_event() calls an event stale that is older than a held one", async (db) => {
   const tenant = await db.tenant({ cancel_budget: 0 });
   const at = (time: string) => `2026-01-15T${time}:00`;
-  await tenant.event("9", "COMPLETED", at("10:00"));
+  await tenant.partnerBooking("9", at("10:00"));
   assert.equal((await tenant.event("9", "CANCELLED", at("12:00"))).outcome, "held");
   assert.equal((await tenant.event("9", "COMPLETED", at("11:30"))).outcome, "stale");
   assert.equal((await tenant.event("9", "PENDING", at("11:00"))).outcome, "stale");
@@ -129,7 +129,7 @@ test("apply_headout_event() leaves dropped what a person has dropped, until anot
     tenant.applyOne(buildSnapshot({ external_id: "9", booking: { status } }), {
       source: "headout",
     });
-  await tenant.event("9", "COMPLETED", "2026-01-15T10:00:00");
+  await tenant.partnerBooking("9", "2026-01-15T10:00:00");
   await tenant.event("9", "CANCELLED", "2026-01-15T11:00:00");
   await decide(db, tenant, { dismiss: true });
   await db.query(
