@@ -3633,8 +3633,13 @@ as $$
     -- A map's URL with another token is no change; it is refreshed together with a real one.
     select q.*, jsonb_populate_record(
       q.old,
-      case when sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
-        then q.patch - 'map_drawing_url' else q.patch end) as new
+      case
+        when q.patch ->> 'map_drawing_url' = (q.old).map_drawing_url then q.patch - 'map_drawing_url'
+        -- Taking a URL apart is the dear part of it.
+        when (q.old).map_drawing_url is not null and q.patch ->> 'map_drawing_url' is not null
+          and sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
+          then q.patch - 'map_drawing_url'
+        else q.patch end) as new
     from patches q
   ), inserted as (
     insert into public.bookings (
@@ -3910,6 +3915,16 @@ as $$
 declare
   pairs jsonb;
 begin
+  -- By far most pages list no file under a new key.
+  if not exists (
+    select p.booking_id, i.item ->> 'url_key'
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') as i (item)
+    where not p.is_new
+    except
+    select a.booking_id, a.url_key from public.booking_attachments a where a.booking_id = any (booking_ids)) then
+    return plan;
+  end if;
   with listed as materialized (
     select p.booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url, i.place
     from unnest(plan) p
@@ -4239,6 +4254,10 @@ declare
   plan sync.planned_snapshot[] := sync.plan_page(page, snapshots);
   to_write sync.planned_snapshot[];
   row_changes sync.row_change[];
+  ages boolean;
+  learns boolean;
+  lacks boolean;
+  speaks boolean;
 begin
   if exists (select from unnest(plan) p where p.verdict = 'apply') then
     plan := sync.apply_brake(page, plan);
@@ -4248,16 +4267,21 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
-  if exists (select from unnest(plan) p where p.verdict = 'unchanged' and p.raw_hash is not null) then
+  -- One look at the page for all that is seldom so: unfolding it costs as much as any of these steps.
+  select bool_or(p.ages), bool_or(p.verdict = 'unchanged' and p.raw_hash is not null),
+    bool_or(p.unsettled or p.snapshot ? 'missing_files'), bool_or(p.unsettled or p.contradicts is not null)
+  into ages, learns, lacks, speaks
+  from unnest(plan) p;
+  if learns then
     perform sync.note_raw_hashes(page, plan);
   end if;
-  if exists (select from unnest(plan) p where p.ages) then
+  if ages then
     perform sync.note_reads(page, plan);
   end if;
-  if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
+  if page.deliveries is not null or speaks then
     perform sync.note_agreement(page, plan, row_changes);
   end if;
-  if exists (select from unnest(plan) p where p.unsettled or p.snapshot ? 'missing_files') then
+  if lacks then
     perform sync.note_missing_files(page, plan);
   end if;
   return sync.page_verdicts(plan, row_changes, page.detailed);

@@ -58,8 +58,13 @@ as $$
     -- A map's URL with another token is no change; it is refreshed together with a real one.
     select q.*, jsonb_populate_record(
       q.old,
-      case when sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
-        then q.patch - 'map_drawing_url' else q.patch end) as new
+      case
+        when q.patch ->> 'map_drawing_url' = (q.old).map_drawing_url then q.patch - 'map_drawing_url'
+        -- Taking a URL apart is the dear part of it.
+        when (q.old).map_drawing_url is not null and q.patch ->> 'map_drawing_url' is not null
+          and sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
+          then q.patch - 'map_drawing_url'
+        else q.patch end) as new
     from patches q
   ), inserted as (
     insert into public.bookings (
@@ -335,6 +340,16 @@ as $$
 declare
   pairs jsonb;
 begin
+  -- By far most pages list no file under a new key.
+  if not exists (
+    select p.booking_id, i.item ->> 'url_key'
+    from unnest(plan) p
+    cross join jsonb_array_elements(p.snapshot #> '{attachments,items}') as i (item)
+    where not p.is_new
+    except
+    select a.booking_id, a.url_key from public.booking_attachments a where a.booking_id = any (booking_ids)) then
+    return plan;
+  end if;
   with listed as materialized (
     select p.booking_id, i.item ->> 'url_key' as url_key, i.item ->> 'url' as url, i.place
     from unnest(plan) p

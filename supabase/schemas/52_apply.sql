@@ -190,6 +190,10 @@ declare
   plan sync.planned_snapshot[] := sync.plan_page(page, snapshots);
   to_write sync.planned_snapshot[];
   row_changes sync.row_change[];
+  ages boolean;
+  learns boolean;
+  lacks boolean;
+  speaks boolean;
 begin
   if exists (select from unnest(plan) p where p.verdict = 'apply') then
     plan := sync.apply_brake(page, plan);
@@ -199,16 +203,21 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
-  if exists (select from unnest(plan) p where p.verdict = 'unchanged' and p.raw_hash is not null) then
+  -- One look at the page for all that is seldom so: unfolding it costs as much as any of these steps.
+  select bool_or(p.ages), bool_or(p.verdict = 'unchanged' and p.raw_hash is not null),
+    bool_or(p.unsettled or p.snapshot ? 'missing_files'), bool_or(p.unsettled or p.contradicts is not null)
+  into ages, learns, lacks, speaks
+  from unnest(plan) p;
+  if learns then
     perform sync.note_raw_hashes(page, plan);
   end if;
-  if exists (select from unnest(plan) p where p.ages) then
+  if ages then
     perform sync.note_reads(page, plan);
   end if;
-  if page.deliveries is not null or exists (select from unnest(plan) p where p.unsettled or p.contradicts is not null) then
+  if page.deliveries is not null or speaks then
     perform sync.note_agreement(page, plan, row_changes);
   end if;
-  if exists (select from unnest(plan) p where p.unsettled or p.snapshot ? 'missing_files') then
+  if lacks then
     perform sync.note_missing_files(page, plan);
   end if;
   return sync.page_verdicts(plan, row_changes, page.detailed);
