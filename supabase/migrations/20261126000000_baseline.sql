@@ -83,6 +83,20 @@ $$;
 comment on function sync.url_key(text, boolean) is
   'The identity of a URL: without fragment and the query parameters that sign it, which change on every read (incident: attachments multiplied by tokens), and without those that get past caches unless with_cache. The same rule as urlKey() in the functions.';
 
+-- Taking URLs apart is the dear part of it, so equal ones are not.
+create function sync.is_same_url(url text, other text) returns boolean
+language plpgsql immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case when url = other then true
+    when url is null or other is null then false
+    else sync.url_key(url) = sync.url_key(other) end;
+end;
+$$;
+
+comment on function sync.is_same_url(text, text) is 'Whether two URLs are of one file (sync.url_key); false if one of them is missing.';
+
 create function sync.describe_instant(at timestamptz) returns text
 language sql immutable parallel safe
 set search_path = ''
@@ -3633,13 +3647,8 @@ as $$
     -- A map's URL with another token is no change; it is refreshed together with a real one.
     select q.*, jsonb_populate_record(
       q.old,
-      case
-        when q.patch ->> 'map_drawing_url' = (q.old).map_drawing_url then q.patch - 'map_drawing_url'
-        -- Taking a URL apart is the dear part of it.
-        when (q.old).map_drawing_url is not null and q.patch ->> 'map_drawing_url' is not null
-          and sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
-          then q.patch - 'map_drawing_url'
-        else q.patch end) as new
+      case when sync.is_same_url(q.patch ->> 'map_drawing_url', (q.old).map_drawing_url)
+        then q.patch - 'map_drawing_url' else q.patch end) as new
     from patches q
   ), inserted as (
     insert into public.bookings (

@@ -78,6 +78,20 @@ $$;
 comment on function sync.url_key(text, boolean) is
   'The identity of a URL: without fragment and the query parameters that sign it, which change on every read (incident: attachments multiplied by tokens), and without those that get past caches unless with_cache. The same rule as urlKey() in the functions.';
 
+-- Taking URLs apart is the dear part of it, so equal ones are not.
+create function sync.is_same_url(url text, other text) returns boolean
+language plpgsql immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case when url = other then true
+    when url is null or other is null then false
+    else sync.url_key(url) = sync.url_key(other) end;
+end;
+$$;
+
+comment on function sync.is_same_url(text, text) is 'Whether two URLs are of one file (sync.url_key); false if one of them is missing.';
+
 create function sync.describe_instant(at timestamptz) returns text
 language sql immutable parallel safe
 set search_path = ''

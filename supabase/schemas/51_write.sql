@@ -58,13 +58,8 @@ as $$
     -- A map's URL with another token is no change; it is refreshed together with a real one.
     select q.*, jsonb_populate_record(
       q.old,
-      case
-        when q.patch ->> 'map_drawing_url' = (q.old).map_drawing_url then q.patch - 'map_drawing_url'
-        -- Taking a URL apart is the dear part of it.
-        when (q.old).map_drawing_url is not null and q.patch ->> 'map_drawing_url' is not null
-          and sync.url_key(q.patch ->> 'map_drawing_url') = sync.url_key((q.old).map_drawing_url)
-          then q.patch - 'map_drawing_url'
-        else q.patch end) as new
+      case when sync.is_same_url(q.patch ->> 'map_drawing_url', (q.old).map_drawing_url)
+        then q.patch - 'map_drawing_url' else q.patch end) as new
     from patches q
   ), inserted as (
     insert into public.bookings (
