@@ -13,7 +13,9 @@ export async function clusterOwner(): Promise<ClusterOwner> {
     const [uid, gid] = [await idOf("-u", user), await idOf("-g", user)];
     if (uid !== undefined && gid !== undefined) return { uid, gid };
   }
-  throw new OperatorError("Cannot run Postgres as root: there is no user postgres or nobody.");
+  throw new OperatorError(
+    "Cannot run Postgres as root, and there is no user postgres. Create one, or start as another user.",
+  );
 }
 
 async function idOf(flag: "-u" | "-g", user: string): Promise<number | undefined> {

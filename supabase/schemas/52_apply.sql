@@ -190,10 +190,10 @@ declare
   plan sync.planned_snapshot[] := sync.plan_page(page, snapshots);
   to_write sync.planned_snapshot[];
   row_changes sync.row_change[];
-  ages boolean;
-  learns boolean;
-  lacks boolean;
-  speaks boolean;
+  has_reads boolean;
+  has_raw_hashes boolean;
+  has_missing_files boolean;
+  has_contradictions boolean;
 begin
   if exists (select from unnest(plan) p where p.verdict = 'apply') then
     plan := sync.apply_brake(page, plan);
@@ -203,21 +203,21 @@ begin
   end if;
   perform sync.end_holds(page.organization_id, plan);
   perform sync.note_statements(page, plan);
-  -- One look at the page for all that is seldom so: unfolding it costs as much as any of these steps.
+  -- Reading the plan costs as much as one of these steps, so one pass tells which of them have work.
   select bool_or(p.ages), bool_or(p.verdict = 'unchanged' and p.raw_hash is not null),
     bool_or(p.unsettled or p.snapshot ? 'missing_files'), bool_or(p.unsettled or p.contradicts is not null)
-  into ages, learns, lacks, speaks
+  into has_reads, has_raw_hashes, has_missing_files, has_contradictions
   from unnest(plan) p;
-  if learns then
+  if has_raw_hashes then
     perform sync.note_raw_hashes(page, plan);
   end if;
-  if ages then
+  if has_reads then
     perform sync.note_reads(page, plan);
   end if;
-  if page.deliveries is not null or speaks then
+  if page.deliveries is not null or has_contradictions then
     perform sync.note_agreement(page, plan, row_changes);
   end if;
-  if lacks then
+  if has_missing_files then
     perform sync.note_missing_files(page, plan);
   end if;
   return sync.page_verdicts(plan, row_changes, page.detailed);

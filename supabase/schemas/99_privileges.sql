@@ -46,7 +46,7 @@ grant select, insert, update, delete on public.organizations, public.organizatio
   public.booking_dates, public.booking_products, public.booking_attachments, public.booking_history,
   public.calendar_events, public.warehouse_events, public.packing_projects, public.packing_tasks,
   public.packing_items, public.packing_change_requests to service_role;
--- Numbers of identity columns are drawn for whoever may insert, without a right to the sequence.
+-- A role that may insert needs no right to the sequence of an identity column.
 revoke all on all sequences in schema public from public, anon, authenticated;
 grant usage, select on all sequences in schema public to service_role;
 

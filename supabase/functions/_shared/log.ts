@@ -42,12 +42,11 @@ export interface LogOptions {
 }
 
 /**
- * The platform accepts 100 log events in 10 s. Warnings, which strangers can cause (a wrong key is
- * one), have a budget of their own, so they take no line from the rest. Errors are never left out.
+ * The platform accepts 100 log events in 10 s. Each kind of line has its own limit, so that strangers,
+ * who can cause any number of refusals, keep no other line out of the log. Errors have no limit.
  */
 const WINDOW_MS = 10_000;
-const WARNINGS_PER_WINDOW = 20;
-const LINES_PER_WINDOW = 60;
+const LINES_PER_WINDOW = { refusal: 15, warning: 15, other: 60 };
 
 /** Fields with personal data at both sources, in addition to the library's list. */
 const PERSONAL_FIELDS = [
@@ -67,8 +66,8 @@ const SECRET_PATTERNS = [
 
 /**
  * Configures the log of the process and returns it: JSON lines, redacted by field and by pattern,
- * in 10 s at most 20 warnings and 60 lines below them; every error is written. The next line that is
- * written says how many were suppressed.
+ * within the limits of {@linkcode LINES_PER_WINDOW}. The next line that is written says how many were
+ * suppressed.
  */
 export function createLog(name: string, options: LogOptions = {}): Log {
   const { level = "info", write = console.log, now = monotonicNow } = options;
@@ -100,23 +99,28 @@ export function createLog(name: string, options: LogOptions = {}): Log {
 
 function limitEvents(sink: Sink, now: () => number): Sink {
   let windowStart = now();
-  const written = { warning: 0, other: 0 };
+  let left = { ...LINES_PER_WINDOW };
   let suppressed = 0;
   return (record: LogRecord) => {
     if (now() - windowStart >= WINDOW_MS) {
       windowStart = now();
-      written.warning = written.other = 0;
+      left = { ...LINES_PER_WINDOW };
     }
-    if (record.level !== "error" && record.level !== "fatal") {
-      const kind = record.level === "warning" ? "warning" : "other";
-      if (written[kind] >= (kind === "warning" ? WARNINGS_PER_WINDOW : LINES_PER_WINDOW)) {
-        suppressed += 1;
-        return;
-      }
-      written[kind] += 1;
+    const kind = kindOf(record);
+    if (kind !== "error" && left[kind]-- <= 0) {
+      suppressed += 1;
+      return;
     }
     const properties = suppressed > 0 ? { ...record.properties, suppressed } : record.properties;
     suppressed = 0;
     sink({ ...record, properties });
   };
+}
+
+/** A refusal is a request answered 4xx of a caller who proved nothing. */
+function kindOf({ level, properties }: LogRecord): keyof typeof LINES_PER_WINDOW | "error" {
+  if (level === "error" || level === "fatal") return "error";
+  const { status, caller } = properties;
+  if (typeof status === "number" && status >= 400 && caller !== "right") return "refusal";
+  return level === "warning" ? "warning" : "other";
 }

@@ -51,14 +51,26 @@ Deno.test("createLog() limits lines in 10 s, says how many it left out, goes on"
   assert.equal(JSON.parse(lines[60]!).suppressed, 140);
 });
 
-Deno.test("createLog() writes every error, and info lines, while refusals flood", () => {
+Deno.test("createLog() keeps no other line out while strangers are refused", () => {
   const { log, lines } = build();
-  for (let index = 0; index < 200; index++) log.warn("request", { status: 401 });
-  assert.equal(lines.length, 20);
-  log.info("request");
-  assert.equal(JSON.parse(lines[20]!).suppressed, 180);
+  for (let index = 0; index < 200; index++) {
+    log.warn("request", { status: 401, caller: "wrong" });
+    log.info("request", { status: 405 });
+  }
+  assert.equal(lines.length, 15);
+  log.warn("import call failed");
+  assert.equal(JSON.parse(lines[15]!).suppressed, 385);
+  log.info("request", { status: 400, caller: "right" });
+  log.info("request", { status: 200, caller: "right" });
+  assert.equal(lines.length, 18);
+});
+
+Deno.test("createLog() writes every error", () => {
+  const { log, lines } = build();
+  for (let index = 0; index < 200; index++) log.warn("import call failed");
+  assert.equal(lines.length, 15);
   for (let index = 0; index < 200; index++) log.error("the brake holds changes");
-  assert.equal(lines.length, 221);
+  assert.equal(lines.length, 215);
 });
 
 Deno.test("createLog() goes on writing when the wall clock is set back", async () => {

@@ -97,7 +97,7 @@ test("project_bookings() keeps the times a planner set when the day moves, and s
     [8, "05 10:00", true],
   );
   assert.deepEqual([plain?.june, plain?.starts, plain?.has_source_changes], [9, "09 08:00", false]);
-  // Whoever sets the times again has seen what the source said.
+  // A planner who sets the times again has seen what the source said.
   await tenant.asPlanner((sql) =>
     sql.query(
       `update public.calendar_events set starts_at = '2027-06-08 08:00+00',

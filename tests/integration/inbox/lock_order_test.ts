@@ -246,7 +246,7 @@ async function collide<First, Second>(
     const one = first();
     await untilWaiting(db, 1);
     const two = second();
-    // Whoever skips what is locked does not wait at all.
+    // A session that skips locked rows does not wait at all.
     await Promise.race([untilWaiting(db, 2), two.catch(() => {})]);
     return { both: Promise.all([one, two]) };
   });

@@ -86,7 +86,7 @@ stackTest("bookings over before the connection's first day are left to history",
   ]);
   const drift = await runWell(stack, organizationId, { syncMode: "reconcile" });
   assert.deepEqual(drift.drift, []);
-  // Whoever moves the day gets them with the next run.
+  // Once the connection has no first day, the next run applies them.
   await stack.database.query(
     "update sync.connections set not_before = null where organization_id = $1",
     [organizationId],

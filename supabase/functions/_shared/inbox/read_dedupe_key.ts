@@ -15,11 +15,11 @@ export interface DedupeScope {
 
 /**
  * The dedupe key of a delivery: its `idempotency-key`, else its `webhook-id` header, within one
- * function, organization and booking. With a signature an `idempotency-key` says nothing: it is not
- * signed, so whoever captured a request could send it again under another one. Null without either header: then every delivery is a separate
- * event. The booking is part of the key because senders reuse keys for other bookings (incident: an
- * idempotency key used twice). A key of more than 255 characters is replaced by its SHA-256, so
- * that it fits an index.
+ * function, organization and booking. Null without either: then every delivery is a separate event.
+ * On a signed request only `webhook-id` counts. An `idempotency-key` is not signed, so a captured
+ * request could be sent again under another one. The booking is part of the key because senders
+ * reuse keys for other bookings (incident: an idempotency key used twice). A key of more than 255
+ * characters is replaced by its SHA-256, so that it fits an index.
  */
 export function readDedupeKey(headers: Headers, scope: DedupeScope): string | null {
   const id = (headers.get("webhook-id") ?? headers.get("svix-id"))?.trim();
